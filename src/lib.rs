@@ -1,0 +1,8 @@
+//! Verified, typed pyannoteAI webhooks for any tower-based server.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+#![cfg_attr(
+    not(test),
+    warn(clippy::as_conversions, clippy::print_stdout, clippy::unwrap_used)
+)]
