@@ -1,0 +1,201 @@
+use std::fmt;
+
+use base64ct::Encoding as _;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+
+use crate::secret::WebhookSecret;
+use crate::verifier::VerifyError;
+
+const VERSION: &[u8] = b"v0";
+const DIGEST: usize = 32;
+
+/// An `X-Signature` value: the HMAC-SHA256 digest of a delivery, and how it was written.
+///
+/// Its bytes are shown only by [`to_hex`](Self::to_hex) and [`to_base64`](Self::to_base64), which senders need; `Debug`
+/// shows the encoding alone. Two signatures are compared by [`matches`](Self::matches), in constant time.
+///
+/// # Example
+///
+/// ```
+/// use tower_pyannote::{Signature, SignatureEncoding, VerifyError};
+///
+/// let hex = "v0=".to_owned() + &"5f".repeat(32);
+/// let signature = Signature::parse(hex.as_bytes())?;
+/// assert_eq!(signature.encoding(), SignatureEncoding::Hex);
+///
+/// assert_eq!(Signature::parse(b"5f").unwrap_err(), VerifyError::MalformedSignature);
+/// # Ok::<_, VerifyError>(())
+/// ```
+#[derive(Clone)]
+pub struct Signature {
+    digest: [u8; DIGEST],
+    encoding: SignatureEncoding,
+}
+
+impl Signature {
+    /// Parses 64 hex digits of either case, or 44 padded or 43 unpadded characters of standard base64, after an optional
+    /// `v0=`.
+    ///
+    /// The digits are decoded in constant time: only the length and the validity of what was received can be told from
+    /// the time this takes.
+    ///
+    /// # Errors
+    ///
+    /// [`VerifyError::MalformedSignature`] for anything else, white space included.
+    pub fn parse(value: &[u8]) -> Result<Self, VerifyError> {
+        let digits = value.strip_prefix(b"v0=").unwrap_or(value);
+        let mut digest = [0; DIGEST];
+        let (encoding, decoded) = match digits.len() {
+            64 => (
+                SignatureEncoding::Hex,
+                base16ct::mixed::decode(digits, &mut digest).ok(),
+            ),
+            44 => (
+                SignatureEncoding::Base64,
+                base64ct::Base64::decode(digits, &mut digest).ok(),
+            ),
+            43 => (
+                SignatureEncoding::Base64,
+                base64ct::Base64Unpadded::decode(digits, &mut digest).ok(),
+            ),
+            _ => return Err(VerifyError::MalformedSignature),
+        };
+        match decoded.map(<[u8]>::len) {
+            Some(DIGEST) => Ok(Self { digest, encoding }),
+            _ => Err(VerifyError::MalformedSignature),
+        }
+    }
+
+    /// How the signature was written.
+    #[must_use]
+    pub fn encoding(&self) -> SignatureEncoding {
+        self.encoding
+    }
+
+    /// Whether both are the same digest, however each was written; takes the same time wherever they differ.
+    #[must_use]
+    pub fn matches(&self, other: &Self) -> bool {
+        self.digest.ct_eq(&other.digest).into()
+    }
+
+    /// Writes the digest as 64 lower-case hex digits.
+    #[must_use]
+    pub fn to_hex(&self) -> String {
+        base16ct::lower::encode_string(&self.digest)
+    }
+
+    /// Writes the digest as 44 characters of padded standard base64.
+    #[must_use]
+    pub fn to_base64(&self) -> String {
+        base64ct::Base64::encode_string(&self.digest)
+    }
+}
+
+impl fmt::Debug for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signature")
+            .field("encoding", &self.encoding)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a signature is written: pyannoteAI's documentation names one and shows the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SignatureEncoding {
+    /// 64 hex digits.
+    Hex,
+    /// 44 or 43 characters of standard base64.
+    Base64,
+}
+
+impl SignatureEncoding {
+    /// The lower-case word for it: `hex` or `base64`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hex => "hex",
+            Self::Base64 => "base64",
+        }
+    }
+}
+
+/// A secret made ready to sign with: HMAC-SHA256, keyed once and copied for each delivery.
+///
+/// # Example: signing as pyannoteAI does
+///
+/// ```
+/// use tower_pyannote::{SigningKey, WebhookSecret};
+///
+/// let key = SigningKey::new(&WebhookSecret::new("whs_example")?);
+/// let signature = key.sign("1767225600", br#"{"jobId":"1","status":"succeeded"}"#);
+/// assert_eq!(
+///     signature.to_hex(),
+///     "44643e17b92b647a457e627133f6c5b9cbc94f4d916d6f3cf1a4a20e705419cf"
+/// );
+/// # Ok::<_, tower_pyannote::SecretError>(())
+/// ```
+#[derive(Clone)]
+pub struct SigningKey(Hmac<Sha256>);
+
+impl SigningKey {
+    /// Keys the HMAC with a secret.
+    #[must_use]
+    pub fn new(secret: &WebhookSecret) -> Self {
+        let keyed = Hmac::new_from_slice(secret.as_bytes());
+        Self(keyed.expect("HMAC takes a key of any length"))
+    }
+
+    /// Signs a body sent with `timestamp` as its `X-Request-Timestamp`, byte for byte.
+    #[must_use]
+    pub fn sign(&self, timestamp: impl AsRef<[u8]>, body: &[u8]) -> Signature {
+        let mut signer = self.start(timestamp.as_ref());
+        signer.update(body);
+        signer.finish()
+    }
+
+    /// Begins to sign a body that arrives in pieces.
+    #[must_use]
+    pub fn start(&self, timestamp: &[u8]) -> Signer {
+        let mut hmac = self.0.clone();
+        hmac.update(VERSION);
+        hmac.update(b":");
+        hmac.update(timestamp);
+        hmac.update(b":");
+        Signer(hmac)
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SigningKey([redacted])")
+    }
+}
+
+/// A signature in the making, from [`SigningKey::start`].
+#[must_use]
+pub struct Signer(Hmac<Sha256>);
+
+impl Signer {
+    /// Hashes the next piece of the body.
+    pub fn update(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    /// The signature of all pieces, in the order they came.
+    #[must_use]
+    pub fn finish(self) -> Signature {
+        Signature {
+            digest: self.0.finalize().into_bytes().into(),
+            encoding: SignatureEncoding::Hex,
+        }
+    }
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Signer([redacted])")
+    }
+}
