@@ -1,0 +1,86 @@
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::error::ConfigError;
+
+/// The bytes that all bodies in flight may hold together.
+///
+/// A body draws on it as its bytes arrive, not as they are announced, and gives them back when its request is answered or
+/// refused. The first 64 KiB of a body draw on nothing, so that big bodies never keep small ones out. Clones share the
+/// budget: hand one to several layers and they hold no more together than one alone.
+///
+/// # Example: one budget for two layers
+///
+/// ```
+/// use tower_pyannote::{ByteBudget, PyannoteSignatureLayer, WebhookSecret};
+///
+/// let budget = ByteBudget::new(512 << 20)?;
+/// let one = PyannoteSignatureLayer::new(WebhookSecret::new("whs_one")?).with_byte_budget(budget.clone())?;
+/// let two = PyannoteSignatureLayer::new(WebhookSecret::new("whs_two")?).with_byte_budget(budget.clone())?;
+/// assert_eq!(budget.drawn(), 0);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct ByteBudget {
+    semaphore: Arc<Semaphore>,
+    size: usize,
+}
+
+impl ByteBudget {
+    /// A budget of `size` bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::ByteBudget`] if it is 0 or over 4 GiB.
+    pub fn new(size: usize) -> Result<Self, ConfigError> {
+        match u32::try_from(size) {
+            Ok(1..) => Ok(Self::of(size)),
+            _ => Err(ConfigError::ByteBudget { size }),
+        }
+    }
+
+    /// How many bytes it has in all.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// How many bytes are drawn at present.
+    #[must_use]
+    pub fn drawn(&self) -> usize {
+        self.size
+            .saturating_sub(self.semaphore.available_permits())
+    }
+
+    pub(super) fn of(size: usize) -> Self {
+        Self {
+            semaphore: Arc::new(Semaphore::new(size)),
+            size,
+        }
+    }
+
+    /// Draws at once, or says what to wait for.
+    pub(super) fn draw(&self, bytes: u32) -> Result<OwnedSemaphorePermit, Draw> {
+        let semaphore = Arc::clone(&self.semaphore);
+        Arc::clone(&semaphore)
+            .try_acquire_many_owned(bytes)
+            // Boxed, as its type has no name; a body comes here only when the budget is used up.
+            .map_err(|_| Box::pin(async move { semaphore.acquire_many_owned(bytes).await.ok() }) as Draw)
+    }
+}
+
+impl fmt::Debug for ByteBudget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ByteBudget")
+            .field("size", &self.size)
+            .field("drawn", &self.drawn())
+            .finish()
+    }
+}
+
+/// Waits in line for bytes; `None` never comes, as the semaphore is never closed.
+pub(super) type Draw = Pin<Box<dyn Future<Output = Option<OwnedSemaphorePermit>> + Send + Sync>>;

@@ -1,0 +1,206 @@
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Request, Response};
+use http_body::Body;
+use pin_project_lite::pin_project;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tower_service::Service;
+
+use super::body::VerifiedBody;
+use super::receive::{Hold, Receive, Received};
+use super::rejection::{Rejection, ResponseForRejection};
+use crate::clock::Clock;
+use crate::event::{Delivery, EventError, WebhookEvent};
+use crate::telemetry::{self, DeliverySpan};
+
+pin_project! {
+    /// The future of [`PyannoteSignature`](super::PyannoteSignature).
+    pub struct ResponseFuture<S, B, C, R>
+    where
+        S: Service<Request<VerifiedBody>>,
+        B: Body,
+        C: Clock,
+    {
+        #[pin]
+        state: State<S, B, C>,
+        rejection_response: R,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<S, B, C>
+    where
+        S: Service<Request<VerifiedBody>>,
+        B: Body,
+        C: Clock,
+    {
+        Refused { rejection: Rejection },
+        Receiving { #[pin] receive: Receive<B, C>, next: Option<Next<S>> },
+        Scanning { scan: JoinHandle<Result<WebhookEvent, EventError>>, next: Option<Next<S>> },
+        Calling { #[pin] call: S::Future, span: DeliverySpan, _hold: Hold },
+    }
+}
+
+impl<S, B, C, R> ResponseFuture<S, B, C, R>
+where
+    S: Service<Request<VerifiedBody>>,
+    B: Body,
+    C: Clock,
+{
+    pub(super) fn receive(receive: Receive<B, C>, next: Next<S>, rejection_response: R) -> Self {
+        let next = Some(next);
+        Self {
+            state: State::Receiving { receive, next },
+            rejection_response,
+        }
+    }
+
+    pub(super) fn refuse(rejection: Rejection, rejection_response: R) -> Self {
+        Self {
+            state: State::Refused { rejection },
+            rejection_response,
+        }
+    }
+}
+
+impl<S, B, C, R, ResBody> Future for ResponseFuture<S, B, C, R>
+where
+    S: Service<Request<VerifiedBody>, Response = Response<ResBody>>,
+    B: Body,
+    C: Clock,
+    R: ResponseForRejection<ResBody>,
+{
+    type Output = Result<Response<ResBody>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            let state = match this.state.as_mut().project() {
+                StateProj::Receiving { receive, next } => {
+                    let received = ready!(receive.poll(cx));
+                    let next = next.take().expect(ONCE);
+                    match received {
+                        Ok(received) => next.scan(received),
+                        Err(rejection) => State::Refused { rejection },
+                    }
+                }
+                StateProj::Scanning { scan, next } => {
+                    let scanned = ready!(Pin::new(scan).poll(cx));
+                    let next = next.take().expect(ONCE);
+                    match scanned {
+                        Ok(event) => next.call(event),
+                        // The runtime is shutting down; the sender will come again.
+                        Err(_) => State::Refused {
+                            rejection: Rejection::Overloaded,
+                        },
+                    }
+                }
+                StateProj::Calling { call, span, .. } => return span.in_scope(|| call.poll(cx)),
+                StateProj::Refused { rejection } => {
+                    telemetry::rejected(*rejection);
+                    let mut response = this.rejection_response.response_for_rejection(*rejection);
+                    response.extensions_mut().insert(*rejection);
+                    return Poll::Ready(Ok(response));
+                }
+            };
+            this.state.set(state);
+        }
+    }
+}
+
+impl<S, B, C, R> fmt::Debug for ResponseFuture<S, B, C, R>
+where
+    S: Service<Request<VerifiedBody>>,
+    B: Body,
+    C: Clock,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}
+
+/// What is to happen to a request once its body is verified.
+pub(super) struct Next<S> {
+    ready: S,
+    parts: Parts,
+    delivery: Delivery,
+    hold: Hold,
+}
+
+impl<S> Next<S>
+where
+    S: Service<Request<VerifiedBody>>,
+{
+    pub(super) fn new(ready: S, parts: Parts, delivery: Delivery) -> Self {
+        Self {
+            ready,
+            parts,
+            delivery,
+            hold: Hold::default(),
+        }
+    }
+
+    /// Makes an event of the body: here, or, for one that would keep other tasks off the thread, on Tokio's blocking pool.
+    fn scan<B: Body, C: Clock>(mut self, received: Received) -> State<S, B, C> {
+        telemetry::verified(received.verified, received.bytes.len(), received.stopwatch);
+        self.hold = received.hold;
+        let delivery = self.delivery.clone();
+        let delivery = delivery.with_timestamp(received.verified.timestamp());
+        match blocking_pool_for(&received.bytes) {
+            Some(pool) => State::Scanning {
+                scan: pool.spawn_blocking(move || WebhookEvent::new(received.bytes, delivery)),
+                next: Some(self),
+            },
+            None => self.call(WebhookEvent::new(received.bytes, delivery)),
+        }
+    }
+
+    fn call<B: Body, C: Clock>(
+        self,
+        event: Result<WebhookEvent, EventError>,
+    ) -> State<S, B, C> {
+        let Self {
+            mut ready,
+            mut parts,
+            hold,
+            ..
+        } = self;
+        let event = match event {
+            Ok(event) => event,
+            Err(error) => {
+                return State::Refused {
+                    rejection: Rejection::Malformed(error),
+                };
+            }
+        };
+        telemetry::accepted(&event);
+        let span = DeliverySpan::new(&event);
+        let body = VerifiedBody::new(event.raw().clone());
+        parts.extensions.insert(event);
+        let call = span.in_scope(|| ready.call(Request::from_parts(parts, body)));
+        State::Calling {
+            call,
+            span,
+            _hold: hold,
+        }
+    }
+}
+
+fn blocking_pool_for(body: &Bytes) -> Option<Handle> {
+    match body.len() {
+        ..=SCANNED_HERE => None,
+        _ => Handle::try_current().ok(),
+    }
+}
+
+const ONCE: &str = "the request is handed on once";
+
+/// A scan takes about 1.5 ms a MiB.
+const SCANNED_HERE: usize = 1 << 20;

@@ -1,0 +1,138 @@
+use std::fmt;
+use std::mem;
+use std::task::{Context, Poll};
+
+use http::header::CONTENT_LENGTH;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
+use super::body::VerifiedBody;
+use super::future::{Next, ResponseFuture};
+use super::receive::Receive;
+use super::rejection::{Rejection, ResponseForRejection};
+use super::{DefaultResponseForRejection, PyannoteSignatureLayer};
+use crate::clock::{Clock, SystemClock};
+use crate::event::{Delivery, Retry};
+
+/// Middleware that lets through only what pyannoteAI signed, with a [`WebhookEvent`](crate::WebhookEvent) in the request's
+/// extensions.
+///
+/// See the [crate docs](crate) for an example and for what is refused.
+#[derive(Clone)]
+#[must_use]
+pub struct PyannoteSignature<S, C = SystemClock, R = DefaultResponseForRejection> {
+    inner: S,
+    layer: PyannoteSignatureLayer<C, R>,
+}
+
+impl<S, C, R> PyannoteSignature<S, C, R> {
+    pub(super) fn new(inner: S, layer: PyannoteSignatureLayer<C, R>) -> Self {
+        Self { inner, layer }
+    }
+}
+
+impl<S, C, R> fmt::Debug for PyannoteSignature<S, C, R>
+where
+    S: fmt::Debug,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PyannoteSignature")
+            .field("inner", &self.inner)
+            .field("layer", &self.layer)
+            .finish()
+    }
+}
+
+impl<S, C, R, B, ResBody> Service<Request<B>> for PyannoteSignature<S, C, R>
+where
+    S: Service<Request<VerifiedBody>, Response = Response<ResBody>> + Clone,
+    C: Clock + Clone,
+    R: ResponseForRejection<ResBody> + Clone,
+    B: Body,
+{
+    type Response = Response<ResBody>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, B, C, R>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        // The ready service is taken even for a request that is refused: left here, it would keep what it reserved, such as
+        // a concurrency limit's permit, for as long as this connection lasts.
+        let clone = self.inner.clone();
+        let ready = mem::replace(&mut self.inner, clone);
+        let rejection_response = self.layer.rejection_response.clone();
+
+        let (parts, body) = request.into_parts();
+        match self.layer.admit(&parts, body) {
+            Ok((receive, delivery)) => {
+                let next = Next::new(ready, parts, delivery);
+                ResponseFuture::receive(receive, next, rejection_response)
+            }
+            Err(rejection) => ResponseFuture::refuse(rejection, rejection_response),
+        }
+    }
+}
+
+impl<C, R> PyannoteSignatureLayer<C, R>
+where
+    C: Clock + Clone,
+{
+    /// Refuses what the head alone betrays, before a byte of the body is read.
+    fn admit<B: Body>(&self, head: &Parts, body: B) -> Result<(Receive<B, C>, Delivery), Rejection> {
+        if head.method != Method::POST {
+            return Err(Rejection::MethodNotAllowed);
+        }
+        let now = self.clock.now();
+        let verification = self
+            .verifier
+            .start(
+                values(&head.headers, &TIMESTAMP),
+                values(&head.headers, &SIGNATURE),
+                now,
+            )
+            .map_err(Rejection::Unverified)?;
+
+        let announced = announced(&head.headers, &body);
+        if announced.is_some_and(|length| length > self.limits.body) {
+            return Err(Rejection::BodyTooLarge);
+        }
+
+        let first = |name| head.headers.get(name).map(HeaderValue::as_bytes);
+        let retry = Retry::from_headers(first(RETRY_NUM), first(RETRY_REASON));
+        let receive = Receive::new(
+            body,
+            announced,
+            verification,
+            self.limits,
+            self.budget.clone(),
+            self.clock.clone(),
+        );
+        Ok((receive, Delivery::at(now).with_retry(retry)))
+    }
+}
+
+fn values<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
+    headers.get_all(name).iter().map(HeaderValue::as_bytes)
+}
+
+/// How long the body says it is. A body knows from its framing; one that has passed other middleware may know only from
+/// the header.
+fn announced(headers: &HeaderMap, body: &impl Body) -> Option<usize> {
+    let header = || headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
+    let length: u64 = match body.size_hint() {
+        hint if hint.exact().is_some() => hint.exact()?,
+        hint if hint.lower() > 0 => hint.lower(),
+        _ => header()?,
+    };
+    Some(usize::try_from(length).unwrap_or(usize::MAX))
+}
+
+static TIMESTAMP: HeaderName = HeaderName::from_static("x-request-timestamp");
+static SIGNATURE: HeaderName = HeaderName::from_static("x-signature");
+const RETRY_NUM: &str = "x-retry-num";
+const RETRY_REASON: &str = "x-retry-reason";

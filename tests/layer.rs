@@ -1,0 +1,738 @@
+//! The layer over any body and any service: what passes, what is refused, and what each costs.
+
+mod support;
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, Version};
+use http_body_util::{BodyExt, Full};
+use proptest::prelude::*;
+use tower::limit::ConcurrencyLimit;
+use tower::{Layer, Service, ServiceExt};
+use tower_pyannote::{
+    ByteBudget, Clock, ConfigError, EventError, ManualClock, PyannoteSignatureLayer, Rejection,
+    SecretSet, SigningKey, VerifiedBody, VerifyError, WebhookEvent, WebhookSecret,
+};
+
+use self::support::{Channel, EVENT, SIGNED_AT, Script, Step, clock, event_of, now, request, secret, sign};
+
+type Answer = Response<Full<Bytes>>;
+
+/// Answers with the body it was given, and counts how often it was called.
+#[derive(Clone, Default)]
+struct Echo {
+    calls: Arc<AtomicUsize>,
+}
+
+impl Echo {
+    fn calls(&self) -> usize {
+        self.calls.load(Ordering::Relaxed)
+    }
+}
+
+impl Service<Request<VerifiedBody>> for Echo {
+    type Response = Answer;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Answer, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<VerifiedBody>) -> Self::Future {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        Box::pin(async move {
+            let (parts, body) = request.into_parts();
+            let body = body.collect().await.unwrap().to_bytes();
+            let event = parts.extensions.get::<WebhookEvent>().unwrap();
+            assert_eq!(event.raw(), &body);
+            Ok(Response::new(Full::new(body)))
+        })
+    }
+}
+
+fn layer() -> PyannoteSignatureLayer<ManualClock> {
+    PyannoteSignatureLayer::new(secret()).with_clock(clock())
+}
+
+fn rejection<B>(response: &Response<B>) -> Option<Rejection> {
+    response.extensions().get().copied()
+}
+
+async fn bytes(response: Answer) -> Bytes {
+    response.into_body().collect().await.unwrap().to_bytes()
+}
+
+/// Polls once, with a waker that does nothing.
+fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+#[tokio::test]
+async fn a_good_delivery_passes_with_its_event_and_its_parts_untouched() {
+    #[derive(Clone, Debug, PartialEq)]
+    struct Mine(u8);
+
+    let service = tower::service_fn(|request: Request<VerifiedBody>| async move {
+        assert_eq!(request.uri(), "/hooks/7?team=a");
+        assert_eq!(request.version(), Version::HTTP_2);
+        assert_eq!(request.headers()["x-mine"], "yes");
+        assert_eq!(request.headers()["x-signature"], sign(EVENT));
+        assert_eq!(request.extensions().get(), Some(&Mine(7)));
+        let event: WebhookEvent = request.extensions().get().cloned().unwrap();
+        assert_eq!(event.job_id(), "job-1");
+        assert_eq!(event.timestamp(), 1_767_225_600);
+        assert_eq!(event.received_at(), now());
+        assert_eq!(event.retry().map(|retry| retry.number), Some(2));
+        assert_eq!(request.into_body().collect().await.unwrap().to_bytes(), EVENT);
+        Ok::<_, Infallible>(Response::builder().status(202).body(String::new()).unwrap())
+    });
+    let mut request = request(EVENT, Full::from(EVENT));
+    *request.uri_mut() = "/hooks/7?team=a".parse().unwrap();
+    *request.version_mut() = Version::HTTP_2;
+    request.headers_mut().insert("x-mine", "yes".parse().unwrap());
+    request.headers_mut().insert("x-retry-num", "2".parse().unwrap());
+    request.extensions_mut().insert(Mine(7));
+
+    let response = layer().layer(service).oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::ACCEPTED);
+    assert_eq!(rejection(&response), None);
+}
+
+#[tokio::test]
+async fn what_the_head_betrays_is_refused_before_a_byte_is_read() {
+    let good = || request(EVENT, Script::unread());
+    let with = |name: &'static str, value: &str| {
+        let mut request = good();
+        request.headers_mut().insert(name, value.parse().unwrap());
+        request
+    };
+    let twice = |name: &'static str| {
+        let mut request = good();
+        let value = request.headers()[name].clone();
+        request.headers_mut().append(name, value);
+        request
+    };
+    let without = |name: &str| {
+        let mut request = good();
+        request.headers_mut().remove(name);
+        request
+    };
+    let method = |method: Method| {
+        let mut request = good();
+        *request.method_mut() = method;
+        request
+    };
+    let sized = |length: u64| request(EVENT, Script::unread().announcing(length));
+    let limit = 128 << 20;
+
+    use Rejection::{BodyTooLarge, MethodNotAllowed, Unverified};
+    use VerifyError::*;
+    let table = [
+        ("GET", method(Method::GET), 405, MethodNotAllowed),
+        ("PUT", method(Method::PUT), 405, MethodNotAllowed),
+        ("OPTIONS", method(Method::OPTIONS), 405, MethodNotAllowed),
+        ("no timestamp", without("x-request-timestamp"), 401, Unverified(MissingTimestamp)),
+        ("no signature", without("x-signature"), 401, Unverified(MissingSignature)),
+        ("two timestamps", twice("x-request-timestamp"), 400, Unverified(DuplicateTimestamp)),
+        ("two signatures", twice("x-signature"), 400, Unverified(DuplicateSignature)),
+        ("a timestamp of words", with("x-request-timestamp", "now"), 400, Unverified(MalformedTimestamp)),
+        ("a signature of words", with("x-signature", "trust me"), 400, Unverified(MalformedSignature)),
+        ("too old", with("x-request-timestamp", "1767224999"), 401, Unverified(StaleTimestamp)),
+        ("too new", with("x-request-timestamp", "1767226201"), 401, Unverified(FutureTimestamp)),
+        ("a body over the limit", sized(limit + 1), 413, BodyTooLarge),
+        ("a body of 2^64 bytes", sized(u64::MAX), 413, BodyTooLarge),
+        ("a header over the limit", with("content-length", "134217729"), 413, BodyTooLarge),
+    ];
+    for (name, request, status, expected) in table {
+        let echo = Echo::default();
+        let response = layer().layer(echo.clone()).oneshot(request).await.unwrap();
+        assert_eq!(response.status(), status, "{name}");
+        assert_eq!(rejection(&response), Some(expected), "{name}");
+        let allow = response.headers().get("allow").map(|allow| allow.as_bytes().to_vec());
+        assert_eq!(allow, (status == 405).then(|| b"POST".to_vec()), "{name}");
+        assert!(bytes(response).await.is_empty(), "{name}");
+        assert_eq!(echo.calls(), 0, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_body_betrays_is_refused_and_inner_not_called() {
+    let not_json = b"jobId=1";
+    let no_job = br#"{"status":"succeeded"}"#;
+    let table = [
+        ("forged", request(EVENT, Script::frames([&b"{}"[..]])), 401, Rejection::Unverified(VerifyError::SignatureMismatch)),
+        ("no body", request(EVENT, Script::frames([])), 401, Rejection::Unverified(VerifyError::SignatureMismatch)),
+        ("cut short", request(EVENT, Script::frames([&EVENT[..9]])), 401, Rejection::Unverified(VerifyError::SignatureMismatch)),
+        ("broken off", request(EVENT, Script::new([Step::Data(EVENT.into()), Step::Fail])), 400, Rejection::BodyBroken),
+        ("signed, but not JSON", request(not_json, Script::frames([&not_json[..]])), 400, Rejection::Malformed(EventError::Syntax)),
+        ("signed, but of no job", request(no_job, Script::frames([&no_job[..]])), 400, Rejection::Malformed(EventError::MissingJobId)),
+        ("signed, but empty", request(b"", Script::frames([])), 400, Rejection::Malformed(EventError::Syntax)),
+    ];
+    for (name, request, status, expected) in table {
+        let echo = Echo::default();
+        let response = layer().layer(echo.clone()).oneshot(request).await.unwrap();
+        assert_eq!(rejection(&response), Some(expected), "{name}");
+        assert_eq!(response.status(), status, "{name}");
+        assert!(bytes(response).await.is_empty(), "{name}");
+        assert_eq!(echo.calls(), 0, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn empty_frames_and_trailers_are_no_part_of_the_body() {
+    let (one, two) = EVENT.split_at(10);
+    let steps = [
+        Step::Data(Bytes::new()),
+        Step::Data(one.into()),
+        Step::Pending,
+        Step::Data(Bytes::new()),
+        Step::Data(two.into()),
+        Step::Trailers,
+    ];
+    let service = layer().layer(Echo::default());
+    let response = service.oneshot(request(EVENT, Script::new(steps))).await.unwrap();
+    assert_eq!(bytes(response).await, EVENT);
+}
+
+#[tokio::test]
+async fn a_body_of_exactly_the_limit_passes_and_one_byte_more_does_not() {
+    let layer = || layer().with_body_limit(1000).unwrap();
+    for announced in [true, false] {
+        for (length, expected) in [(999, None), (1000, None), (1001, Some(Rejection::BodyTooLarge))] {
+            let body = event_of(length);
+            let mut frames = Script::frames(body.chunks(100));
+            if announced {
+                frames = frames.announcing(length.try_into().unwrap());
+            }
+            let service = layer().layer(Echo::default());
+            let response = service.oneshot(request(&body, frames)).await.unwrap();
+            assert_eq!(rejection(&response), expected, "{length}, announced: {announced}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_may_be_longer_than_its_header_says_but_not_than_the_limit() {
+    let body = event_of(2000);
+    for (limit, expected) in [(2000, None), (1999, Some(Rejection::BodyTooLarge))] {
+        let mut request = request(&body, Script::frames(body.chunks(300)));
+        request.headers_mut().insert("content-length", "10".parse().unwrap());
+        let layer = layer().with_body_limit(limit).unwrap();
+        let response = layer.layer(Echo::default()).oneshot(request).await.unwrap();
+        assert_eq!(rejection(&response), expected);
+    }
+}
+
+#[tokio::test]
+async fn any_secret_of_the_set_lets_a_large_body_in_pieces_pass() {
+    let secrets = SecretSet::new(WebhookSecret::new("whs_new").unwrap())
+        .add_secret(WebhookSecret::new("whs_newer").unwrap())
+        .add_secret(secret());
+    let layer = PyannoteSignatureLayer::new(secrets).with_clock(clock());
+    let body = event_of(5 << 20);
+    let frames = Script::frames(body.chunks(300_000));
+    let response = layer.layer(Echo::default()).oneshot(request(&body, frames)).await.unwrap();
+    assert_eq!(bytes(response).await, body);
+}
+
+#[test]
+fn a_large_frame_is_hashed_in_stretches_that_let_other_tasks_run() {
+    let body = event_of(16 << 20);
+    let service = layer().with_body_limit(16 << 20).unwrap().layer(Echo::default());
+    let mut response = pin!(service.oneshot(request(&body, Script::frames([&body[..]]))));
+    let mut polls = 1;
+    while poll(response.as_mut()).is_pending() {
+        polls += 1;
+    }
+    assert_eq!(polls, 9, "16 MiB in stretches of 2 MiB, and a last poll that finds nothing left to hash");
+}
+
+#[test]
+fn endless_empty_frames_let_other_tasks_run() {
+    struct Endless;
+
+    impl http_body::Body for Endless {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+            Poll::Ready(Some(Ok(http_body::Frame::data(Bytes::new()))))
+        }
+    }
+
+    let service = layer().layer(Echo::default());
+    let mut response = pin!(service.oneshot(request(EVENT, Endless)));
+    assert!(poll(response.as_mut()).is_pending());
+}
+
+#[test]
+fn without_a_runtime_a_large_body_is_scanned_in_place() {
+    let body = event_of(3 << 20);
+    let service = layer().layer(Echo::default());
+    let mut response = pin!(service.oneshot(request(&body, Script::frames([&body[..]]))));
+    let response = loop {
+        if let Poll::Ready(response) = poll(response.as_mut()) {
+            break response.unwrap();
+        }
+    };
+    assert_eq!(response.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_service_and_a_body_that_cannot_be_sent_between_threads_will_do() {
+    struct Local(Rc<()>, Full<Bytes>);
+
+    impl http_body::Body for Local {
+        type Data = Bytes;
+        type Error = Rc<str>;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+        ) -> Poll<Option<Result<http_body::Frame<Bytes>, Rc<str>>>> {
+            let frame = Pin::new(&mut self.1).poll_frame(cx);
+            frame.map_err(|never| match never {})
+        }
+    }
+
+    let seen = Rc::new(AtomicUsize::new(0));
+    let counter = Rc::clone(&seen);
+    let service = tower::service_fn(move |_: Request<VerifiedBody>| {
+        let counter = Rc::clone(&counter);
+        async move {
+            counter.fetch_add(1, Ordering::Relaxed);
+            Ok::<_, Rc<str>>(Response::new(String::new()))
+        }
+    });
+    let body = Local(Rc::new(()), Full::from(EVENT));
+    let response = layer().layer(service).oneshot(request(EVENT, body)).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(seen.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn the_ready_service_is_the_one_called() {
+    /// Panics when it is called without having been ready.
+    struct Strict {
+        ready: bool,
+    }
+
+    impl Clone for Strict {
+        fn clone(&self) -> Self {
+            Self { ready: false }
+        }
+    }
+
+    impl Service<Request<VerifiedBody>> for Strict {
+        type Response = Response<String>;
+        type Error = Infallible;
+        type Future = std::future::Ready<Result<Response<String>, Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            self.ready = true;
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: Request<VerifiedBody>) -> Self::Future {
+            assert!(std::mem::take(&mut self.ready), "called without having been ready");
+            std::future::ready(Ok(Response::new(String::new())))
+        }
+    }
+
+    let mut service = layer().layer(Strict { ready: false });
+    for _ in 0..2 {
+        let steps = [Step::Pending, Step::Data(EVENT.into())];
+        let request = request(EVENT, Script::new(steps));
+        let response = service.ready().await.unwrap().call(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn a_refused_request_gives_back_the_slot_of_a_concurrency_limit() {
+    let mut service = layer().layer(ConcurrencyLimit::new(Echo::default(), 1));
+    let mut other = service.clone();
+
+    let forged = service.ready().await.unwrap().call(request(b"{}", Script::frames([EVENT])));
+    let mut waiting = pin!(poll_fn(|cx| {
+        Service::<Request<Script>>::poll_ready(&mut other, cx)
+    }));
+    assert!(poll(waiting.as_mut()).is_pending(), "the slot is taken while the body is read");
+
+    assert_eq!(forged.await.unwrap().status(), StatusCode::UNAUTHORIZED);
+    waiting.await.unwrap();
+
+    // And so does one whose head is refused, though its service is kept.
+    let mut third = service.clone();
+    drop(other);
+    let mut bad = request(EVENT, Script::unread());
+    *bad.method_mut() = Method::GET;
+    let refused = service.ready().await.unwrap().call(bad).await.unwrap();
+    assert_eq!(refused.status(), StatusCode::METHOD_NOT_ALLOWED);
+    let request = request(EVENT, Script::frames([EVENT]));
+    let response = third.ready().await.unwrap().call(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn readiness_and_errors_of_the_inner_service_pass_unchanged() {
+    let (mut service, mut handle) =
+        tower_test::mock::spawn_layer::<Request<VerifiedBody>, Response<String>, _>(layer());
+    handle.allow(0);
+    assert!(tokio_test_pending(service.poll_ready::<Request<Script>>()));
+    handle.allow(1);
+    assert!(matches!(service.poll_ready::<Request<Script>>(), Poll::Ready(Ok(()))));
+    let call = service.call(request(EVENT, Script::frames([EVENT])));
+    let answer = async {
+        let (_, send) = handle.next_request().await.unwrap();
+        send.send_error("the database is gone");
+    };
+    let (outcome, ()) = tokio::join!(call, answer);
+    assert_eq!(outcome.unwrap_err().to_string(), "the database is gone");
+}
+
+fn tokio_test_pending<T>(poll: Poll<T>) -> bool {
+    poll.is_pending()
+}
+
+#[tokio::test]
+async fn a_stalled_body_is_timed_out() {
+    let clock = clock();
+    let service = layer().with_clock(clock.clone()).layer(Echo::default());
+    let (sender, body) = Channel::new();
+    let mut response = pin!(service.oneshot(request(EVENT, body)));
+    sender.send(Bytes::from_static(&EVENT[..10])).unwrap();
+    assert!(poll(response.as_mut()).is_pending());
+
+    clock.advance(Duration::from_secs(4));
+    assert!(poll(response.as_mut()).is_pending());
+    clock.advance(Duration::from_secs(1));
+    let response = response.await.unwrap();
+    assert_eq!(rejection(&response), Some(Rejection::BodyTimeout));
+    assert_eq!(response.status(), StatusCode::REQUEST_TIMEOUT);
+    assert_eq!(clock.sleepers(), 0);
+}
+
+#[tokio::test]
+async fn a_body_that_crawls_is_timed_out_and_one_at_the_least_rate_is_not() {
+    for (a_window, expected) in [(5 * 1024, None), (5 * 1024 - 1, Some(Rejection::BodyTimeout))] {
+        let clock = clock();
+        let layer = layer().with_clock(clock.clone()).with_least_rate(1024);
+        let body = event_of(4 * a_window);
+        let (sender, channel) = Channel::new();
+        let mut response = pin!(layer.layer(Echo::default()).oneshot(request(&body, channel)));
+        assert!(poll(response.as_mut()).is_pending());
+        let mut outcome = None;
+        for window in body.chunks(a_window) {
+            let _ = sender.send(Bytes::copy_from_slice(window));
+            assert!(poll(response.as_mut()).is_pending());
+            clock.advance(Duration::from_secs(5));
+            if let Poll::Ready(response) = poll(response.as_mut()) {
+                outcome = Some(response.unwrap());
+                break;
+            }
+        }
+        drop(sender);
+        let response = match outcome {
+            Some(response) => response,
+            None => response.await.unwrap(),
+        };
+        assert_eq!(rejection(&response), expected, "{a_window} bytes in 5 s");
+    }
+}
+
+#[tokio::test]
+async fn the_whole_body_has_only_so_long_whatever_its_rate() {
+    let clock = clock();
+    let layer = layer()
+        .with_clock(clock.clone())
+        .with_least_rate(0)
+        .with_body_read_timeout(Duration::from_secs(12))
+        .unwrap();
+    let (sender, channel) = Channel::new();
+    let mut response = pin!(layer.layer(Echo::default()).oneshot(request(EVENT, channel)));
+    for second in 0..12 {
+        sender.send(Bytes::from_static(b" ")).unwrap();
+        assert!(poll(response.as_mut()).is_pending(), "after {second} s");
+        clock.advance(Duration::from_secs(1));
+    }
+    let response = response.await.unwrap();
+    assert_eq!(rejection(&response), Some(Rejection::BodyTimeout));
+}
+
+/// A request whose body of `length` bytes has come, all but its end, and which holds its share of the budget.
+macro_rules! unfinished {
+    ($service:expr, $body:expr) => {{
+        let (sender, channel) = Channel::new();
+        sender.send($body.clone()).unwrap();
+        let mut response = Box::pin($service.clone().oneshot(request(&$body, channel)));
+        assert!(poll(response.as_mut()).is_pending());
+        (sender, response)
+    }};
+}
+
+#[tokio::test]
+async fn under_pressure_a_body_waits_for_another_to_be_answered() {
+    let budget = ByteBudget::new(1 << 20).unwrap();
+    let layer = layer()
+        .with_body_limit(1 << 20)
+        .unwrap()
+        .with_byte_budget(budget.clone())
+        .unwrap();
+    let service = layer.layer(Echo::default());
+    let body = event_of(800 << 10);
+
+    let (first_sender, first) = unfinished!(service, body);
+    assert_eq!(budget.drawn(), (800 - 64) << 10, "what came, less what is free");
+    let (second_sender, second) = unfinished!(service, body);
+    drop((first_sender, second_sender));
+    let (first, second) = tokio::join!(first, second);
+    assert_eq!(bytes(first.unwrap()).await, body);
+    assert_eq!(bytes(second.unwrap()).await, body);
+    assert_eq!(budget.drawn(), 0);
+}
+
+#[tokio::test]
+async fn a_body_that_waits_too_long_is_refused_and_told_when_to_come_again() {
+    let clock = clock();
+    let budget = ByteBudget::new(1 << 20).unwrap();
+    let layer = layer()
+        .with_body_limit(1 << 20)
+        .unwrap()
+        .with_byte_budget(budget.clone())
+        .unwrap()
+        .with_clock(clock.clone());
+    let service = layer.layer(Echo::default());
+    let body = event_of(800 << 10);
+
+    let (_first_sender, mut first) = unfinished!(service, body);
+    let (_second_sender, mut second) = unfinished!(service, body);
+    clock.advance(Duration::from_millis(4_999));
+    assert!(poll(second.as_mut()).is_pending());
+    clock.advance(Duration::from_millis(1));
+    let response = second.await.unwrap();
+    assert_eq!(rejection(&response), Some(Rejection::Overloaded));
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(response.headers()["retry-after"], "5");
+
+    // A sender that goes away gives back what it held.
+    assert!(budget.drawn() > 0);
+    assert!(poll(first.as_mut()).is_ready(), "it has brought nothing for 5 s");
+    drop(first);
+    assert_eq!(budget.drawn(), 0);
+}
+
+#[tokio::test]
+async fn small_bodies_pass_while_the_budget_is_used_up() {
+    let layer = layer()
+        .with_body_limit(1 << 20)
+        .unwrap()
+        .with_byte_budget(ByteBudget::new(1 << 20).unwrap())
+        .unwrap();
+    let service = layer.layer(Echo::default());
+    let (_sender, _response) = unfinished!(service, event_of(1 << 20));
+    for length in [100, 64 << 10] {
+        let body = event_of(length);
+        let request = request(&body, Script::frames([&body[..]]));
+        let response = service.clone().oneshot(request).await.unwrap();
+        assert_eq!(bytes(response).await, body, "{length}");
+    }
+}
+
+#[tokio::test]
+async fn a_budget_is_held_until_the_answer() {
+    let budget = ByteBudget::new(1 << 20).unwrap();
+    let layer = layer()
+        .with_body_limit(1 << 20)
+        .unwrap()
+        .with_byte_budget(budget.clone())
+        .unwrap();
+    let (answer, answered) = tokio::sync::oneshot::channel::<()>();
+    let answered = Arc::new(std::sync::Mutex::new(Some(answered)));
+    let service = tower::service_fn(move |_: Request<VerifiedBody>| {
+        let answered = answered.lock().unwrap().take().unwrap();
+        async move {
+            answered.await.unwrap();
+            Ok::<_, Infallible>(Response::new(String::new()))
+        }
+    });
+    let body = event_of(1 << 20);
+    let request = request(&body, Script::frames([&body[..]]));
+    let mut response = pin!(layer.layer(service).oneshot(request));
+    assert!(poll(response.as_mut()).is_pending());
+    assert_eq!(budget.drawn(), (1024 - 64) << 10);
+    answer.send(()).unwrap();
+    response.await.unwrap();
+    assert_eq!(budget.drawn(), 0);
+}
+
+#[tokio::test]
+async fn a_forged_flood_holds_no_more_than_the_budget() {
+    let budget = ByteBudget::new(4 << 20).unwrap();
+    let layer = layer()
+        .with_body_limit(2 << 20)
+        .unwrap()
+        .with_byte_budget(budget.clone())
+        .unwrap();
+    let service = layer.layer(Echo::default());
+    let frame = Bytes::from(vec![b'x'; 256 << 10]);
+    let mut flood: Vec<_> = (0..50)
+        .map(|_| {
+            let (sender, channel) = Channel::new();
+            (0..8).for_each(|_| sender.send(frame.clone()).unwrap());
+            (sender, Box::pin(service.clone().oneshot(request(EVENT, channel))))
+        })
+        .collect();
+    for (_, response) in &mut flood {
+        assert!(poll(response.as_mut()).is_pending());
+        assert!(budget.drawn() <= 4 << 20);
+    }
+    drop(flood);
+    assert_eq!(budget.drawn(), 0);
+}
+
+#[tokio::test]
+async fn a_response_of_ones_own_is_given_the_reason_too() {
+    let layer = layer().with_rejection_response(|rejection: Rejection| {
+        Response::builder()
+            .status(StatusCode::IM_A_TEAPOT)
+            .body(Full::from(rejection.reason()))
+            .unwrap()
+    });
+    let response = layer
+        .layer(Echo::default())
+        .oneshot(request(EVENT, Script::frames([&b"{}"[..]])))
+        .await
+        .unwrap();
+    let expected = Rejection::Unverified(VerifyError::SignatureMismatch);
+    assert_eq!(response.status(), StatusCode::IM_A_TEAPOT);
+    assert_eq!(rejection(&response), Some(expected));
+    assert_eq!(bytes(response).await, "signature_mismatch");
+}
+
+#[test]
+fn settings_that_cannot_work_are_refused_when_set() {
+    let table = [
+        (layer().with_body_limit(0).unwrap_err(), ConfigError::ZeroBodyLimit),
+        (
+            layer().with_body_limit(257 << 20).unwrap_err(),
+            ConfigError::BodyLimitOverBudget { limit: 257 << 20, budget: 256 << 20 },
+        ),
+        (
+            layer().with_byte_budget(ByteBudget::new(1 << 20).unwrap()).unwrap_err(),
+            ConfigError::BodyLimitOverBudget { limit: 128 << 20, budget: 1 << 20 },
+        ),
+        (
+            layer().with_body_read_timeout(Duration::ZERO).unwrap_err(),
+            ConfigError::ZeroDuration { setting: "body_read_timeout" },
+        ),
+        (ByteBudget::new(0).unwrap_err(), ConfigError::ByteBudget { size: 0 }),
+        (ByteBudget::new(1 << 32).unwrap_err(), ConfigError::ByteBudget { size: 1 << 32 }),
+    ];
+    for (error, expected) in table {
+        assert_eq!(error, expected);
+    }
+}
+
+#[test]
+fn the_layer_and_its_service_print_no_secret() {
+    let printed = [format!("{:?}", layer()), format!("{:?}", layer().layer("inner"))];
+    for text in printed {
+        assert!(!text.contains("0011"), "{text}");
+    }
+}
+
+#[test]
+fn the_layer_its_service_and_its_future_are_send_where_the_parts_are() {
+    fn send<T: Send>(_: &T) {}
+    fn shared<T: Send + Sync + Clone + 'static>(_: &T) {}
+    shared(&layer());
+    let mut service = layer().layer(Echo::default());
+    shared(&service);
+    send(&Service::call(&mut service, request(EVENT, Script::frames([EVENT]))));
+}
+
+#[test]
+fn the_clock_of_the_layer_decides_what_is_fresh() {
+    let clock = clock();
+    let service = layer().with_clock(clock.clone()).layer(Echo::default());
+    let mut answer = || {
+        let mut response = pin!(service.clone().oneshot(request(EVENT, Script::frames([EVENT]))));
+        match poll(response.as_mut()) {
+            Poll::Ready(response) => rejection(&response.unwrap()),
+            Poll::Pending => panic!("the body is at hand"),
+        }
+    };
+    assert_eq!(answer(), None);
+    clock.advance(Duration::from_secs(600));
+    assert_eq!(answer(), None);
+    clock.advance(Duration::from_nanos(1));
+    assert_eq!(answer(), Some(Rejection::Unverified(VerifyError::StaleTimestamp)));
+    assert!(clock.now() > now());
+}
+
+proptest! {
+    #[test]
+    fn any_split_of_a_body_equals_the_whole(
+        padding in "[a-z]{0,3000}",
+        cuts: Vec<prop::sample::Index>,
+        pauses: Vec<bool>,
+        announced: bool,
+    ) {
+        let body = format!(r#"{{"jobId":"job-1","status":"succeeded","padding":"{padding}"}}"#);
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(body.len() + 1)).collect();
+        cuts.extend([0, body.len()]);
+        cuts.sort_unstable();
+        let mut pauses = pauses.into_iter().chain(std::iter::repeat(false));
+        let steps = cuts.windows(2).flat_map(|pair| {
+            let data = Step::Data(Bytes::copy_from_slice(&body.as_bytes()[pair[0]..pair[1]]));
+            let pause = pauses.next().unwrap_or(false).then_some(Step::Pending);
+            pause.into_iter().chain([data]).collect::<Vec<_>>()
+        });
+        let mut script = Script::new(steps.collect::<Vec<_>>());
+        if announced {
+            script = script.announcing(body.len().try_into().unwrap());
+        }
+        let service = layer().layer(Echo::default());
+        let mut response = pin!(service.oneshot(request(body.as_bytes(), script)));
+        let response = loop {
+            if let Poll::Ready(response) = poll(response.as_mut()) {
+                break response.unwrap();
+            }
+        };
+        prop_assert_eq!(response.status(), StatusCode::OK);
+        let mut echoed = pin!(bytes(response));
+        prop_assert_eq!(poll(echoed.as_mut()), Poll::Ready(Bytes::from(body)));
+    }
+
+    #[test]
+    fn a_body_with_one_changed_byte_is_refused(at: prop::sample::Index, change in 1..=255_u8) {
+        let mut forged = EVENT.to_vec();
+        forged[at.index(EVENT.len())] ^= change;
+        let service = layer().layer(Echo::default());
+        let mut response = pin!(service.oneshot(request(EVENT, Script::frames([&forged[..]]))));
+        let Poll::Ready(response) = poll(response.as_mut()) else {
+            return Err(TestCaseError::fail("the body is at hand"));
+        };
+        let expected = Rejection::Unverified(VerifyError::SignatureMismatch);
+        prop_assert_eq!(rejection(&response.unwrap()), Some(expected));
+    }
+}
+
+#[test]
+fn a_sender_signs_with_the_key_alone() {
+    let signature = SigningKey::new(&secret()).sign(SIGNED_AT, EVENT);
+    assert_eq!(signature.to_hex(), sign(EVENT));
+}

@@ -1,0 +1,146 @@
+//! What several tests need: signed requests, and bodies that arrive as the test says.
+#![allow(dead_code, reason = "each test uses its part")]
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request};
+use http_body::{Body, Frame, SizeHint};
+use tokio::sync::mpsc;
+use tower_pyannote::{ManualClock, SigningKey, WebhookSecret};
+
+pub(crate) const SECRET: &str = "whs_00112233445566778899aabbccddeeff";
+pub(crate) const EVENT: &[u8] = br#"{"jobId":"job-1","status":"succeeded"}"#;
+
+/// 2026-01-01T00:00:00Z, as it stands in the header.
+pub(crate) const SIGNED_AT: &str = "1767225600";
+
+pub(crate) fn now() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_767_225_600)
+}
+
+pub(crate) fn clock() -> ManualClock {
+    ManualClock::new(now())
+}
+
+pub(crate) fn secret() -> WebhookSecret {
+    WebhookSecret::new(SECRET).unwrap()
+}
+
+/// The signature of `body` under the test's secret, sent at [`SIGNED_AT`].
+pub(crate) fn sign(body: &[u8]) -> String {
+    SigningKey::new(&secret()).sign(SIGNED_AT, body).to_hex()
+}
+
+/// A request for `body`, signed as what `signed` says.
+pub(crate) fn request<B>(signed: &[u8], body: B) -> Request<B> {
+    Request::post("/webhook")
+        .header("x-request-timestamp", SIGNED_AT)
+        .header("x-signature", sign(signed))
+        .body(body)
+        .unwrap()
+}
+
+/// An event of exactly `length` bytes.
+pub(crate) fn event_of(length: usize) -> Bytes {
+    let head = r#"{"jobId":"job-1","status":"succeeded","padding":""#;
+    let tail = r#""}"#;
+    let padding = "x".repeat(length - head.len() - tail.len());
+    Bytes::from(format!("{head}{padding}{tail}"))
+}
+
+/// What a [`Script`] does when it is polled.
+pub(crate) enum Step {
+    Data(Bytes),
+    Pending,
+    Trailers,
+    Fail,
+    Panic,
+}
+
+/// A body that does what it was told, one step a poll.
+pub(crate) struct Script {
+    steps: VecDeque<Step>,
+    hint: SizeHint,
+    pub(crate) polls: usize,
+}
+
+impl Script {
+    pub(crate) fn new(steps: impl IntoIterator<Item = Step>) -> Self {
+        Self {
+            steps: steps.into_iter().collect(),
+            hint: SizeHint::default(),
+            polls: 0,
+        }
+    }
+
+    pub(crate) fn frames<'a>(frames: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        Self::new(
+            frames
+                .into_iter()
+                .map(|frame| Step::Data(Bytes::copy_from_slice(frame))),
+        )
+    }
+
+    /// A body that must not be read.
+    pub(crate) fn unread() -> Self {
+        Self::new([Step::Panic])
+    }
+
+    pub(crate) fn announcing(mut self, length: u64) -> Self {
+        self.hint = SizeHint::with_exact(length);
+        self
+    }
+}
+
+impl Body for Script {
+    type Data = Bytes;
+    type Error = &'static str;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, &'static str>>> {
+        self.polls += 1;
+        match self.steps.pop_front() {
+            None => Poll::Ready(None),
+            Some(Step::Data(data)) => Poll::Ready(Some(Ok(Frame::data(data)))),
+            Some(Step::Trailers) => Poll::Ready(Some(Ok(Frame::trailers(HeaderMap::new())))),
+            Some(Step::Fail) => Poll::Ready(Some(Err("the connection was reset"))),
+            Some(Step::Panic) => panic!("a byte of the body was read"),
+            Some(Step::Pending) => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.hint.clone()
+    }
+}
+
+/// A body that brings what is sent to it, and ends when its sender is dropped.
+pub(crate) struct Channel(mpsc::UnboundedReceiver<Bytes>);
+
+impl Channel {
+    pub(crate) fn new() -> (mpsc::UnboundedSender<Bytes>, Self) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (sender, Self(receiver))
+    }
+}
+
+impl Body for Channel {
+    type Data = Bytes;
+    type Error = &'static str;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, &'static str>>> {
+        self.0.poll_recv(cx).map(|data| data.map(|data| Ok(Frame::data(data))))
+    }
+}
