@@ -6,3 +6,12 @@
     not(test),
     warn(clippy::as_conversions, clippy::print_stdout, clippy::unwrap_used)
 )]
+
+mod event;
+
+pub use event::{
+    Delivery, Diarization, EventError, EventOutput, Identification, IdentifiedTurn, Kind, Label,
+    LabelMap, Output, Retry, RetryReason, ScoreCurve, Segment, SpeakerCurves, Status, Text,
+    Transcript, Turn, Turns, TypedEvent, UnknownOutput, Voiceprint, VoiceprintMatch, WebhookEvent,
+    WrongKind,
+};
