@@ -7,10 +7,32 @@
     warn(clippy::as_conversions, clippy::print_stdout, clippy::unwrap_used)
 )]
 
+#[cfg(feature = "layer")]
+mod clock;
+mod error;
+mod event;
+#[cfg(feature = "layer")]
+mod layer;
 mod secret;
 mod signature;
+#[cfg(feature = "layer")]
+mod telemetry;
 mod verifier;
 
+#[cfg(feature = "layer")]
+pub use self::clock::{Clock, ManualClock, ManualSleep, SystemClock, SystemSleep};
+pub use self::error::ConfigError;
+pub use self::event::{
+    Delivery, Diarization, EventError, EventOutput, Identification, IdentifiedTurn, Kind, Label,
+    LabelMap, Output, Retry, RetryReason, ScoreCurve, Segment, SpeakerCurves, Status, Text,
+    Transcript, Turn, Turns, TypedEvent, UnknownOutput, Voiceprint, VoiceprintMatch, WebhookEvent,
+    WrongKind,
+};
+#[cfg(feature = "layer")]
+pub use self::layer::{
+    ByteBudget, DefaultResponseForRejection, PyannoteSignature, PyannoteSignatureLayer, Rejection,
+    ResponseForRejection, ResponseFuture, VerifiedBody,
+};
 pub use self::secret::{SecretError, SecretErrorKind, SecretSet, WebhookSecret};
 pub use self::signature::{Signature, SignatureEncoding, Signer, SigningKey};
 pub use self::verifier::{Mismatch, Verification, Verified, Verifier, VerifyError};

@@ -305,7 +305,7 @@ pub enum VerifyError {
 impl VerifyError {
     /// A word for it in snake case, as metrics and logs label it.
     #[must_use]
-    pub const fn reason(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::MissingTimestamp => "missing_timestamp",
             Self::MissingSignature => "missing_signature",

@@ -608,7 +608,7 @@ async fn a_response_of_ones_own_is_given_the_reason_too() {
     let layer = layer().with_rejection_response(|rejection: Rejection| {
         Response::builder()
             .status(StatusCode::IM_A_TEAPOT)
-            .body(Full::from(rejection.reason()))
+            .body(Full::from(rejection.as_str()))
             .unwrap()
     });
     let response = layer

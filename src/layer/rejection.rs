@@ -51,15 +51,15 @@ impl Rejection {
 
     /// A word for it in snake case, as metrics and logs label it.
     #[must_use]
-    pub const fn reason(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::MethodNotAllowed => "method_not_allowed",
-            Self::Unverified(error) => error.reason(),
+            Self::Unverified(error) => error.as_str(),
             Self::BodyTooLarge => "body_too_large",
             Self::BodyTimeout => "body_timeout",
             Self::BodyBroken => "body_broken",
             Self::Overloaded => "overloaded",
-            Self::Malformed(error) => error.reason(),
+            Self::Malformed(error) => error.as_str(),
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::layer::Rejection;
 use crate::verifier::Verified;
 
 pub(super) fn rejected(rejection: Rejection) {
-    counter!("pyannote_webhook_failed_verifications_total", "reason" => rejection.reason()).increment(1);
+    counter!("pyannote_webhook_failed_verifications_total", "reason" => rejection.as_str()).increment(1);
 }
 
 pub(super) fn verified(verified: Verified, bytes: usize, stopwatch: Stopwatch) {

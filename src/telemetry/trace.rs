@@ -5,7 +5,7 @@ use crate::layer::Rejection;
 use crate::verifier::{Verified, VerifyError};
 
 pub(super) fn rejected(rejection: Rejection) {
-    let (status, reason) = (rejection.status().as_u16(), rejection.reason());
+    let (status, reason) = (rejection.status().as_u16(), rejection.as_str());
     match rejection {
         // Whatever scans the internet sends these; nobody should be able to fill a log with them.
         Rejection::MethodNotAllowed

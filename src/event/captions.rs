@@ -1,0 +1,113 @@
+//! WebVTT and SRT.
+
+use std::{fmt::Write, time::Duration};
+
+use super::Segment;
+
+pub(super) fn webvtt(segments: &[Segment]) -> String {
+    let mut vtt = "WEBVTT\n".to_owned();
+    for cue in cues(segments) {
+        let (start, end) = (clock(cue.start, '.'), clock(cue.end, '.'));
+        let text = escape(&cue.text);
+        let voice = match cue.speaker.as_str() {
+            "" => String::new(),
+            speaker => format!("<v {}>", escape(speaker)),
+        };
+        // Writing to a String cannot fail.
+        let _ = write!(vtt, "\n{start} --> {end}\n{voice}{text}\n");
+    }
+    vtt
+}
+
+pub(super) fn srt(segments: &[Segment]) -> String {
+    let mut srt = String::new();
+    for (number, cue) in (1_u64..).zip(cues(segments)) {
+        let (start, end) = (clock(cue.start, ','), clock(cue.end, ','));
+        let line = match cue.speaker.as_str() {
+            "" => cue.text,
+            speaker => format!("{speaker}: {}", cue.text),
+        };
+        // SRT has no escapes, and a reader may take the arrow for a line of times.
+        let line = line.replace("-->", "→");
+        let gap = if number > 1 { "\n" } else { "" };
+        // Writing to a String cannot fail.
+        let _ = write!(srt, "{gap}{number}\n{start} --> {end}\n{line}\n");
+    }
+    srt
+}
+
+/// Returns what of a segment both formats can show, on one line.
+struct Cue {
+    start: Duration,
+    end: Duration,
+    speaker: String,
+    text: String,
+}
+
+/// Sorted by start, as WebVTT demands.
+fn cues(segments: &[Segment]) -> Vec<Cue> {
+    let mut cues: Vec<Cue> = segments
+        .iter()
+        .filter_map(|segment| {
+            let (start, end) = span(segment.start, segment.end)?;
+            let text = one_line(&segment.text);
+            let speaker = one_line(&segment.speaker);
+            (!text.is_empty()).then_some(Cue {
+                start,
+                end,
+                speaker,
+                text,
+            })
+        })
+        .collect();
+    cues.sort_by_key(|cue| cue.start);
+    cues
+}
+
+/// Returns the times of a turn in whole milliseconds, if they can be written and are in order.
+pub(super) fn span(start: f64, end: f64) -> Option<(Duration, Duration)> {
+    let (start, end) = (milliseconds(start)?, milliseconds(end)?);
+    (start < end).then_some((start, end))
+}
+
+fn milliseconds(seconds: f64) -> Option<Duration> {
+    let time = Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|time| *time < LATEST)?;
+    let rounded = time + Duration::from_micros(500);
+    Some(Duration::new(
+        rounded.as_secs(),
+        rounded.subsec_millis() * 1_000_000,
+    ))
+}
+
+/// Audio lasts 24 hours at most, and SRT writes hours in two digits.
+const LATEST: Duration = Duration::from_secs(100 * 3600 - 1);
+
+fn clock(time: Duration, point: char) -> String {
+    let seconds = time.as_secs();
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    format!(
+        "{hours:02}:{minutes:02}:{seconds:02}{point}{:03}",
+        time.subsec_millis()
+    )
+}
+
+/// Folds all white space and control characters to single spaces.
+pub(super) fn one_line(text: &str) -> String {
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control());
+    let mut line = String::with_capacity(text.len());
+    for word in words.filter(|word| !word.is_empty()) {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    line
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+}

@@ -1,0 +1,42 @@
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::Retry;
+
+/// What came with the body of a [`WebhookEvent`](crate::WebhookEvent); the layer fills it in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Delivery {
+    /// When pyannoteAI signed the delivery, in Unix seconds: `X-Request-Timestamp` as verified.
+    pub timestamp: u64,
+    /// When the delivery was received, by the receiver's clock.
+    pub received_at: SystemTime,
+    /// Which repetition this is; `None` at the first attempt.
+    pub retry: Option<Retry>,
+}
+
+impl Delivery {
+    /// Creates a first attempt received at `received_at` and signed in the same second.
+    #[must_use]
+    pub fn at(received_at: SystemTime) -> Self {
+        let since_epoch = received_at.duration_since(UNIX_EPOCH);
+        Self {
+            timestamp: since_epoch.map_or(0, |duration| duration.as_secs()),
+            received_at,
+            retry: None,
+        }
+    }
+
+    /// Sets the time of signing, in Unix seconds; by default the whole seconds of `received_at`.
+    #[must_use]
+    pub fn with_timestamp(mut self, timestamp: u64) -> Self {
+        self.timestamp = timestamp;
+        self
+    }
+
+    /// Sets which repetition this is; by default none.
+    #[must_use]
+    pub fn with_retry(mut self, retry: Option<Retry>) -> Self {
+        self.retry = retry;
+        self
+    }
+}

@@ -1,0 +1,154 @@
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::{Label, LabelMap, ScoreCurve, SpeakerCurves, Text, Turn, Turns, read::Items};
+
+/// The output of an identification: who of the given voiceprints spoke when.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Identification {
+    /// The turns by anonymous speakers.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub diarization: Turns,
+    /// The turns by identified speakers.
+    pub identification: Vec<IdentifiedTurn>,
+    /// Which voiceprint each anonymous speaker matches.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub voiceprints: Vec<VoiceprintMatch>,
+    /// How sure the diarization is, from 0 to 100, if asked for with `confidence`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<ScoreCurve>,
+    /// How probable it is that anyone speaks, if asked for with `speechProbability`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speech_probability: Option<ScoreCurve>,
+    /// How probable it is that several speak at once, if asked for with `crosstalkProbability`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crosstalk_probability: Option<ScoreCurve>,
+    /// How probable it is that each speaker speaks, if asked for with `speakerProbability`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speaker_probability: Option<SpeakerCurves>,
+    /// What pyannoteAI warns of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<Text>,
+    /// What went wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Text>,
+}
+
+impl Identification {
+    /// Returns the turns, each labelled by who it is: the voiceprint that matches, else the speaker,
+    /// else the anonymous speaker.
+    ///
+    /// If there is no `identification`, these are the turns of `diarization`, labelled by the
+    /// matches in `voiceprints`.
+    #[must_use]
+    pub fn turns(&self) -> Turns {
+        if self.identification.is_empty() {
+            return self.matched_turns();
+        }
+        self.identification
+            .iter()
+            .map(IdentifiedTurn::to_turn)
+            .collect()
+    }
+
+    fn matched_turns(&self) -> Turns {
+        let matches = self
+            .voiceprints
+            .iter()
+            .filter_map(|voiceprint| Some((&voiceprint.speaker, voiceprint.matched.as_ref()?)));
+        let matches: HashMap<&Label, &Label> = matches.collect();
+        let relabelled = self.diarization.iter().cloned().map(|mut turn| {
+            if let Some(label) = matches.get(&turn.speaker) {
+                turn.speaker = (*label).clone();
+            }
+            turn
+        });
+        relabelled.collect()
+    }
+}
+
+read_object!(Identification {
+    b"diarization" => diarization: Turns = Turns::default(),
+    b"identification" => identification: Items<IdentifiedTurn> = Vec::new(),
+    b"voiceprints" => voiceprints: Items<VoiceprintMatch> = Vec::new(),
+    b"confidence" => confidence: ScoreCurve = None,
+    b"speechProbability" => speech_probability: ScoreCurve = None,
+    b"crosstalkProbability" => crosstalk_probability: ScoreCurve = None,
+    b"speakerProbability" => speaker_probability: SpeakerCurves = None,
+    b"warning" => warning: Text = None,
+    b"error" => error: Text = None,
+});
+
+/// A stretch of audio in which one identified speaker speaks.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct IdentifiedTurn {
+    /// Who speaks: the label of a voiceprint, or of an anonymous speaker.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speaker: Option<Label>,
+    /// When the turn begins, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start: Option<f64>,
+    /// When the turn ends, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end: Option<f64>,
+    /// How sure it is of each label, from 0 to 100; empty if it was not sent.
+    #[serde(skip_serializing_if = "LabelMap::is_empty")]
+    pub confidence: LabelMap<f32>,
+    /// The anonymous speaker of the turn; empty if it was not sent.
+    pub diarization_speaker: Label,
+    /// The label of the voiceprint that matches; `match` on the wire.
+    #[serde(rename = "match")]
+    pub matched: Option<Label>,
+}
+
+impl IdentifiedTurn {
+    /// Returns the label that says best who speaks: the voiceprint that matches, else the speaker,
+    /// else the anonymous speaker.
+    #[must_use]
+    pub fn who(&self) -> &Label {
+        let named = self.matched.as_ref().or(self.speaker.as_ref());
+        named.unwrap_or(&self.diarization_speaker)
+    }
+
+    fn to_turn(&self) -> Turn {
+        Turn {
+            speaker: self.who().clone(),
+            start: self.start.unwrap_or(f64::NAN),
+            end: self.end.unwrap_or(f64::NAN),
+            confidence: self.confidence.clone(),
+        }
+    }
+}
+
+read_object!(IdentifiedTurn {
+    b"speaker" => speaker: Label = None,
+    b"start" => start: f64 = None,
+    b"end" => end: f64 = None,
+    b"confidence" => confidence: LabelMap<f32> = LabelMap::new(),
+    b"diarizationSpeaker" => diarization_speaker: Label = Label::default(),
+    b"match" => matched: Label = None,
+});
+
+/// Which voiceprint an anonymous speaker matches.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct VoiceprintMatch {
+    /// The anonymous speaker; empty if it was not sent.
+    pub speaker: Label,
+    /// The label of the voiceprint that matches, if any does; `match` on the wire.
+    #[serde(rename = "match")]
+    pub matched: Option<Label>,
+    /// How well each voiceprint matches, from 0 to 100.
+    pub confidence: LabelMap<f32>,
+}
+
+read_object!(VoiceprintMatch {
+    b"speaker" => speaker: Label = Label::default(),
+    b"match" => matched: Label = None,
+    b"confidence" => confidence: LabelMap<f32> = LabelMap::new(),
+});

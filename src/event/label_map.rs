@@ -1,0 +1,182 @@
+use std::{collections::HashMap, fmt, marker::PhantomData};
+
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{MapAccess, Visitor},
+};
+
+use super::Label;
+
+/// A small map from speaker labels to values, in the order in which they were sent.
+///
+/// When read from JSON, the last of two equal labels counts, and nulls are left out.
+#[derive(Clone, PartialEq)]
+pub struct LabelMap<V>(Vec<(Label, V)>);
+
+impl<V> LabelMap<V> {
+    /// Creates an empty map; it does not allocate.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Returns the value of a label.
+    #[must_use]
+    pub fn get(&self, label: &str) -> Option<&V> {
+        self.iter()
+            .find(|(key, _)| *key == label)
+            .map(|(_, value)| value)
+    }
+
+    /// Tells whether the map holds a label.
+    #[must_use]
+    pub fn contains_key(&self, label: &str) -> bool {
+        self.get(label).is_some()
+    }
+
+    /// Returns the number of labels.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Tells whether there is no label.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Iterates over the labels and their values.
+    #[must_use]
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Label, &V)> {
+        self.0.iter().map(|(label, value)| (label, value))
+    }
+
+    /// Iterates over the labels.
+    #[must_use]
+    pub fn keys(&self) -> impl ExactSizeIterator<Item = &Label> {
+        self.iter().map(|(label, _)| label)
+    }
+
+    /// Iterates over the values.
+    #[must_use]
+    pub fn values(&self) -> impl ExactSizeIterator<Item = &V> {
+        self.iter().map(|(_, value)| value)
+    }
+}
+
+impl LabelMap<f32> {
+    /// Returns the label with the highest value, the first of them if several are equal.
+    ///
+    /// NaN is never the highest; a map without a number has none.
+    #[must_use]
+    pub fn max(&self) -> Option<(&Label, f32)> {
+        self.iter()
+            .map(|(label, value)| (label, *value))
+            .filter(|(_, value)| !value.is_nan())
+            .reduce(|best, next| if next.1 > best.1 { next } else { best })
+    }
+}
+
+impl<V> Default for LabelMap<V> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<V: fmt::Debug> fmt::Debug for LabelMap<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+impl<L: Into<Label>, V> FromIterator<(L, V)> for LabelMap<V> {
+    fn from_iter<I: IntoIterator<Item = (L, V)>>(entries: I) -> Self {
+        let entries = entries
+            .into_iter()
+            .map(|(label, value)| (label.into(), value));
+        Self(last_of_equals(entries.collect()))
+    }
+}
+
+impl<V> IntoIterator for LabelMap<V> {
+    type Item = (Label, V);
+    type IntoIter = std::vec::IntoIter<(Label, V)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl<'a, V> IntoIterator for &'a LabelMap<V> {
+    type Item = &'a (Label, V);
+    type IntoIter = std::slice::Iter<'a, (Label, V)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
+
+impl<V: Serialize> Serialize for LabelMap<V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for LabelMap<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(MapVisitor(PhantomData))
+    }
+}
+
+struct MapVisitor<V>(PhantomData<V>);
+
+impl<'de, V: Deserialize<'de>> Visitor<'de> for MapVisitor<V> {
+    type Value = LabelMap<V>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of speaker labels")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<LabelMap<V>, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(label) = map.next_key::<Label>()? {
+            if let Some(value) = map.next_value::<Option<V>>()? {
+                entries.push((label, value));
+            }
+        }
+        Ok(LabelMap(last_of_equals(entries)))
+    }
+}
+
+/// Keeps the place of the first and the value of the last of equal labels.
+fn last_of_equals<V>(entries: Vec<(Label, V)>) -> Vec<(Label, V)> {
+    if entries.len() <= FEW && !repeats(&entries) {
+        return entries;
+    }
+    let mut places = HashMap::with_capacity(entries.len());
+    let mut kept: Vec<(Label, V)> = Vec::with_capacity(entries.len());
+    for (label, value) in entries {
+        match places
+            .get(&label)
+            .and_then(|place: &usize| kept.get_mut(*place))
+        {
+            Some(entry) => entry.1 = value,
+            None => {
+                places.insert(label.clone(), kept.len());
+                kept.push((label, value));
+            }
+        }
+    }
+    kept
+}
+
+fn repeats<V>(entries: &[(Label, V)]) -> bool {
+    entries
+        .iter()
+        .enumerate()
+        .any(|(index, (label, _))| entries[..index].iter().any(|(earlier, _)| earlier == label))
+}
+
+/// Up to here comparing all with all is faster than hashing.
+const FEW: usize = 32;

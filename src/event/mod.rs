@@ -1,0 +1,45 @@
+//! Webhook events and their data.
+
+#[macro_use]
+mod macros;
+
+mod captions;
+mod delivery;
+mod diarization;
+mod envelope;
+mod error;
+mod identification;
+mod intervals;
+mod label;
+mod label_map;
+mod output;
+mod read;
+mod retry;
+mod rttm;
+mod scores;
+mod status;
+mod text;
+mod transcript;
+mod turns;
+mod typed;
+mod voiceprint;
+mod webhook_event;
+
+pub use self::{
+    delivery::Delivery,
+    diarization::Diarization,
+    error::EventError,
+    identification::{Identification, IdentifiedTurn, VoiceprintMatch},
+    label::Label,
+    label_map::LabelMap,
+    output::{Kind, Output, UnknownOutput},
+    retry::{Retry, RetryReason},
+    scores::{ScoreCurve, SpeakerCurves},
+    status::Status,
+    text::Text,
+    transcript::{Segment, Transcript},
+    turns::{Turn, Turns},
+    typed::{EventOutput, TypedEvent, WrongKind},
+    voiceprint::Voiceprint,
+    webhook_event::WebhookEvent,
+};

@@ -1,0 +1,162 @@
+use std::fmt;
+
+use bytes::Bytes;
+use serde::Deserialize;
+
+use super::{Diarization, Identification, Voiceprint};
+
+/// What kind of output an event carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Kind {
+    /// Who spoke when.
+    Diarization,
+    /// Who of the given voiceprints spoke when.
+    Identification,
+    /// A voiceprint.
+    Voiceprint,
+    /// Something that this crate does not know.
+    Unknown,
+}
+
+impl Kind {
+    /// Returns the kind in lower case.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Diarization => "diarization",
+            Self::Identification => "identification",
+            Self::Voiceprint => "voiceprint",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The output of a job, by kind.
+///
+/// ```
+/// # use std::time::SystemTime;
+/// use tower_pyannote::{Delivery, Output, WebhookEvent};
+///
+/// let body = r#"{"jobId": "a", "status": "succeeded", "output": {
+///     "diarization": [{"speaker": "SPEAKER_00", "start": 0.5, "end": 2.0}]}}"#;
+/// let event = WebhookEvent::new(body.into(), Delivery::at(SystemTime::now()))?;
+///
+/// match event.output() {
+///     Some(Output::Diarization(output)) => assert_eq!(output.diarization.talk_time(), 1.5),
+///     Some(Output::Unknown(output)) => panic!("what is {}?", output.json()),
+///     _ => panic!("no diarization"),
+/// }
+/// # Ok::<(), tower_pyannote::EventError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Output {
+    /// Who spoke when.
+    Diarization(Diarization),
+    /// Who of the given voiceprints spoke when.
+    Identification(Identification),
+    /// A voiceprint.
+    Voiceprint(Voiceprint),
+    /// Anything else, and whatever has a known key of unforeseen shape, as raw JSON.
+    Unknown(UnknownOutput),
+}
+
+impl Output {
+    /// Types an output, which has to be what `kind` says, from its JSON text.
+    pub(super) fn read(kind: Kind, raw: Bytes) -> Self {
+        let unknown = UnknownOutput { raw };
+        let typed = match kind {
+            Kind::Diarization => unknown.parse().map(Self::Diarization),
+            Kind::Identification => unknown.parse().map(Self::Identification),
+            Kind::Voiceprint => unknown.parse().map(Self::Voiceprint),
+            Kind::Unknown => return Self::Unknown(unknown),
+        };
+        typed.unwrap_or(Self::Unknown(unknown))
+    }
+
+    /// Returns the kind of the output.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Diarization(_) => Kind::Diarization,
+            Self::Identification(_) => Kind::Identification,
+            Self::Voiceprint(_) => Kind::Voiceprint,
+            Self::Unknown(_) => Kind::Unknown,
+        }
+    }
+
+    /// Returns the output if it is a diarization.
+    #[must_use]
+    pub const fn as_diarization(&self) -> Option<&Diarization> {
+        match self {
+            Self::Diarization(output) => Some(output),
+            _ => None,
+        }
+    }
+
+    /// Returns the output if it is an identification.
+    #[must_use]
+    pub const fn as_identification(&self) -> Option<&Identification> {
+        match self {
+            Self::Identification(output) => Some(output),
+            _ => None,
+        }
+    }
+
+    /// Returns the output if it is a voiceprint.
+    #[must_use]
+    pub const fn as_voiceprint(&self) -> Option<&Voiceprint> {
+        match self {
+            Self::Voiceprint(output) => Some(output),
+            _ => None,
+        }
+    }
+
+    /// Returns the output if it is of no known kind.
+    #[must_use]
+    pub const fn as_unknown(&self) -> Option<&UnknownOutput> {
+        match self {
+            Self::Unknown(output) => Some(output),
+            _ => None,
+        }
+    }
+}
+
+/// An output of no known kind, as the JSON text that was received.
+///
+/// `Debug` shows its length only, since it may hold anything.
+#[derive(Clone, PartialEq, Eq)]
+pub struct UnknownOutput {
+    raw: Bytes,
+}
+
+impl UnknownOutput {
+    /// Borrows the JSON text of the output, as it stands in the body.
+    #[must_use]
+    pub fn json(&self) -> &str {
+        // It is part of a body that was checked to be UTF-8.
+        std::str::from_utf8(&self.raw).unwrap_or_default()
+    }
+
+    /// Parses the output as a type of your own.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of `serde_json` if the output is not of that shape.
+    pub fn parse<'de, T: Deserialize<'de>>(&'de self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(self.json())
+    }
+}
+
+impl fmt::Debug for UnknownOutput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "UnknownOutput([{} bytes])", self.raw.len())
+    }
+}

@@ -1,0 +1,35 @@
+use std::fmt::Write;
+
+use super::{Turn, captions::span};
+
+pub(super) fn write(turns: &[Turn], uri: &str) -> String {
+    let uri = field(uri);
+    let mut rttm = String::new();
+    for turn in turns {
+        let Some((start, end)) = span(turn.start, turn.end) else {
+            continue;
+        };
+        let (start, length) = (start.as_secs_f64(), (end - start).as_secs_f64());
+        let speaker = field(&turn.speaker);
+        let line =
+            format_args!("SPEAKER {uri} 1 {start:.3} {length:.3} <NA> <NA> {speaker} <NA> <NA>\n");
+        // Writing to a String cannot fail.
+        let _ = rttm.write_fmt(line);
+    }
+    rttm
+}
+
+/// Fields are parted by white space and may not be empty.
+fn field(value: &str) -> String {
+    if value.is_empty() {
+        return "<NA>".to_owned();
+    }
+    let joined = |c: char| {
+        if c.is_whitespace() || c.is_control() {
+            '_'
+        } else {
+            c
+        }
+    };
+    value.chars().map(joined).collect()
+}

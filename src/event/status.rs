@@ -1,0 +1,50 @@
+use std::fmt;
+
+use super::Text;
+
+/// How a job ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Status {
+    /// The job has an output, unless it was submitted with `webhookStatusOnly`.
+    Succeeded,
+    /// The job failed; [`WebhookEvent::error`](crate::WebhookEvent::error) may say why.
+    Failed,
+    /// The job was canceled.
+    Canceled,
+    /// Any other status, kept by name.
+    ///
+    /// It is empty if the body has no status or null, and JSON text, cut after 64 characters, if
+    /// the status is not a string.
+    Other(Text),
+}
+
+impl Status {
+    /// Returns the status as pyannoteAI writes it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Canceled => "canceled",
+            Self::Other(status) => status,
+        }
+    }
+}
+
+impl From<&str> for Status {
+    fn from(status: &str) -> Self {
+        match status {
+            "succeeded" => Self::Succeeded,
+            "failed" => Self::Failed,
+            "canceled" => Self::Canceled,
+            other => Self::Other(other.into()),
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}

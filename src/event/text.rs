@@ -1,0 +1,32 @@
+use std::{borrow::Borrow, fmt, ops::Deref};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use smol_str::SmolStr;
+
+/// A string that is cheap to clone; up to 23 bytes it is kept in place, without an allocation.
+///
+/// It derefs to [`str`] and compares with strings directly.
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Text(SmolStr);
+
+impl Text {
+    /// Borrows the text as a `str`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self(SmolStr::new(text))
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self(SmolStr::from(text))
+    }
+}
+
+string_like!(Text);

@@ -1,0 +1,41 @@
+use std::fmt;
+
+use serde::Serialize;
+
+use super::Text;
+
+/// The output of a voiceprint job.
+///
+/// A voiceprint is biometric data: `Debug` shows its length only.
+#[derive(Clone, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Voiceprint {
+    /// The voiceprint, opaque base64 text of up to 20,000 characters, to be given to an
+    /// identification as it is.
+    pub voiceprint: Text,
+    /// What pyannoteAI warns of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<Text>,
+    /// What went wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Text>,
+}
+
+impl fmt::Debug for Voiceprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Voiceprint")
+            .field(
+                "voiceprint",
+                &format_args!("[{} bytes]", self.voiceprint.len()),
+            )
+            .field("warning", &self.warning)
+            .field("error", &self.error)
+            .finish()
+    }
+}
+
+read_object!(Voiceprint {
+    b"voiceprint" => voiceprint: Text = Text::default(),
+    b"warning" => warning: Text = None,
+    b"error" => error: Text = None,
+});
