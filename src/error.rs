@@ -28,7 +28,9 @@ pub enum ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ZeroBodyLimit => f.write_str("the body limit is 0; a real meeting takes megabytes"),
+            Self::ZeroBodyLimit => {
+                f.write_str("the body limit is 0; a real meeting takes megabytes")
+            }
             Self::ByteBudget { size } => write!(
                 f,
                 "the byte budget is {size}; set it to at least 1 and less than 4 GiB"

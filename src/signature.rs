@@ -157,7 +157,6 @@ impl SigningKey {
     }
 
     /// Begins to sign a body that arrives in pieces.
-    #[must_use]
     pub fn start(&self, timestamp: &[u8]) -> Signer {
         let mut hmac = self.0.clone();
         hmac.update(VERSION);

@@ -22,7 +22,9 @@ use tower_pyannote::{
     SecretSet, SigningKey, VerifiedBody, VerifyError, WebhookEvent, WebhookSecret,
 };
 
-use self::support::{Channel, EVENT, SIGNED_AT, Script, Step, clock, event_of, now, request, secret, sign};
+use self::support::{
+    Channel, EVENT, SIGNED_AT, Script, Step, clock, event_of, now, request, secret, sign,
+};
 
 type Answer = Response<Full<Bytes>>;
 
@@ -67,6 +69,13 @@ fn rejection<B>(response: &Response<B>) -> Option<Rejection> {
     response.extensions().get().copied()
 }
 
+async fn ready<S: Service<Request<Script>>>(service: &mut S) -> &mut S
+where
+    S::Error: std::fmt::Debug,
+{
+    service.ready().await.unwrap()
+}
+
 async fn bytes(response: Answer) -> Bytes {
     response.into_body().collect().await.unwrap().to_bytes()
 }
@@ -92,14 +101,21 @@ async fn a_good_delivery_passes_with_its_event_and_its_parts_untouched() {
         assert_eq!(event.timestamp(), 1_767_225_600);
         assert_eq!(event.received_at(), now());
         assert_eq!(event.retry().map(|retry| retry.number), Some(2));
-        assert_eq!(request.into_body().collect().await.unwrap().to_bytes(), EVENT);
+        assert_eq!(
+            request.into_body().collect().await.unwrap().to_bytes(),
+            EVENT
+        );
         Ok::<_, Infallible>(Response::builder().status(202).body(String::new()).unwrap())
     });
-    let mut request = request(EVENT, Full::from(EVENT));
+    let mut request = request(EVENT, Full::<Bytes>::from(EVENT));
     *request.uri_mut() = "/hooks/7?team=a".parse().unwrap();
     *request.version_mut() = Version::HTTP_2;
-    request.headers_mut().insert("x-mine", "yes".parse().unwrap());
-    request.headers_mut().insert("x-retry-num", "2".parse().unwrap());
+    request
+        .headers_mut()
+        .insert("x-mine", "yes".parse().unwrap());
+    request
+        .headers_mut()
+        .insert("x-retry-num", "2".parse().unwrap());
     request.extensions_mut().insert(Mine(7));
 
     let response = layer().layer(service).oneshot(request).await.unwrap();
@@ -140,24 +156,72 @@ async fn what_the_head_betrays_is_refused_before_a_byte_is_read() {
         ("GET", method(Method::GET), 405, MethodNotAllowed),
         ("PUT", method(Method::PUT), 405, MethodNotAllowed),
         ("OPTIONS", method(Method::OPTIONS), 405, MethodNotAllowed),
-        ("no timestamp", without("x-request-timestamp"), 401, Unverified(MissingTimestamp)),
-        ("no signature", without("x-signature"), 401, Unverified(MissingSignature)),
-        ("two timestamps", twice("x-request-timestamp"), 400, Unverified(DuplicateTimestamp)),
-        ("two signatures", twice("x-signature"), 400, Unverified(DuplicateSignature)),
-        ("a timestamp of words", with("x-request-timestamp", "now"), 400, Unverified(MalformedTimestamp)),
-        ("a signature of words", with("x-signature", "trust me"), 400, Unverified(MalformedSignature)),
-        ("too old", with("x-request-timestamp", "1767224999"), 401, Unverified(StaleTimestamp)),
-        ("too new", with("x-request-timestamp", "1767226201"), 401, Unverified(FutureTimestamp)),
+        (
+            "no timestamp",
+            without("x-request-timestamp"),
+            401,
+            Unverified(MissingTimestamp),
+        ),
+        (
+            "no signature",
+            without("x-signature"),
+            401,
+            Unverified(MissingSignature),
+        ),
+        (
+            "two timestamps",
+            twice("x-request-timestamp"),
+            400,
+            Unverified(DuplicateTimestamp),
+        ),
+        (
+            "two signatures",
+            twice("x-signature"),
+            400,
+            Unverified(DuplicateSignature),
+        ),
+        (
+            "a timestamp of words",
+            with("x-request-timestamp", "now"),
+            400,
+            Unverified(MalformedTimestamp),
+        ),
+        (
+            "a signature of words",
+            with("x-signature", "trust me"),
+            400,
+            Unverified(MalformedSignature),
+        ),
+        (
+            "too old",
+            with("x-request-timestamp", "1767224999"),
+            401,
+            Unverified(StaleTimestamp),
+        ),
+        (
+            "too new",
+            with("x-request-timestamp", "1767226201"),
+            401,
+            Unverified(FutureTimestamp),
+        ),
         ("a body over the limit", sized(limit + 1), 413, BodyTooLarge),
         ("a body of 2^64 bytes", sized(u64::MAX), 413, BodyTooLarge),
-        ("a header over the limit", with("content-length", "134217729"), 413, BodyTooLarge),
+        (
+            "a header over the limit",
+            with("content-length", "134217729"),
+            413,
+            BodyTooLarge,
+        ),
     ];
     for (name, request, status, expected) in table {
         let echo = Echo::default();
         let response = layer().layer(echo.clone()).oneshot(request).await.unwrap();
         assert_eq!(response.status(), status, "{name}");
         assert_eq!(rejection(&response), Some(expected), "{name}");
-        let allow = response.headers().get("allow").map(|allow| allow.as_bytes().to_vec());
+        let allow = response
+            .headers()
+            .get("allow")
+            .map(|allow| allow.as_bytes().to_vec());
         assert_eq!(allow, (status == 405).then(|| b"POST".to_vec()), "{name}");
         assert!(bytes(response).await.is_empty(), "{name}");
         assert_eq!(echo.calls(), 0, "{name}");
@@ -169,13 +233,48 @@ async fn what_the_body_betrays_is_refused_and_inner_not_called() {
     let not_json = b"jobId=1";
     let no_job = br#"{"status":"succeeded"}"#;
     let table = [
-        ("forged", request(EVENT, Script::frames([&b"{}"[..]])), 401, Rejection::Unverified(VerifyError::SignatureMismatch)),
-        ("no body", request(EVENT, Script::frames([])), 401, Rejection::Unverified(VerifyError::SignatureMismatch)),
-        ("cut short", request(EVENT, Script::frames([&EVENT[..9]])), 401, Rejection::Unverified(VerifyError::SignatureMismatch)),
-        ("broken off", request(EVENT, Script::new([Step::Data(EVENT.into()), Step::Fail])), 400, Rejection::BodyBroken),
-        ("signed, but not JSON", request(not_json, Script::frames([&not_json[..]])), 400, Rejection::Malformed(EventError::Syntax)),
-        ("signed, but of no job", request(no_job, Script::frames([&no_job[..]])), 400, Rejection::Malformed(EventError::MissingJobId)),
-        ("signed, but empty", request(b"", Script::frames([])), 400, Rejection::Malformed(EventError::Syntax)),
+        (
+            "forged",
+            request(EVENT, Script::frames([&b"{}"[..]])),
+            401,
+            Rejection::Unverified(VerifyError::SignatureMismatch),
+        ),
+        (
+            "no body",
+            request(EVENT, Script::frames([])),
+            401,
+            Rejection::Unverified(VerifyError::SignatureMismatch),
+        ),
+        (
+            "cut short",
+            request(EVENT, Script::frames([&EVENT[..9]])),
+            401,
+            Rejection::Unverified(VerifyError::SignatureMismatch),
+        ),
+        (
+            "broken off",
+            request(EVENT, Script::new([Step::Data(EVENT.into()), Step::Fail])),
+            400,
+            Rejection::BodyBroken,
+        ),
+        (
+            "signed, but not JSON",
+            request(not_json, Script::frames([&not_json[..]])),
+            400,
+            Rejection::Malformed(EventError::Syntax),
+        ),
+        (
+            "signed, but of no job",
+            request(no_job, Script::frames([&no_job[..]])),
+            400,
+            Rejection::Malformed(EventError::MissingJobId),
+        ),
+        (
+            "signed, but empty",
+            request(b"", Script::frames([])),
+            400,
+            Rejection::Malformed(EventError::Syntax),
+        ),
     ];
     for (name, request, status, expected) in table {
         let echo = Echo::default();
@@ -199,7 +298,10 @@ async fn empty_frames_and_trailers_are_no_part_of_the_body() {
         Step::Trailers,
     ];
     let service = layer().layer(Echo::default());
-    let response = service.oneshot(request(EVENT, Script::new(steps))).await.unwrap();
+    let response = service
+        .oneshot(request(EVENT, Script::new(steps)))
+        .await
+        .unwrap();
     assert_eq!(bytes(response).await, EVENT);
 }
 
@@ -207,7 +309,11 @@ async fn empty_frames_and_trailers_are_no_part_of_the_body() {
 async fn a_body_of_exactly_the_limit_passes_and_one_byte_more_does_not() {
     let layer = || layer().with_body_limit(1000).unwrap();
     for announced in [true, false] {
-        for (length, expected) in [(999, None), (1000, None), (1001, Some(Rejection::BodyTooLarge))] {
+        for (length, expected) in [
+            (999, None),
+            (1000, None),
+            (1001, Some(Rejection::BodyTooLarge)),
+        ] {
             let body = event_of(length);
             let mut frames = Script::frames(body.chunks(100));
             if announced {
@@ -215,7 +321,11 @@ async fn a_body_of_exactly_the_limit_passes_and_one_byte_more_does_not() {
             }
             let service = layer().layer(Echo::default());
             let response = service.oneshot(request(&body, frames)).await.unwrap();
-            assert_eq!(rejection(&response), expected, "{length}, announced: {announced}");
+            assert_eq!(
+                rejection(&response),
+                expected,
+                "{length}, announced: {announced}"
+            );
         }
     }
 }
@@ -225,7 +335,9 @@ async fn a_body_may_be_longer_than_its_header_says_but_not_than_the_limit() {
     let body = event_of(2000);
     for (limit, expected) in [(2000, None), (1999, Some(Rejection::BodyTooLarge))] {
         let mut request = request(&body, Script::frames(body.chunks(300)));
-        request.headers_mut().insert("content-length", "10".parse().unwrap());
+        request
+            .headers_mut()
+            .insert("content-length", "10".parse().unwrap());
         let layer = layer().with_body_limit(limit).unwrap();
         let response = layer.layer(Echo::default()).oneshot(request).await.unwrap();
         assert_eq!(rejection(&response), expected);
@@ -240,20 +352,30 @@ async fn any_secret_of_the_set_lets_a_large_body_in_pieces_pass() {
     let layer = PyannoteSignatureLayer::new(secrets).with_clock(clock());
     let body = event_of(5 << 20);
     let frames = Script::frames(body.chunks(300_000));
-    let response = layer.layer(Echo::default()).oneshot(request(&body, frames)).await.unwrap();
+    let response = layer
+        .layer(Echo::default())
+        .oneshot(request(&body, frames))
+        .await
+        .unwrap();
     assert_eq!(bytes(response).await, body);
 }
 
 #[test]
 fn a_large_frame_is_hashed_in_stretches_that_let_other_tasks_run() {
     let body = event_of(16 << 20);
-    let service = layer().with_body_limit(16 << 20).unwrap().layer(Echo::default());
+    let service = layer()
+        .with_body_limit(16 << 20)
+        .unwrap()
+        .layer(Echo::default());
     let mut response = pin!(service.oneshot(request(&body, Script::frames([&body[..]]))));
     let mut polls = 1;
     while poll(response.as_mut()).is_pending() {
         polls += 1;
     }
-    assert_eq!(polls, 9, "16 MiB in stretches of 2 MiB, and a last poll that finds nothing left to hash");
+    assert_eq!(
+        polls, 9,
+        "16 MiB in stretches of 2 MiB, and a poll for the rest"
+    );
 }
 
 #[test]
@@ -292,7 +414,10 @@ fn without_a_runtime_a_large_body_is_scanned_in_place() {
 
 #[tokio::test]
 async fn a_service_and_a_body_that_cannot_be_sent_between_threads_will_do() {
-    struct Local(Rc<()>, Full<Bytes>);
+    struct Local {
+        data: Full<Bytes>,
+        _not_send: Rc<()>,
+    }
 
     impl http_body::Body for Local {
         type Data = Bytes;
@@ -302,7 +427,7 @@ async fn a_service_and_a_body_that_cannot_be_sent_between_threads_will_do() {
             mut self: Pin<&mut Self>,
             cx: &mut Context<'_>,
         ) -> Poll<Option<Result<http_body::Frame<Bytes>, Rc<str>>>> {
-            let frame = Pin::new(&mut self.1).poll_frame(cx);
+            let frame = Pin::new(&mut self.data).poll_frame(cx);
             frame.map_err(|never| match never {})
         }
     }
@@ -316,8 +441,15 @@ async fn a_service_and_a_body_that_cannot_be_sent_between_threads_will_do() {
             Ok::<_, Rc<str>>(Response::new(String::new()))
         }
     });
-    let body = Local(Rc::new(()), Full::from(EVENT));
-    let response = layer().layer(service).oneshot(request(EVENT, body)).await.unwrap();
+    let body = Local {
+        data: Full::from(EVENT),
+        _not_send: Rc::new(()),
+    };
+    let response = layer()
+        .layer(service)
+        .oneshot(request(EVENT, body))
+        .await
+        .unwrap();
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(seen.load(Ordering::Relaxed), 1);
 }
@@ -346,7 +478,10 @@ async fn the_ready_service_is_the_one_called() {
         }
 
         fn call(&mut self, _: Request<VerifiedBody>) -> Self::Future {
-            assert!(std::mem::take(&mut self.ready), "called without having been ready");
+            assert!(
+                std::mem::take(&mut self.ready),
+                "called without having been ready"
+            );
             std::future::ready(Ok(Response::new(String::new())))
         }
     }
@@ -355,7 +490,7 @@ async fn the_ready_service_is_the_one_called() {
     for _ in 0..2 {
         let steps = [Step::Pending, Step::Data(EVENT.into())];
         let request = request(EVENT, Script::new(steps));
-        let response = service.ready().await.unwrap().call(request).await.unwrap();
+        let response = ready(&mut service).await.call(request).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
     }
 }
@@ -365,11 +500,16 @@ async fn a_refused_request_gives_back_the_slot_of_a_concurrency_limit() {
     let mut service = layer().layer(ConcurrencyLimit::new(Echo::default(), 1));
     let mut other = service.clone();
 
-    let forged = service.ready().await.unwrap().call(request(b"{}", Script::frames([EVENT])));
+    let forged = ready(&mut service)
+        .await
+        .call(request(b"{}", Script::frames([EVENT])));
     let mut waiting = pin!(poll_fn(|cx| {
         Service::<Request<Script>>::poll_ready(&mut other, cx)
     }));
-    assert!(poll(waiting.as_mut()).is_pending(), "the slot is taken while the body is read");
+    assert!(
+        poll(waiting.as_mut()).is_pending(),
+        "the slot is taken while the body is read"
+    );
 
     assert_eq!(forged.await.unwrap().status(), StatusCode::UNAUTHORIZED);
     waiting.await.unwrap();
@@ -379,10 +519,10 @@ async fn a_refused_request_gives_back_the_slot_of_a_concurrency_limit() {
     drop(other);
     let mut bad = request(EVENT, Script::unread());
     *bad.method_mut() = Method::GET;
-    let refused = service.ready().await.unwrap().call(bad).await.unwrap();
+    let refused = ready(&mut service).await.call(bad).await.unwrap();
     assert_eq!(refused.status(), StatusCode::METHOD_NOT_ALLOWED);
     let request = request(EVENT, Script::frames([EVENT]));
-    let response = third.ready().await.unwrap().call(request).await.unwrap();
+    let response = ready(&mut third).await.call(request).await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
 }
 
@@ -391,9 +531,12 @@ async fn readiness_and_errors_of_the_inner_service_pass_unchanged() {
     let (mut service, mut handle) =
         tower_test::mock::spawn_layer::<Request<VerifiedBody>, Response<String>, _>(layer());
     handle.allow(0);
-    assert!(tokio_test_pending(service.poll_ready::<Request<Script>>()));
+    assert!(service.poll_ready::<Request<Script>>().is_pending());
     handle.allow(1);
-    assert!(matches!(service.poll_ready::<Request<Script>>(), Poll::Ready(Ok(()))));
+    assert!(matches!(
+        service.poll_ready::<Request<Script>>(),
+        Poll::Ready(Ok(()))
+    ));
     let call = service.call(request(EVENT, Script::frames([EVENT])));
     let answer = async {
         let (_, send) = handle.next_request().await.unwrap();
@@ -401,10 +544,6 @@ async fn readiness_and_errors_of_the_inner_service_pass_unchanged() {
     };
     let (outcome, ()) = tokio::join!(call, answer);
     assert_eq!(outcome.unwrap_err().to_string(), "the database is gone");
-}
-
-fn tokio_test_pending<T>(poll: Poll<T>) -> bool {
-    poll.is_pending()
 }
 
 #[tokio::test]
@@ -427,12 +566,19 @@ async fn a_stalled_body_is_timed_out() {
 
 #[tokio::test]
 async fn a_body_that_crawls_is_timed_out_and_one_at_the_least_rate_is_not() {
-    for (a_window, expected) in [(5 * 1024, None), (5 * 1024 - 1, Some(Rejection::BodyTimeout))] {
+    for (a_window, expected) in [
+        (5 * 1024, None),
+        (5 * 1024 - 1, Some(Rejection::BodyTimeout)),
+    ] {
         let clock = clock();
         let layer = layer().with_clock(clock.clone()).with_least_rate(1024);
         let body = event_of(4 * a_window);
         let (sender, channel) = Channel::new();
-        let mut response = pin!(layer.layer(Echo::default()).oneshot(request(&body, channel)));
+        let mut response = pin!(
+            layer
+                .layer(Echo::default())
+                .oneshot(request(&body, channel))
+        );
         assert!(poll(response.as_mut()).is_pending());
         let mut outcome = None;
         for window in body.chunks(a_window) {
@@ -462,7 +608,11 @@ async fn the_whole_body_has_only_so_long_whatever_its_rate() {
         .with_body_read_timeout(Duration::from_secs(12))
         .unwrap();
     let (sender, channel) = Channel::new();
-    let mut response = pin!(layer.layer(Echo::default()).oneshot(request(EVENT, channel)));
+    let mut response = pin!(
+        layer
+            .layer(Echo::default())
+            .oneshot(request(EVENT, channel))
+    );
     for second in 0..12 {
         sender.send(Bytes::from_static(b" ")).unwrap();
         assert!(poll(response.as_mut()).is_pending(), "after {second} s");
@@ -495,7 +645,11 @@ async fn under_pressure_a_body_waits_for_another_to_be_answered() {
     let body = event_of(800 << 10);
 
     let (first_sender, first) = unfinished!(service, body);
-    assert_eq!(budget.drawn(), (800 - 64) << 10, "what came, less what is free");
+    assert_eq!(
+        budget.drawn(),
+        (800 - 64) << 10,
+        "what came, less what is free"
+    );
     let (second_sender, second) = unfinished!(service, body);
     drop((first_sender, second_sender));
     let (first, second) = tokio::join!(first, second);
@@ -529,7 +683,10 @@ async fn a_body_that_waits_too_long_is_refused_and_told_when_to_come_again() {
 
     // A sender that goes away gives back what it held.
     assert!(budget.drawn() > 0);
-    assert!(poll(first.as_mut()).is_ready(), "it has brought nothing for 5 s");
+    assert!(
+        poll(first.as_mut()).is_ready(),
+        "it has brought nothing for 5 s"
+    );
     drop(first);
     assert_eq!(budget.drawn(), 0);
 }
@@ -592,7 +749,10 @@ async fn a_forged_flood_holds_no_more_than_the_budget() {
         .map(|_| {
             let (sender, channel) = Channel::new();
             (0..8).for_each(|_| sender.send(frame.clone()).unwrap());
-            (sender, Box::pin(service.clone().oneshot(request(EVENT, channel))))
+            (
+                sender,
+                Box::pin(service.clone().oneshot(request(EVENT, channel))),
+            )
         })
         .collect();
     for (_, response) in &mut flood {
@@ -625,21 +785,40 @@ async fn a_response_of_ones_own_is_given_the_reason_too() {
 #[test]
 fn settings_that_cannot_work_are_refused_when_set() {
     let table = [
-        (layer().with_body_limit(0).unwrap_err(), ConfigError::ZeroBodyLimit),
         (
-            layer().with_body_limit(257 << 20).unwrap_err(),
-            ConfigError::BodyLimitOverBudget { limit: 257 << 20, budget: 256 << 20 },
+            layer().with_body_limit(0).unwrap_err(),
+            ConfigError::ZeroBodyLimit,
         ),
         (
-            layer().with_byte_budget(ByteBudget::new(1 << 20).unwrap()).unwrap_err(),
-            ConfigError::BodyLimitOverBudget { limit: 128 << 20, budget: 1 << 20 },
+            layer().with_body_limit(257 << 20).unwrap_err(),
+            ConfigError::BodyLimitOverBudget {
+                limit: 257 << 20,
+                budget: 256 << 20,
+            },
+        ),
+        (
+            layer()
+                .with_byte_budget(ByteBudget::new(1 << 20).unwrap())
+                .unwrap_err(),
+            ConfigError::BodyLimitOverBudget {
+                limit: 128 << 20,
+                budget: 1 << 20,
+            },
         ),
         (
             layer().with_body_read_timeout(Duration::ZERO).unwrap_err(),
-            ConfigError::ZeroDuration { setting: "body_read_timeout" },
+            ConfigError::ZeroDuration {
+                setting: "body_read_timeout",
+            },
         ),
-        (ByteBudget::new(0).unwrap_err(), ConfigError::ByteBudget { size: 0 }),
-        (ByteBudget::new(1 << 32).unwrap_err(), ConfigError::ByteBudget { size: 1 << 32 }),
+        (
+            ByteBudget::new(0).unwrap_err(),
+            ConfigError::ByteBudget { size: 0 },
+        ),
+        (
+            ByteBudget::new(1 << 32).unwrap_err(),
+            ConfigError::ByteBudget { size: 1 << 32 },
+        ),
     ];
     for (error, expected) in table {
         assert_eq!(error, expected);
@@ -648,7 +827,10 @@ fn settings_that_cannot_work_are_refused_when_set() {
 
 #[test]
 fn the_layer_and_its_service_print_no_secret() {
-    let printed = [format!("{:?}", layer()), format!("{:?}", layer().layer("inner"))];
+    let printed = [
+        format!("{:?}", layer()),
+        format!("{:?}", layer().layer("inner")),
+    ];
     for text in printed {
         assert!(!text.contains("0011"), "{text}");
     }
@@ -661,15 +843,22 @@ fn the_layer_its_service_and_its_future_are_send_where_the_parts_are() {
     shared(&layer());
     let mut service = layer().layer(Echo::default());
     shared(&service);
-    send(&Service::call(&mut service, request(EVENT, Script::frames([EVENT]))));
+    send(&Service::call(
+        &mut service,
+        request(EVENT, Script::frames([EVENT])),
+    ));
 }
 
 #[test]
 fn the_clock_of_the_layer_decides_what_is_fresh() {
     let clock = clock();
     let service = layer().with_clock(clock.clone()).layer(Echo::default());
-    let mut answer = || {
-        let mut response = pin!(service.clone().oneshot(request(EVENT, Script::frames([EVENT]))));
+    let answer = || {
+        let mut response = pin!(
+            service
+                .clone()
+                .oneshot(request(EVENT, Script::frames([EVENT])))
+        );
         match poll(response.as_mut()) {
             Poll::Ready(response) => rejection(&response.unwrap()),
             Poll::Pending => panic!("the body is at hand"),
@@ -679,7 +868,10 @@ fn the_clock_of_the_layer_decides_what_is_fresh() {
     clock.advance(Duration::from_secs(600));
     assert_eq!(answer(), None);
     clock.advance(Duration::from_nanos(1));
-    assert_eq!(answer(), Some(Rejection::Unverified(VerifyError::StaleTimestamp)));
+    assert_eq!(
+        answer(),
+        Some(Rejection::Unverified(VerifyError::StaleTimestamp))
+    );
     assert!(clock.now() > now());
 }
 

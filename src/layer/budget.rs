@@ -52,8 +52,7 @@ impl ByteBudget {
     /// How many bytes are drawn at present.
     #[must_use]
     pub fn drawn(&self) -> usize {
-        self.size
-            .saturating_sub(self.semaphore.available_permits())
+        self.size.saturating_sub(self.semaphore.available_permits())
     }
 
     pub(super) fn of(size: usize) -> Self {
@@ -68,8 +67,10 @@ impl ByteBudget {
         let semaphore = Arc::clone(&self.semaphore);
         Arc::clone(&semaphore)
             .try_acquire_many_owned(bytes)
-            // Boxed, as its type has no name; a body comes here only when the budget is used up.
-            .map_err(|_| Box::pin(async move { semaphore.acquire_many_owned(bytes).await.ok() }) as Draw)
+            .map_err(|_| -> Draw {
+                // Boxed, as its type has no name; a body comes here only when the budget is used up.
+                Box::pin(async move { semaphore.acquire_many_owned(bytes).await.ok() })
+            })
     }
 }
 

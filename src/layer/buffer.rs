@@ -123,9 +123,27 @@ mod tests {
     fn what_was_announced_is_reserved_within_reason() {
         let table = [
             ("small and announced: at once", 10, 10, Some(1000), 1000),
-            ("huge and announced: on trust", 10, 10, Some(1 << 30), RESERVED_ON_TRUST),
-            ("much has come: four times that", 1 << 20, 1 << 20, Some(1 << 30), 8 << 20),
-            ("never more than announced", 1 << 20, 1 << 20, Some(3 << 20), 3 << 20),
+            (
+                "huge and announced: on trust",
+                10,
+                10,
+                Some(1 << 30),
+                RESERVED_ON_TRUST,
+            ),
+            (
+                "much has come: four times that",
+                1 << 20,
+                1 << 20,
+                Some(1 << 30),
+                8 << 20,
+            ),
+            (
+                "never more than announced",
+                1 << 20,
+                1 << 20,
+                Some(3 << 20),
+                3 << 20,
+            ),
             ("more has come than announced", 100, 100, Some(50), 200),
             ("nothing announced: twice as much", 1000, 10, None, 2000),
             ("nothing announced: a large piece", 10, 1000, None, 1010),

@@ -162,10 +162,7 @@ where
         }
     }
 
-    fn call<B: Body, C: Clock>(
-        self,
-        event: Result<WebhookEvent, EventError>,
-    ) -> State<S, B, C> {
+    fn call<B: Body, C: Clock>(self, event: Result<WebhookEvent, EventError>) -> State<S, B, C> {
         let Self {
             mut ready,
             mut parts,

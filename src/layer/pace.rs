@@ -44,8 +44,8 @@ where
         }
     }
 
-    pub(super) fn clock(self: &Pin<&mut Self>) -> &C {
-        &self.as_ref().get_ref().clock
+    pub(super) fn clock(&self) -> &C {
+        &self.clock
     }
 
     /// Lets the rate of the present window pass, as it was we who kept the sender waiting.
@@ -56,7 +56,11 @@ where
     }
 
     /// Ready once the body, of which `arrived` bytes have come, is too slow.
-    pub(super) fn poll_timeout(self: Pin<&mut Self>, cx: &mut Context<'_>, arrived: usize) -> Poll<()> {
+    pub(super) fn poll_timeout(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        arrived: usize,
+    ) -> Poll<()> {
         let mut this = self.project();
         loop {
             if let Some(window) = this.window.as_mut().as_pin_mut() {

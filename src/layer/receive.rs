@@ -89,19 +89,21 @@ where
             .expect("a receiver that has completed is not polled again");
 
         loop {
-            // What has come is hashed before more is asked for, and not too much of it at a stretch, as others wait for
-            // this thread.
-            while *this.hashed < this.buffer.len() {
-                if stretch == 0 {
-                    *this.verification = Some(verification);
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-                let rest = &this.buffer.as_slice()[*this.hashed..];
-                let piece = &rest[..rest.len().min(stretch)];
+            // Others wait for this thread.
+            if stretch == 0 {
+                *this.verification = Some(verification);
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+
+            // What has come is hashed before more is asked for.
+            let unhashed = &this.buffer.as_slice()[*this.hashed..];
+            if !unhashed.is_empty() {
+                let piece = &unhashed[..unhashed.len().min(stretch)];
                 this.stopwatch.time(|| verification.update(piece));
                 *this.hashed += piece.len();
                 stretch -= piece.len();
+                continue;
             }
 
             if *this.ended {
@@ -115,7 +117,8 @@ where
                         }));
                     }
                     Err(mismatch) => {
-                        verification = Mismatch::next_secret(mismatch).map_err(Rejection::Unverified)?;
+                        verification =
+                            Mismatch::next_secret(mismatch).map_err(Rejection::Unverified)?;
                         *this.hashed = 0;
                         continue;
                     }
@@ -146,8 +149,8 @@ where
 
             match this.body.as_mut().poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
-                    // An empty frame costs the stretch something too, or endlessly many would never let go of the thread.
-                    stretch = stretch.saturating_sub(1);
+                    // Or endless empty frames would never let go of the thread.
+                    stretch = stretch.saturating_sub(FRAME);
                     let Ok(data) = frame.into_data() else {
                         continue;
                     };
@@ -193,7 +196,10 @@ pub(super) struct Hold {
 impl Hold {
     /// Draws what a body that is now `length` long needs beyond what it holds; what must be waited for is returned.
     fn draw_up_to(&mut self, length: usize, budget: &ByteBudget) -> Option<Draw> {
-        let held = self.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let held = self
+            .permit
+            .as_ref()
+            .map_or(0, OwnedSemaphorePermit::num_permits);
         let need = length.saturating_sub(FREE).saturating_sub(held);
         if need == 0 {
             return None;
@@ -226,6 +232,9 @@ struct HeldBack<D> {
 
 /// How much of a body draws on no budget.
 const FREE: usize = 64 << 10;
+
+/// What a frame counts for beside its bytes.
+const FRAME: usize = 512;
 
 /// How much is hashed before other tasks are let on the thread: about 1 ms with SHA instructions, 5 ms without.
 const STRETCH: usize = 2 << 20;

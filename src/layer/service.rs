@@ -83,7 +83,11 @@ where
     C: Clock + Clone,
 {
     /// Refuses what the head alone betrays, before a byte of the body is read.
-    fn admit<B: Body>(&self, head: &Parts, body: B) -> Result<(Receive<B, C>, Delivery), Rejection> {
+    fn admit<B: Body>(
+        &self,
+        head: &Parts,
+        body: B,
+    ) -> Result<(Receive<B, C>, Delivery), Rejection> {
         if head.method != Method::POST {
             return Err(Rejection::MethodNotAllowed);
         }

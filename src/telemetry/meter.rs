@@ -7,7 +7,8 @@ use crate::layer::Rejection;
 use crate::verifier::Verified;
 
 pub(super) fn rejected(rejection: Rejection) {
-    counter!("pyannote_webhook_failed_verifications_total", "reason" => rejection.as_str()).increment(1);
+    counter!("pyannote_webhook_failed_verifications_total", "reason" => rejection.as_str())
+        .increment(1);
 }
 
 pub(super) fn verified(verified: Verified, bytes: usize, stopwatch: Stopwatch) {
@@ -88,7 +89,10 @@ fn reason_label(reason: &RetryReason) -> &'static str {
     }
 }
 
-#[expect(clippy::as_conversions, reason = "a size is far below the 2^53 that a float holds exactly")]
+#[expect(
+    clippy::as_conversions,
+    reason = "a size is far below the 2^53 that a float holds exactly"
+)]
 fn float(bytes: usize) -> f64 {
     bytes as f64
 }
