@@ -7,11 +7,20 @@
     warn(clippy::as_conversions, clippy::print_stdout, clippy::unwrap_used)
 )]
 
+mod error;
 mod event;
+#[cfg(feature = "handler")]
+mod handler;
 
+pub use error::ConfigError;
 pub use event::{
     Delivery, Diarization, EventError, EventOutput, Identification, IdentifiedTurn, Kind, Label,
     LabelMap, Output, Retry, RetryReason, ScoreCurve, Segment, SpeakerCurves, Status, Text,
     Transcript, Turn, Turns, TypedEvent, UnknownOutput, Voiceprint, VoiceprintMatch, WebhookEvent,
     WrongKind,
+};
+#[cfg(feature = "handler")]
+pub use handler::{
+    EmptyBody, HandlerError, HandlerFuture, HandlerOutcome, HandlerRegistry, HandlerReport,
+    HandlerResponseFuture, HandlerRun, HandlerService, HandlersFailed, WebhookHandler,
 };
