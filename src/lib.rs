@@ -7,11 +7,15 @@
     warn(clippy::as_conversions, clippy::print_stdout, clippy::unwrap_used)
 )]
 
+#[cfg(feature = "archive")]
+mod archive;
 mod error;
 mod event;
 #[cfg(feature = "handler")]
 mod handler;
 
+#[cfg(feature = "archive")]
+pub use archive::Archive;
 pub use error::ConfigError;
 pub use event::{
     Delivery, Diarization, EventError, EventOutput, Identification, IdentifiedTurn, Kind, Label,
