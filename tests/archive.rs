@@ -159,6 +159,21 @@ mod keeping {
     }
 
     #[test]
+    fn debug_shows_the_store_by_name_and_the_prefix() {
+        let archive = Archive::new(Arc::new(InMemory::new()), "a/b").unwrap();
+        assert_eq!(
+            format!("{archive:?}"),
+            r#"Archive { store: InMemory, prefix: "a/b" }"#
+        );
+    }
+
+    #[test]
+    fn types_are_send_and_sync() {
+        fn sync<T: Send + Sync + Clone + 'static>() {}
+        sync::<Archive>();
+    }
+
+    #[test]
     fn a_prefix_that_is_no_path_is_refused() {
         for prefix in ["..", "a/../b", ".", "a//b", "a/\n", "a\0"] {
             let error = Archive::new(Arc::new(InMemory::new()), prefix).unwrap_err();

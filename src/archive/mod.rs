@@ -2,7 +2,7 @@ mod error;
 mod name;
 mod telemetry;
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, path::Path};
@@ -27,19 +27,20 @@ use crate::{ConfigError, HandlerError, WebhookEvent, WebhookHandler};
 ///    first, also when they arrive at once or at several servers that share the store: whoever
 ///    first creates `{prefix}/.claims/{SHA-256 of job id and status}` settles the name. If a
 ///    repeat's body differs, the first is kept, and the conflict is logged and counted.
-/// 2. **Whole or not at all.** Objects are only ever created by [`PutMode::Create`], which stores
-///    make atomic. A store that does not know it is refused with an error at the first event.
+/// 2. **Whole or not at all.** Objects are created by [`PutMode::Create`], which stores make
+///    atomic. A store that does not know it is refused with an error at the first event.
 /// 3. **Every error may be tried again**: until the event is kept, it does not count as handled.
 ///
-/// Claims have to be left alone: without its claim, a repeated event is kept a second time.
+/// A claim is one small object an event, and has to be left alone for as long as the event may be
+/// repeated: without its claim it would be kept a second time.
 ///
 /// # On a local file system
 ///
 /// `object_store`'s `LocalFileSystem` writes a file beside its place, under the name followed by
-/// `#` and a number, and then links it to its name, which fails if that exists. A process killed
-/// in between leaves such a file behind, whole or cut. It is never listed nor taken for an event,
-/// and the next delivery of the event writes another and puts things right; once no process writes
-/// to the directory, they can be deleted.
+/// `#` and a number, and then links it to its name, which fails if that exists; so the file system
+/// has to know hard links. A process killed in between leaves such a file behind, whole or cut. It
+/// is never listed nor taken for an event, and the next delivery of the event writes another and
+/// puts things right; once no process writes to the directory, they can be deleted.
 ///
 /// A process can be killed at any moment, then, but against loss of power the store has to be made
 /// with `LocalFileSystem::with_fsync(true)`, which is off by default. An object or a claim that was
@@ -68,7 +69,7 @@ use crate::{ConfigError, HandlerError, WebhookEvent, WebhookHandler};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use]
 pub struct Archive {
     store: Arc<dyn ObjectStore>,
@@ -187,6 +188,16 @@ impl Archive {
 impl WebhookHandler for Archive {
     async fn any(&self, event: &WebhookEvent) -> Result<(), HandlerError> {
         self.keep(event).await.map(drop)
+    }
+}
+
+impl fmt::Debug for Archive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the store's own Debug, which may hold what grants access to it.
+        f.debug_struct("Archive")
+            .field("store", &format_args!("{}", self.store))
+            .field("prefix", &self.prefix.as_ref())
+            .finish()
     }
 }
 

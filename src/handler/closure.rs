@@ -1,7 +1,129 @@
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 
 use super::dispatch::{BoxFuture, Dispatch, Route, Task};
-use crate::{Diarization, HandlerError, Identification, TypedEvent, Voiceprint, WebhookEvent};
+use crate::{
+    ConfigError, Diarization, HandlerError, HandlerRegistry, Identification, TypedEvent,
+    Voiceprint, WebhookEvent,
+};
+
+/// Closures, each for the events of one kind.
+impl HandlerRegistry {
+    /// Adds a closure for every event.
+    ///
+    /// # Errors
+    ///
+    /// As [`register`](Self::register).
+    pub fn on_any<F, Fut>(self, name: impl Into<Arc<str>>, f: F) -> Result<Self, ConfigError>
+    where
+        F: Fn(WebhookEvent) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), HandlerError>> + Send + 'static,
+    {
+        self.add(name.into(), On::envelope(any, f))
+    }
+
+    /// Adds a closure for the outputs of diarization jobs.
+    ///
+    /// # Errors
+    ///
+    /// As [`register`](Self::register).
+    pub fn on_diarization<F, Fut>(
+        self,
+        name: impl Into<Arc<str>>,
+        f: F,
+    ) -> Result<Self, ConfigError>
+    where
+        F: Fn(TypedEvent<Diarization>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), HandlerError>> + Send + 'static,
+    {
+        self.add(name.into(), On::output(diarization, f))
+    }
+
+    /// Adds a closure for the outputs of identification jobs.
+    ///
+    /// # Errors
+    ///
+    /// As [`register`](Self::register).
+    pub fn on_identification<F, Fut>(
+        self,
+        name: impl Into<Arc<str>>,
+        f: F,
+    ) -> Result<Self, ConfigError>
+    where
+        F: Fn(TypedEvent<Identification>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), HandlerError>> + Send + 'static,
+    {
+        self.add(name.into(), On::output(identification, f))
+    }
+
+    /// Adds a closure for the outputs of voiceprint jobs.
+    ///
+    /// # Errors
+    ///
+    /// As [`register`](Self::register).
+    pub fn on_voiceprint<F, Fut>(self, name: impl Into<Arc<str>>, f: F) -> Result<Self, ConfigError>
+    where
+        F: Fn(TypedEvent<Voiceprint>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), HandlerError>> + Send + 'static,
+    {
+        self.add(name.into(), On::output(voiceprint, f))
+    }
+
+    /// Adds a closure for successes that came without output.
+    ///
+    /// # Errors
+    ///
+    /// As [`register`](Self::register).
+    pub fn on_status_only<F, Fut>(
+        self,
+        name: impl Into<Arc<str>>,
+        f: F,
+    ) -> Result<Self, ConfigError>
+    where
+        F: Fn(WebhookEvent) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), HandlerError>> + Send + 'static,
+    {
+        self.add(name.into(), On::envelope(status_only, f))
+    }
+
+    /// Adds a closure for jobs that failed.
+    ///
+    /// # Errors
+    ///
+    /// As [`register`](Self::register).
+    pub fn on_failed<F, Fut>(self, name: impl Into<Arc<str>>, f: F) -> Result<Self, ConfigError>
+    where
+        F: Fn(WebhookEvent) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), HandlerError>> + Send + 'static,
+    {
+        self.add(name.into(), On::envelope(failed, f))
+    }
+
+    /// Adds a closure for jobs that were canceled.
+    ///
+    /// # Errors
+    ///
+    /// As [`register`](Self::register).
+    pub fn on_canceled<F, Fut>(self, name: impl Into<Arc<str>>, f: F) -> Result<Self, ConfigError>
+    where
+        F: Fn(WebhookEvent) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), HandlerError>> + Send + 'static,
+    {
+        self.add(name.into(), On::envelope(canceled, f))
+    }
+
+    /// Adds a closure for what this version cannot type.
+    ///
+    /// # Errors
+    ///
+    /// As [`register`](Self::register).
+    pub fn on_unknown<F, Fut>(self, name: impl Into<Arc<str>>, f: F) -> Result<Self, ConfigError>
+    where
+        F: Fn(WebhookEvent) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), HandlerError>> + Send + 'static,
+    {
+        self.add(name.into(), On::output(unknown, f))
+    }
+}
 
 /// A closure and what it is to be called with.
 pub(super) struct On<T, F> {

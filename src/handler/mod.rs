@@ -34,8 +34,7 @@ pub use self::{
 /// | `succeeded` | any other | [`unknown`](Self::unknown) |
 /// | any other | | [`unknown`](Self::unknown) |
 ///
-/// An error of `any` ends this handler's work
-/// on the event.
+/// An error of `any` ends this handler's work on the event.
 ///
 /// **Handlers must be idempotent.** Delivery is at least once: pyannoteAI repeats what was not
 /// answered in time, and an event is handled again, by all handlers, when one of them failed.

@@ -1,14 +1,10 @@
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
-    closure::{self, On},
     dispatch::{Task, Whole},
     http::HandlerService,
 };
-use crate::{
-    ConfigError, Diarization, HandlerError, Identification, TypedEvent, Voiceprint, WebhookEvent,
-    WebhookHandler,
-};
+use crate::{ConfigError, WebhookHandler};
 
 /// The handlers of an application, by name and in order.
 ///
@@ -113,122 +109,6 @@ impl HandlerRegistry {
         self.add(name.into(), Whole(handler))
     }
 
-    /// Adds a closure for every event.
-    ///
-    /// # Errors
-    ///
-    /// As [`register`](Self::register).
-    pub fn on_any<F, Fut>(self, name: impl Into<Arc<str>>, f: F) -> Result<Self, ConfigError>
-    where
-        F: Fn(WebhookEvent) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<(), HandlerError>> + Send + 'static,
-    {
-        self.add(name.into(), On::envelope(closure::any, f))
-    }
-
-    /// Adds a closure for the outputs of diarization jobs.
-    ///
-    /// # Errors
-    ///
-    /// As [`register`](Self::register).
-    pub fn on_diarization<F, Fut>(
-        self,
-        name: impl Into<Arc<str>>,
-        f: F,
-    ) -> Result<Self, ConfigError>
-    where
-        F: Fn(TypedEvent<Diarization>) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<(), HandlerError>> + Send + 'static,
-    {
-        self.add(name.into(), On::output(closure::diarization, f))
-    }
-
-    /// Adds a closure for the outputs of identification jobs.
-    ///
-    /// # Errors
-    ///
-    /// As [`register`](Self::register).
-    pub fn on_identification<F, Fut>(
-        self,
-        name: impl Into<Arc<str>>,
-        f: F,
-    ) -> Result<Self, ConfigError>
-    where
-        F: Fn(TypedEvent<Identification>) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<(), HandlerError>> + Send + 'static,
-    {
-        self.add(name.into(), On::output(closure::identification, f))
-    }
-
-    /// Adds a closure for the outputs of voiceprint jobs.
-    ///
-    /// # Errors
-    ///
-    /// As [`register`](Self::register).
-    pub fn on_voiceprint<F, Fut>(self, name: impl Into<Arc<str>>, f: F) -> Result<Self, ConfigError>
-    where
-        F: Fn(TypedEvent<Voiceprint>) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<(), HandlerError>> + Send + 'static,
-    {
-        self.add(name.into(), On::output(closure::voiceprint, f))
-    }
-
-    /// Adds a closure for successes that came without output.
-    ///
-    /// # Errors
-    ///
-    /// As [`register`](Self::register).
-    pub fn on_status_only<F, Fut>(
-        self,
-        name: impl Into<Arc<str>>,
-        f: F,
-    ) -> Result<Self, ConfigError>
-    where
-        F: Fn(WebhookEvent) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<(), HandlerError>> + Send + 'static,
-    {
-        self.add(name.into(), On::envelope(closure::status_only, f))
-    }
-
-    /// Adds a closure for jobs that failed.
-    ///
-    /// # Errors
-    ///
-    /// As [`register`](Self::register).
-    pub fn on_failed<F, Fut>(self, name: impl Into<Arc<str>>, f: F) -> Result<Self, ConfigError>
-    where
-        F: Fn(WebhookEvent) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<(), HandlerError>> + Send + 'static,
-    {
-        self.add(name.into(), On::envelope(closure::failed, f))
-    }
-
-    /// Adds a closure for jobs that were canceled.
-    ///
-    /// # Errors
-    ///
-    /// As [`register`](Self::register).
-    pub fn on_canceled<F, Fut>(self, name: impl Into<Arc<str>>, f: F) -> Result<Self, ConfigError>
-    where
-        F: Fn(WebhookEvent) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<(), HandlerError>> + Send + 'static,
-    {
-        self.add(name.into(), On::envelope(closure::canceled, f))
-    }
-
-    /// Adds a closure for what this version cannot type.
-    ///
-    /// # Errors
-    ///
-    /// As [`register`](Self::register).
-    pub fn on_unknown<F, Fut>(self, name: impl Into<Arc<str>>, f: F) -> Result<Self, ConfigError>
-    where
-        F: Fn(WebhookEvent) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<(), HandlerError>> + Send + 'static,
-    {
-        self.add(name.into(), On::output(closure::unknown, f))
-    }
-
     /// Sets the time limit of every handler that has none of its own. Default: 8 s.
     ///
     /// # Errors
@@ -282,7 +162,11 @@ impl HandlerRegistry {
         entry.timeout.unwrap_or(self.inner.timeout)
     }
 
-    fn add(mut self, name: Arc<str>, task: impl Task + 'static) -> Result<Self, ConfigError> {
+    pub(super) fn add(
+        mut self,
+        name: Arc<str>,
+        task: impl Task + 'static,
+    ) -> Result<Self, ConfigError> {
         if name.trim().is_empty() {
             return Err(ConfigError::EmptyHandlerName);
         }
