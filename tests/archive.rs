@@ -239,6 +239,21 @@ mod repeats {
         assert_eq!(kept(dir.path()).len(), 4);
     }
 
+    #[tokio::test]
+    async fn job_and_status_are_told_apart_wherever_one_ends() {
+        let (dir, store) = local();
+        let archive = Archive::new(store, "").unwrap();
+        for (job, status) in [
+            ("a", "bfailed"),
+            ("ab", "failed"),
+            ("abf", "ailed"),
+            ("1:a", "b"),
+        ] {
+            archive.keep(&event_of(job, status)).await.unwrap();
+        }
+        assert_eq!(kept(dir.path()).len(), 4);
+    }
+
     /// Eight deliveries at once, by two archives that know nothing of each other.
     async fn at_once(one: Arc<dyn ObjectStore>, two: Arc<dyn ObjectStore>) {
         let archives = [
