@@ -1,49 +1,89 @@
+use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 
-/// A setting that can't work, found when it is set.
+/// A setting that cannot work, found when something is built and never later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// The body limit is 0.
     ZeroBodyLimit,
     /// The byte budget is 0 or over 4 GiB.
+    #[non_exhaustive]
     ByteBudget {
         /// The size asked for, in bytes.
         size: usize,
     },
     /// The body limit is over the byte budget, so that a body within the limit could never be taken.
+    #[non_exhaustive]
     BodyLimitOverBudget {
         /// The body limit, in bytes.
         limit: usize,
         /// The byte budget, in bytes.
         budget: usize,
     },
-    /// A time that must be longer than zero is zero.
-    ZeroDuration {
-        /// The setting, as its setter is called.
+    /// A handler was registered under an empty or blank name.
+    EmptyHandlerName,
+    /// Two handlers were registered under one name.
+    #[non_exhaustive]
+    DuplicateHandler {
+        /// The name that was already taken.
+        name: Arc<str>,
+    },
+    /// A setting was given for a handler that is not registered.
+    #[non_exhaustive]
+    UnknownHandler {
+        /// The name that no handler has.
+        name: Arc<str>,
+    },
+    /// A time limit of zero, under which nothing could ever succeed.
+    #[non_exhaustive]
+    ZeroTimeout {
+        /// The setting, as it is called in this crate.
         setting: &'static str,
+    },
+    /// A prefix under which no object can be stored.
+    #[non_exhaustive]
+    InvalidArchivePrefix {
+        /// The prefix as it was given.
+        prefix: String,
+        /// What is wrong with it.
+        reason: String,
     },
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ZeroBodyLimit => {
-                f.write_str("the body limit is 0; a real meeting takes megabytes")
+            Self::ZeroBodyLimit => f.write_str("body limit is 0: a real meeting takes megabytes"),
+            Self::ByteBudget { size } => {
+                write!(
+                    f,
+                    "byte budget is {size}: give at least 1 and less than 4 GiB"
+                )
             }
-            Self::ByteBudget { size } => write!(
-                f,
-                "the byte budget is {size}; set it to at least 1 and less than 4 GiB"
-            ),
             Self::BodyLimitOverBudget { limit, budget } => write!(
                 f,
-                "the body limit of {limit} bytes is over the byte budget of {budget}; raise the byte budget first"
+                "body limit of {limit} bytes is over the byte budget of {budget}: raise the byte budget first"
             ),
-            Self::ZeroDuration { setting } => {
-                write!(f, "{setting} is zero; set it to a longer time")
+            Self::EmptyHandlerName => f.write_str("handler name is empty or blank: give it a name"),
+            Self::DuplicateHandler { name } => {
+                write!(f, "handler name {name:?} is taken: give each its own")
+            }
+            Self::UnknownHandler { name } => {
+                write!(
+                    f,
+                    "no handler is named {name:?}: register it before its settings"
+                )
+            }
+            Self::ZeroTimeout { setting } => {
+                write!(f, "{setting} is zero: give a time above zero")
+            }
+            Self::InvalidArchivePrefix { prefix, reason } => {
+                write!(f, "archive prefix {prefix:?} cannot be used: {reason}")
             }
         }
     }
 }
 
-impl std::error::Error for ConfigError {}
+impl Error for ConfigError {}

@@ -7,10 +7,14 @@
     warn(clippy::as_conversions, clippy::print_stdout, clippy::unwrap_used)
 )]
 
+#[cfg(feature = "archive")]
+mod archive;
 #[cfg(feature = "layer")]
 mod clock;
 mod error;
 mod event;
+#[cfg(feature = "handler")]
+mod handler;
 #[cfg(feature = "layer")]
 mod layer;
 mod secret;
@@ -19,6 +23,8 @@ mod signature;
 mod telemetry;
 mod verifier;
 
+#[cfg(feature = "archive")]
+pub use self::archive::Archive;
 #[cfg(feature = "layer")]
 pub use self::clock::{Clock, ManualClock, ManualSleep, SystemClock, SystemSleep};
 pub use self::error::ConfigError;
@@ -27,6 +33,11 @@ pub use self::event::{
     LabelMap, Output, Retry, RetryReason, ScoreCurve, Segment, SpeakerCurves, Status, Text,
     Transcript, Turn, Turns, TypedEvent, UnknownOutput, Voiceprint, VoiceprintMatch, WebhookEvent,
     WrongKind,
+};
+#[cfg(feature = "handler")]
+pub use self::handler::{
+    EmptyBody, HandlerError, HandlerFuture, HandlerOutcome, HandlerRegistry, HandlerReport,
+    HandlerResponseFuture, HandlerRun, HandlerService, HandlersFailed, WebhookHandler,
 };
 #[cfg(feature = "layer")]
 pub use self::layer::{

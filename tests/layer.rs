@@ -18,8 +18,8 @@ use proptest::prelude::*;
 use tower::limit::ConcurrencyLimit;
 use tower::{Layer, Service, ServiceExt};
 use tower_pyannote::{
-    ByteBudget, Clock, ConfigError, EventError, ManualClock, PyannoteSignatureLayer, Rejection,
-    SecretSet, SigningKey, VerifiedBody, VerifyError, WebhookEvent, WebhookSecret,
+    ByteBudget, Clock, EventError, ManualClock, PyannoteSignatureLayer, Rejection, SecretSet,
+    SigningKey, VerifiedBody, VerifyError, WebhookEvent, WebhookSecret,
 };
 
 use self::support::{
@@ -787,41 +787,33 @@ fn settings_that_cannot_work_are_refused_when_set() {
     let table = [
         (
             layer().with_body_limit(0).unwrap_err(),
-            ConfigError::ZeroBodyLimit,
+            "body limit is 0: a real meeting takes megabytes",
         ),
         (
             layer().with_body_limit(257 << 20).unwrap_err(),
-            ConfigError::BodyLimitOverBudget {
-                limit: 257 << 20,
-                budget: 256 << 20,
-            },
+            "body limit of 269484032 bytes is over the byte budget of 268435456: raise the byte budget first",
         ),
         (
             layer()
                 .with_byte_budget(ByteBudget::new(1 << 20).unwrap())
                 .unwrap_err(),
-            ConfigError::BodyLimitOverBudget {
-                limit: 128 << 20,
-                budget: 1 << 20,
-            },
+            "body limit of 134217728 bytes is over the byte budget of 1048576: raise the byte budget first",
         ),
         (
             layer().with_body_read_timeout(Duration::ZERO).unwrap_err(),
-            ConfigError::ZeroDuration {
-                setting: "body_read_timeout",
-            },
+            "body_read_timeout is zero: give a time above zero",
         ),
         (
             ByteBudget::new(0).unwrap_err(),
-            ConfigError::ByteBudget { size: 0 },
+            "byte budget is 0: give at least 1 and less than 4 GiB",
         ),
         (
             ByteBudget::new(1 << 32).unwrap_err(),
-            ConfigError::ByteBudget { size: 1 << 32 },
+            "byte budget is 4294967296: give at least 1 and less than 4 GiB",
         ),
     ];
     for (error, expected) in table {
-        assert_eq!(error, expected);
+        assert_eq!(error.to_string(), expected);
     }
 }
 

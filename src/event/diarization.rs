@@ -39,14 +39,14 @@ pub struct Diarization {
 }
 
 read_object!(Diarization {
-    b"diarization" => diarization: Turns = Turns::default(),
-    b"exclusiveDiarization" => exclusive_diarization: Turns = Turns::default(),
-    b"wordLevelTranscription" => word_level_transcription: Transcript = Transcript::default(),
-    b"turnLevelTranscription" => turn_level_transcription: Transcript = Transcript::default(),
-    b"confidence" => confidence: ScoreCurve = None,
-    b"speechProbability" => speech_probability: ScoreCurve = None,
-    b"crosstalkProbability" => crosstalk_probability: ScoreCurve = None,
-    b"speakerProbability" => speaker_probability: SpeakerCurves = None,
-    b"warning" => warning: Text = None,
-    b"error" => error: Text = None,
+    "diarization" => diarization: Turns = Turns::default(),
+    "exclusiveDiarization" => exclusive_diarization: Turns = Turns::default(),
+    "wordLevelTranscription" => word_level_transcription: Transcript = Transcript::default(),
+    "turnLevelTranscription" => turn_level_transcription: Transcript = Transcript::default(),
+    "confidence" => confidence: ScoreCurve = None,
+    "speechProbability" => speech_probability: ScoreCurve = None,
+    "crosstalkProbability" => crosstalk_probability: ScoreCurve = None,
+    "speakerProbability" => speaker_probability: SpeakerCurves = None,
+    "warning" => warning: Text = None,
+    "error" => error: Text = None,
 });

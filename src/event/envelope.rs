@@ -3,11 +3,11 @@ use std::{borrow::Cow, fmt, ops::Range};
 use jiff::Timestamp;
 use serde::{
     Deserializer,
-    de::{self, DeserializeSeed, IgnoredAny, MapAccess, Visitor},
+    de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
 
-use super::{EventError, Kind, Status, Text};
+use super::{EventError, Kind, Status, Text, lossy};
 
 /// What an event must know of its body before the output is typed.
 pub(super) struct Envelope {
@@ -269,25 +269,5 @@ fn string_lossy(raw: &RawValue) -> Option<Cow<'_, str>> {
     if !raw.get().starts_with('"') {
         return None;
     }
-    string(raw).or_else(|| {
-        let mut json = serde_json::Deserializer::from_str(raw.get());
-        (&mut json)
-            .deserialize_bytes(LossyVisitor)
-            .ok()
-            .map(Cow::Owned)
-    })
-}
-
-struct LossyVisitor;
-
-impl Visitor<'_> for LossyVisitor {
-    type Value = String;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string")
-    }
-
-    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<String, E> {
-        Ok(String::from_utf8_lossy(bytes).into_owned())
-    }
+    string(raw).or_else(|| lossy::string(raw.get()).map(Cow::Owned))
 }

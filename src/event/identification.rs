@@ -71,15 +71,15 @@ impl Identification {
 }
 
 read_object!(Identification {
-    b"diarization" => diarization: Turns = Turns::default(),
-    b"identification" => identification: Items<IdentifiedTurn> = Vec::new(),
-    b"voiceprints" => voiceprints: Items<VoiceprintMatch> = Vec::new(),
-    b"confidence" => confidence: ScoreCurve = None,
-    b"speechProbability" => speech_probability: ScoreCurve = None,
-    b"crosstalkProbability" => crosstalk_probability: ScoreCurve = None,
-    b"speakerProbability" => speaker_probability: SpeakerCurves = None,
-    b"warning" => warning: Text = None,
-    b"error" => error: Text = None,
+    "diarization" => diarization: Turns = Turns::default(),
+    "identification" => identification: Items<IdentifiedTurn> = Vec::new(),
+    "voiceprints" => voiceprints: Items<VoiceprintMatch> = Vec::new(),
+    "confidence" => confidence: ScoreCurve = None,
+    "speechProbability" => speech_probability: ScoreCurve = None,
+    "crosstalkProbability" => crosstalk_probability: ScoreCurve = None,
+    "speakerProbability" => speaker_probability: SpeakerCurves = None,
+    "warning" => warning: Text = None,
+    "error" => error: Text = None,
 });
 
 /// A stretch of audio in which one identified speaker speaks.
@@ -126,12 +126,12 @@ impl IdentifiedTurn {
 }
 
 read_object!(IdentifiedTurn {
-    b"speaker" => speaker: Label = None,
-    b"start" => start: f64 = None,
-    b"end" => end: f64 = None,
-    b"confidence" => confidence: LabelMap<f32> = LabelMap::new(),
-    b"diarizationSpeaker" => diarization_speaker: Label = Label::default(),
-    b"match" => matched: Label = None,
+    "speaker" => speaker: Label = None,
+    "start" => start: f64 = None,
+    "end" => end: f64 = None,
+    "confidence" => confidence: LabelMap<f32> = LabelMap::new(),
+    "diarizationSpeaker" => diarization_speaker: Label = Label::default(),
+    "match" => matched: Label = None,
 });
 
 /// Which voiceprint an anonymous speaker matches.
@@ -148,7 +148,7 @@ pub struct VoiceprintMatch {
 }
 
 read_object!(VoiceprintMatch {
-    b"speaker" => speaker: Label = Label::default(),
-    b"match" => matched: Label = None,
-    b"confidence" => confidence: LabelMap<f32> = LabelMap::new(),
+    "speaker" => speaker: Label = Label::default(),
+    "match" => matched: Label = None,
+    "confidence" => confidence: LabelMap<f32> = LabelMap::new(),
 });

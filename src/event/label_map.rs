@@ -5,7 +5,10 @@ use serde::{
     de::{MapAccess, Visitor},
 };
 
-use super::Label;
+use super::{
+    Label,
+    scan::{Scan, Scanner},
+};
 
 /// A small map from speaker labels to values, in the order in which they were sent.
 ///
@@ -120,6 +123,19 @@ impl<'a, V> IntoIterator for &'a LabelMap<V> {
 impl<V: Serialize> Serialize for LabelMap<V> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.iter())
+    }
+}
+
+impl<V: Scan> Scan for LabelMap<V> {
+    fn scan(json: &mut Scanner<'_>) -> Option<Self> {
+        let mut entries = Vec::new();
+        json.object(|json| {
+            let label = json.key()?;
+            let value = json.nullable()?;
+            entries.extend(value.map(|value| (Label::from(&*label), value)));
+            Some(())
+        })?;
+        Some(Self(last_of_equals(entries)))
     }
 }
 

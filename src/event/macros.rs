@@ -63,6 +63,13 @@ macro_rules! string_like {
             }
         }
 
+        impl crate::event::scan::Scan for $type {
+            #[inline]
+            fn scan(json: &mut crate::event::scan::Scanner<'_>) -> Option<Self> {
+                json.string().map(|text| Self::from(&*text))
+            }
+        }
+
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 struct Visitor;
@@ -134,6 +141,12 @@ macro_rules! list_of {
             }
         }
 
+        impl crate::event::scan::Scan for $type {
+            fn scan(json: &mut crate::event::scan::Scanner<'_>) -> Option<Self> {
+                json.items().map(Self)
+            }
+        }
+
         impl<'de> serde::Deserialize<'de> for $type {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 crate::event::read::items(deserializer).map(Self)
@@ -148,55 +161,97 @@ macro_rules! list_of {
 /// It is written out because derived code refuses the last two.
 macro_rules! read_object {
     ($type:ident { $($key:literal => $field:ident: $as:ty = $absent:expr),+ $(,)? }) => {
-        impl<'de> serde::Deserialize<'de> for $type {
-            fn deserialize<D: serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                #[allow(non_camel_case_types)]
-                enum Key {
-                    $($field,)+
-                    Unknown,
-                }
+        const _: () = {
+            use crate::event::{read, scan};
 
-                impl crate::event::read::Key for Key {
-                    fn from_bytes(key: &[u8]) -> Self {
-                        $(if key == $key {
-                            return Self::$field;
-                        })+
-                        Self::Unknown
+            #[allow(non_camel_case_types)]
+            enum Key {
+                $($field,)+
+                Unknown,
+            }
+
+            impl read::Key for Key {
+                #[inline]
+                fn from_bytes(key: &[u8]) -> Self {
+                    $(if key == $key.as_bytes() {
+                        return Self::$field;
+                    })+
+                    Self::Unknown
+                }
+            }
+
+            impl scan::Scan for Key {
+                #[inline]
+                fn scan(json: &mut scan::Scanner<'_>) -> Option<Self> {
+                    $(if json.eat(concat!("\"", $key, "\":")) {
+                        return Some(Self::$field);
+                    })+
+                    let key = json.key()?;
+                    Some(<Self as read::Key>::from_bytes(key.as_bytes()))
+                }
+            }
+
+            #[derive(Default)]
+            struct Fields {
+                $($field: Option<$as>,)+
+            }
+
+            impl From<Fields> for $type {
+                #[inline]
+                fn from(fields: Fields) -> Self {
+                    Self {
+                        $($field: fields.$field.map_or_else(|| $absent, Into::into),)+
                     }
                 }
+            }
 
-                struct Visitor;
+            impl scan::Scan for $type {
+                fn scan(json: &mut scan::Scanner<'_>) -> Option<Self> {
+                    let mut fields = Fields::default();
+                    json.object(|json| {
+                        match Key::scan(json)? {
+                            $(Key::$field => fields.$field = json.nullable()?,)+
+                            Key::Unknown => json.skip()?,
+                        }
+                        Some(())
+                    })?;
+                    Some(fields.into())
+                }
+            }
 
-                impl<'de> serde::de::Visitor<'de> for Visitor {
-                    type Value = $type;
+            impl<'de> serde::Deserialize<'de> for $type {
+                fn deserialize<D: serde::Deserializer<'de>>(
+                    deserializer: D,
+                ) -> Result<Self, D::Error> {
+                    deserializer.deserialize_map(Visitor)
+                }
+            }
 
-                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                        f.write_str("an object")
-                    }
+            struct Visitor;
 
-                    fn visit_map<A: serde::de::MapAccess<'de>>(
-                        self,
-                        mut map: A,
-                    ) -> Result<$type, A::Error> {
-                        $(let mut $field: Option<$as> = None;)+
-                        while let Some(key) = crate::event::read::next_key(&mut map)? {
-                            match key {
-                                $(Key::$field => $field = map.next_value()?,)+
-                                Key::Unknown => {
-                                    map.next_value::<serde::de::IgnoredAny>()?;
-                                }
+            impl<'de> serde::de::Visitor<'de> for Visitor {
+                type Value = $type;
+
+                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    f.write_str("an object")
+                }
+
+                fn visit_map<A: serde::de::MapAccess<'de>>(
+                    self,
+                    mut map: A,
+                ) -> Result<$type, A::Error> {
+                    let mut fields = Fields::default();
+                    while let Some(key) = read::next_key(&mut map)? {
+                        match key {
+                            $(Key::$field => fields.$field = map.next_value()?,)+
+                            Key::Unknown => {
+                                map.next_value::<serde::de::IgnoredAny>()?;
                             }
                         }
-                        Ok($type {
-                            $($field: $field.map_or_else(|| $absent, Into::into),)+
-                        })
                     }
+                    Ok(fields.into())
                 }
-
-                deserializer.deserialize_map(Visitor)
             }
-        }
+        };
     };
 }

@@ -1,9 +1,12 @@
 use std::fmt;
 
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 
-use super::{Diarization, Identification, Voiceprint};
+use super::{
+    Diarization, Identification, Voiceprint,
+    scan::{Scan, scan},
+};
 
 /// What kind of output an event carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -73,10 +76,10 @@ impl Output {
     pub(super) fn read(kind: Kind, raw: Bytes) -> Self {
         let unknown = UnknownOutput { raw };
         let typed = match kind {
-            Kind::Diarization => unknown.parse().map(Self::Diarization),
-            Kind::Identification => unknown.parse().map(Self::Identification),
-            Kind::Voiceprint => unknown.parse().map(Self::Voiceprint),
-            Kind::Unknown => return Self::Unknown(unknown),
+            Kind::Diarization => unknown.read().map(Self::Diarization),
+            Kind::Identification => unknown.read().map(Self::Identification),
+            Kind::Voiceprint => unknown.read().map(Self::Voiceprint),
+            Kind::Unknown => None,
         };
         typed.unwrap_or(Self::Unknown(unknown))
     }
@@ -152,6 +155,11 @@ impl UnknownOutput {
     /// Returns the error of `serde_json` if the output is not of that shape.
     pub fn parse<'de, T: Deserialize<'de>>(&'de self) -> Result<T, serde_json::Error> {
         serde_json::from_str(self.json())
+    }
+
+    fn read<T: Scan + DeserializeOwned>(&self) -> Option<T> {
+        let json = self.json();
+        scan(json).or_else(|| serde_json::from_str(json).ok())
     }
 }
 

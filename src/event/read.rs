@@ -7,6 +7,8 @@ use serde::{
     de::{DeserializeSeed, MapAccess, SeqAccess, Visitor},
 };
 
+use super::scan::{Scan, Scanner};
+
 /// The known keys of one object.
 pub(super) trait Key {
     fn from_bytes(key: &[u8]) -> Self;
@@ -58,6 +60,12 @@ pub(super) struct Items<T>(Vec<T>);
 impl<T> From<Items<T>> for Vec<T> {
     fn from(items: Items<T>) -> Self {
         items.0
+    }
+}
+
+impl<T: Scan> Scan for Items<T> {
+    fn scan(json: &mut Scanner<'_>) -> Option<Self> {
+        json.items().map(Self)
     }
 }
 

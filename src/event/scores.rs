@@ -5,7 +5,10 @@ use serde::{
     de::{SeqAccess, Visitor},
 };
 
-use super::LabelMap;
+use super::{
+    LabelMap,
+    scan::{Scan, Scanner},
+};
 
 /// A score for each step of the audio, from 0 to 100.
 ///
@@ -71,8 +74,8 @@ impl fmt::Debug for ScoreCurve {
 }
 
 read_object!(ScoreCurve {
-    b"score" => score: Scores = Vec::new(),
-    b"resolution" => resolution: f64 = f64::NAN,
+    "score" => score: Scores = Vec::new(),
+    "resolution" => resolution: f64 = f64::NAN,
 });
 
 /// A [`ScoreCurve`] for each speaker, as one set.
@@ -138,8 +141,8 @@ impl fmt::Debug for SpeakerCurves {
 }
 
 read_object!(SpeakerCurves {
-    b"score" => score: LabelMap<Scores> = LabelMap::new(),
-    b"resolution" => resolution: f64 = f64::NAN,
+    "score" => score: LabelMap<Scores> = LabelMap::new(),
+    "resolution" => resolution: f64 = f64::NAN,
 });
 
 impl From<LabelMap<Scores>> for LabelMap<Vec<f32>> {
@@ -160,6 +163,32 @@ impl From<Scores> for Vec<f32> {
     }
 }
 
+impl Scores {
+    fn push(&mut self, score: Option<f32>) {
+        if self.0.len() == self.0.capacity() {
+            // Half as much again, not twice as much: the largest lists decide the peak of memory.
+            self.0.reserve_exact((self.0.len() / 2).max(LEAST_ROOM));
+        }
+        self.0.push(score.unwrap_or(f32::NAN));
+    }
+
+    fn fitted(mut self) -> Self {
+        self.0.shrink_to_fit();
+        self
+    }
+}
+
+impl Scan for Scores {
+    fn scan(json: &mut Scanner<'_>) -> Option<Self> {
+        let mut scores = Self(Vec::new());
+        json.array(|json| {
+            scores.push(json.nullable()?);
+            Some(())
+        })?;
+        Some(scores.fitted())
+    }
+}
+
 impl<'de> Deserialize<'de> for Scores {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_seq(ScoresVisitor)
@@ -176,16 +205,11 @@ impl<'de> Visitor<'de> for ScoresVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Scores, A::Error> {
-        let mut scores = Vec::new();
-        while let Some(score) = seq.next_element::<Option<f32>>()? {
-            if scores.len() == scores.capacity() {
-                // Half as much again, not twice as much: the largest lists decide the peak of memory.
-                scores.reserve_exact((scores.len() / 2).max(LEAST_ROOM));
-            }
-            scores.push(score.unwrap_or(f32::NAN));
+        let mut scores = Scores(Vec::new());
+        while let Some(score) = seq.next_element()? {
+            scores.push(score);
         }
-        scores.shrink_to_fit();
-        Ok(Scores(scores))
+        Ok(scores.fitted())
     }
 }
 

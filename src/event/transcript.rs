@@ -34,10 +34,10 @@ impl Segment {
 }
 
 read_object!(Segment {
-    b"start" => start: f64 = f64::NAN,
-    b"end" => end: f64 = f64::NAN,
-    b"text" => text: Text = Text::default(),
-    b"speaker" => speaker: Label = Label::default(),
+    "start" => start: f64 = f64::NAN,
+    "end" => end: f64 = f64::NAN,
+    "text" => text: Text = Text::default(),
+    "speaker" => speaker: Label = Label::default(),
 });
 
 /// What was said, by words or by turns, in the order in which it was sent.

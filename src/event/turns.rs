@@ -42,10 +42,10 @@ impl Turn {
 }
 
 read_object!(Turn {
-    b"speaker" => speaker: Label = Label::default(),
-    b"start" => start: f64 = f64::NAN,
-    b"end" => end: f64 = f64::NAN,
-    b"confidence" => confidence: LabelMap<f32> = LabelMap::new(),
+    "speaker" => speaker: Label = Label::default(),
+    "start" => start: f64 = f64::NAN,
+    "end" => end: f64 = f64::NAN,
+    "confidence" => confidence: LabelMap<f32> = LabelMap::new(),
 });
 
 /// The turns of a recording, in the order in which they were sent.

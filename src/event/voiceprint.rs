@@ -35,7 +35,7 @@ impl fmt::Debug for Voiceprint {
 }
 
 read_object!(Voiceprint {
-    b"voiceprint" => voiceprint: Text = Text::default(),
-    b"warning" => warning: Text = None,
-    b"error" => error: Text = None,
+    "voiceprint" => voiceprint: Text = Text::default(),
+    "warning" => warning: Text = None,
+    "error" => error: Text = None,
 });

@@ -125,7 +125,7 @@ impl<C, R> PyannoteSignatureLayer<C, R> {
     /// The time is zero.
     pub fn with_body_read_timeout(mut self, timeout: Duration) -> Result<Self, ConfigError> {
         if timeout.is_zero() {
-            return Err(ConfigError::ZeroDuration {
+            return Err(ConfigError::ZeroTimeout {
                 setting: "body_read_timeout",
             });
         }
