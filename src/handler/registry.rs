@@ -18,7 +18,7 @@ use crate::{ConfigError, WebhookHandler};
 /// 3. A panic is caught. Like a timeout it is an error that another attempt may mend.
 /// 4. One handler's failure keeps no other from running.
 /// 5. If a handler failed and may be tried again, the answer is [`HandlersFailed`]; then *all*
-///    handlers meet the event again. If only [permanent](HandlerError::permanent) errors remain,
+///    handlers meet the event again. If only [permanent] errors remain,
 ///    the event counts as handled.
 ///
 /// A body of more than 1 MiB is typed on one of tokio's blocking threads, before the first
@@ -33,6 +33,7 @@ use crate::{ConfigError, WebhookHandler};
 /// Cloning is cheap.
 ///
 /// [`HandlersFailed`]: crate::HandlersFailed
+/// [permanent]: crate::HandlerError::permanent
 ///
 /// # Example: a plugin and a closure
 ///
