@@ -9,6 +9,8 @@
 
 #[cfg(feature = "archive")]
 mod archive;
+#[cfg(feature = "axum")]
+mod axum;
 #[cfg(feature = "layer")]
 mod clock;
 mod error;
@@ -17,6 +19,8 @@ mod event;
 mod handler;
 #[cfg(feature = "layer")]
 mod layer;
+#[cfg(any(feature = "layer", feature = "handler"))]
+mod offload;
 mod secret;
 mod signature;
 #[cfg(feature = "layer")]
@@ -25,6 +29,8 @@ mod verifier;
 
 #[cfg(feature = "archive")]
 pub use self::archive::Archive;
+#[cfg(feature = "axum")]
+pub use self::axum::{AckOthers, AckOthersRejection, MissingEvent, TypedEventRejection};
 #[cfg(feature = "layer")]
 pub use self::clock::{Clock, ManualClock, ManualSleep, SystemClock, SystemSleep};
 pub use self::error::ConfigError;

@@ -2,7 +2,7 @@ use std::{future::Future, pin::Pin};
 
 use crate::{
     Diarization, HandlerError, Identification, Output, Status, TypedEvent, Voiceprint,
-    WebhookEvent, WebhookHandler,
+    WebhookEvent, WebhookHandler, offload,
 };
 
 pub(super) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -39,8 +39,8 @@ pub(super) trait Task: Send + Sync {
 impl Dispatch {
     pub(super) async fn new(event: WebhookEvent, needs_output: bool) -> Self {
         let has_output = event.kind().is_some() && *event.status() == Status::Succeeded;
-        if needs_output && has_output && event.raw().len() > TYPED_IN_PLACE {
-            type_off_the_worker(&event).await;
+        if needs_output && has_output {
+            offload::type_output(&event).await;
         }
         let route = Route::of(&event, needs_output);
         Self { event, route }
@@ -78,18 +78,6 @@ where
     event.clone().try_into().ok()
 }
 
-/// Types the output on a thread that may block; if that fails, the first use will type it.
-async fn type_off_the_worker(event: &WebhookEvent) {
-    let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-        return;
-    };
-    let event = event.clone();
-    let typing = runtime.spawn_blocking(move || {
-        let _ = event.output();
-    });
-    let _ = typing.await;
-}
-
 /// A handler with all of its methods.
 pub(super) struct Whole<H>(pub(super) H);
 
@@ -118,6 +106,3 @@ impl<H: WebhookHandler> Task for Whole<H> {
         }))
     }
 }
-
-/// Bodies up to this length are typed where they are: a few milliseconds at most.
-const TYPED_IN_PLACE: usize = 1 << 20;

@@ -3,12 +3,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
 use http::request::Parts;
 use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
-use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tower_service::Service;
 
@@ -17,6 +15,7 @@ use super::receive::{Hold, Receive, Received};
 use super::rejection::{Rejection, ResponseForRejection};
 use crate::clock::Clock;
 use crate::event::{Delivery, EventError, WebhookEvent};
+use crate::offload;
 use crate::telemetry::{self, DeliverySpan};
 
 pin_project! {
@@ -153,7 +152,7 @@ where
         self.hold = received.hold;
         let delivery = self.delivery.clone();
         let delivery = delivery.with_timestamp(received.verified.timestamp());
-        match blocking_pool_for(&received.bytes) {
+        match offload::pool_for(received.bytes.len()) {
             Some(pool) => State::Scanning {
                 scan: pool.spawn_blocking(move || WebhookEvent::new(received.bytes, delivery)),
                 next: Some(self),
@@ -190,14 +189,4 @@ where
     }
 }
 
-fn blocking_pool_for(body: &Bytes) -> Option<Handle> {
-    match body.len() {
-        ..=SCANNED_HERE => None,
-        _ => Handle::try_current().ok(),
-    }
-}
-
 const ONCE: &str = "the request is handed on once";
-
-/// A scan takes about 1.5 ms a MiB.
-const SCANNED_HERE: usize = 1 << 20;

@@ -9,7 +9,7 @@ pub(super) fn verified(_: Verified, _: usize, _: Stopwatch) {}
 pub(super) fn accepted(_: &WebhookEvent) {}
 
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Stopwatch;
+pub(crate) struct Stopwatch(());
 
 impl Stopwatch {
     pub(crate) fn time<T>(&mut self, work: impl FnOnce() -> T) -> T {
