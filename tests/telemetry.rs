@@ -1,0 +1,229 @@
+//! What the layer tells metrics and logs, and what it never does.
+
+#![cfg(all(feature = "layer", feature = "metrics", feature = "tracing"))]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use tower::{Layer, ServiceExt};
+use tower_pyannote::{PyannoteSignatureLayer, VerifiedBody};
+
+use self::support::{Channel, EVENT, SECRET, clock, request, secret, sign};
+
+const DIARIZATION: &[u8] = br#"{"jobId":"d-1","status":"succeeded","output":{"diarization":[]}}"#;
+
+/// What was written to the log.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Sends the requests through a layer, one after another, and returns the metrics and the log.
+fn observe(requests: Vec<Request<Full<Bytes>>>) -> (BTreeMap<String, DebugValue>, String) {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let inner = tower::service_fn(|_: Request<VerifiedBody>| async {
+        tracing::info!("handled");
+        Ok::<_, Infallible>(Response::new(String::new()))
+    });
+    let layer = PyannoteSignatureLayer::new(secret()).with_clock(clock());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    metrics::with_local_recorder(&recorder, || {
+        tracing::subscriber::with_default(subscriber, || {
+            for request in requests {
+                let response = layer.layer(inner.clone()).oneshot(request);
+                runtime.block_on(response).unwrap();
+            }
+        });
+    });
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    (snapshot(&snapshotter), log)
+}
+
+fn snapshot(snapshotter: &Snapshotter) -> BTreeMap<String, DebugValue> {
+    let values = snapshotter.snapshot().into_vec();
+    values
+        .into_iter()
+        .map(|(key, _, _, value)| {
+            let key = key.key();
+            let labels: Vec<_> = key
+                .labels()
+                .map(|label| format!("{}={}", label.key(), label.value()))
+                .collect();
+            (format!("{}{{{}}}", key.name(), labels.join(",")), value)
+        })
+        .collect()
+}
+
+fn good(body: &'static [u8]) -> Request<Full<Bytes>> {
+    request(body, Full::from(body))
+}
+
+#[test]
+fn deliveries_refusals_and_retries_are_counted_by_what_they_are() {
+    let mut retried = good(EVENT);
+    retried
+        .headers_mut()
+        .insert("x-retry-num", "1".parse().unwrap());
+    retried
+        .headers_mut()
+        .insert("x-retry-reason", "http_timeout".parse().unwrap());
+    let mut invented = good(EVENT);
+    invented
+        .headers_mut()
+        .insert("x-retry-num", "2".parse().unwrap());
+    invented
+        .headers_mut()
+        .insert("x-retry-reason", "anything-at-all".parse().unwrap());
+    let mut unsigned = good(EVENT);
+    unsigned.headers_mut().remove("x-signature");
+    let forged = request(EVENT, Full::from(DIARIZATION));
+    let broken: &[u8] = b"{";
+
+    let (metrics, _) = observe(vec![
+        good(DIARIZATION),
+        good(DIARIZATION),
+        retried,
+        invented,
+        unsigned,
+        forged,
+        request(broken, Full::from(broken)),
+    ]);
+    let counters: Vec<_> = metrics
+        .iter()
+        .filter_map(|(name, value)| match value {
+            DebugValue::Counter(count) => Some((name.as_str(), *count)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        counters,
+        [
+            (
+                "pyannote_webhook_failed_verifications_total{reason=missing_signature}",
+                1
+            ),
+            (
+                "pyannote_webhook_failed_verifications_total{reason=signature_mismatch}",
+                1
+            ),
+            (
+                "pyannote_webhook_failed_verifications_total{reason=syntax}",
+                1
+            ),
+            (
+                "pyannote_webhook_processed_webhooks_total{kind=diarization,status=succeeded}",
+                2
+            ),
+            (
+                "pyannote_webhook_processed_webhooks_total{kind=none,status=succeeded}",
+                2
+            ),
+            ("pyannote_webhook_retries_total{reason=http_timeout}", 1),
+            ("pyannote_webhook_retries_total{reason=other}", 1),
+            (
+                "pyannote_webhook_signatures_total{secret=0,encoding=hex}",
+                5
+            ),
+        ]
+    );
+    let DebugValue::Histogram(sizes) = &metrics["pyannote_webhook_body_bytes{}"] else {
+        panic!("the body's size is a histogram");
+    };
+    assert_eq!(sizes.len(), 5, "of verified bodies");
+    assert!(metrics.contains_key("pyannote_webhook_verification_seconds{}"));
+    let DebugValue::Gauge(in_flight) = metrics["pyannote_webhook_in_flight_bytes{}"] else {
+        panic!("the bytes in flight are a gauge");
+    };
+    assert_eq!(in_flight.into_inner(), 0.0, "all are answered");
+}
+
+#[test]
+fn the_bytes_in_flight_are_those_of_bodies_not_yet_answered() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let in_flight = || match snapshot(&snapshotter).get("pyannote_webhook_in_flight_bytes{}") {
+        Some(DebugValue::Gauge(value)) => value.into_inner(),
+        _ => panic!("the gauge has not been set"),
+    };
+    let inner = tower::service_fn(|_: Request<VerifiedBody>| async {
+        Ok::<_, Infallible>(Response::new(String::new()))
+    });
+    let layer = PyannoteSignatureLayer::new(secret()).with_clock(clock());
+    metrics::with_local_recorder(&recorder, || {
+        let (sender, channel) = Channel::new();
+        sender.send(Bytes::from_static(&EVENT[..10])).unwrap();
+        let mut response = Box::pin(layer.layer(inner).oneshot(request(EVENT, channel)));
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(response.as_mut().poll(&mut cx).is_pending());
+        assert_eq!(in_flight(), 10.0);
+        drop(response);
+        assert_eq!(in_flight(), -10.0, "since the last snapshot, which starts anew");
+    });
+}
+
+#[test]
+fn a_delivery_is_handled_in_a_span_that_names_it() {
+    let mut retried = good(DIARIZATION);
+    retried
+        .headers_mut()
+        .insert("x-retry-num", "3".parse().unwrap());
+    let (_, log) = observe(vec![retried]);
+    let handled = log.lines().find(|line| line.contains("handled")).unwrap();
+    for field in [
+        "webhook{",
+        "job_id=\"d-1\"",
+        "kind=\"diarization\"",
+        "status=\"succeeded\"",
+        "retry=3",
+    ] {
+        assert!(handled.contains(field), "{field} in {handled}");
+    }
+}
+
+#[test]
+fn a_refusal_is_logged_with_its_reason() {
+    let (_, log) = observe(vec![request(EVENT, Full::from(DIARIZATION))]);
+    let refused = log.lines().find(|line| line.contains("refused")).unwrap();
+    for part in ["WARN", "status=401", "reason=\"signature_mismatch\""] {
+        assert!(refused.contains(part), "{part} in {refused}");
+    }
+}
+
+#[test]
+fn neither_metrics_nor_logs_hold_the_secret_or_a_signature() {
+    let forged = request(EVENT, Full::from(DIARIZATION));
+    let (metrics, log) = observe(vec![good(EVENT), good(DIARIZATION), forged]);
+    let told = format!("{log}{:?}", metrics.keys());
+    assert!(told.contains("job-1"));
+    for hidden in [SECRET, &sign(EVENT), &sign(DIARIZATION)] {
+        assert!(!told.contains(hidden));
+        assert!(!told.contains(&hidden[..12]));
+    }
+}
