@@ -290,3 +290,6 @@ impl Scan for f64 {
         json.number()
     }
 }
+
+#[cfg(test)]
+mod tests;
