@@ -1,4 +1,4 @@
-use std::{collections::HashMap, fmt, marker::PhantomData};
+use std::{collections::HashMap, fmt, iter, marker::PhantomData, slice};
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -52,7 +52,7 @@ impl<V> LabelMap<V> {
     /// Iterates over the labels and their values.
     #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Label, &V)> {
-        self.0.iter().map(|(label, value)| (label, value))
+        self.into_iter()
     }
 
     /// Iterates over the labels.
@@ -112,13 +112,15 @@ impl<V> IntoIterator for LabelMap<V> {
 }
 
 impl<'a, V> IntoIterator for &'a LabelMap<V> {
-    type Item = &'a (Label, V);
-    type IntoIter = std::slice::Iter<'a, (Label, V)>;
+    type Item = (&'a Label, &'a V);
+    type IntoIter = iter::Map<slice::Iter<'a, (Label, V)>, EntryRef<'a, V>>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.iter()
+        self.0.iter().map(|(label, value)| (label, value))
     }
 }
+
+type EntryRef<'a, V> = fn(&'a (Label, V)) -> (&'a Label, &'a V);
 
 impl<V: Serialize> Serialize for LabelMap<V> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -45,6 +45,12 @@ macro_rules! string_like {
             }
         }
 
+        impl PartialEq<String> for $type {
+            fn eq(&self, other: &String) -> bool {
+                self.as_str() == other
+            }
+        }
+
         impl PartialEq<$type> for str {
             fn eq(&self, other: &$type) -> bool {
                 self == other.as_str()
@@ -164,7 +170,7 @@ macro_rules! read_object {
         const _: () = {
             use crate::event::{read, scan};
 
-            #[allow(non_camel_case_types)]
+            #[expect(non_camel_case_types, reason = "variants are named as the fields")]
             enum Key {
                 $($field,)+
                 Unknown,

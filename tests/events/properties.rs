@@ -263,10 +263,9 @@ fn shown(transcript: &Transcript) -> usize {
     let millis = |seconds: f64| {
         (0.0..359_999.0)
             .contains(&seconds)
-            .then(|| (seconds * 1e9).round().div_euclid(1e6))
+            .then(|| (seconds * 1e3).round())
     };
     let usable = |segment: &&Segment| {
-        // Times within a millisecond of each other may go either way.
         millis(segment.start)
             .zip(millis(segment.end))
             .is_some_and(|(start, end)| start < end)
