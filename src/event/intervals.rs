@@ -25,10 +25,14 @@ pub(super) fn length(start: f64, end: f64) -> f64 {
 }
 
 pub(super) fn total(intervals: &[Interval]) -> f64 {
-    intervals
+    sum(intervals
         .iter()
-        .map(|interval| interval.end - interval.start)
-        .sum()
+        .map(|interval| interval.end - interval.start))
+}
+
+/// Returns the sum, which is 0 for no seconds, where that of the standard library is -0.
+pub(super) fn sum(seconds: impl Iterator<Item = f64>) -> f64 {
+    seconds.fold(0.0, |sum, seconds| sum + seconds)
 }
 
 /// Tells whether two intervals share time; an empty one does where it lies inside the other.

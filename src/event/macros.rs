@@ -164,7 +164,8 @@ macro_rules! list_of {
 /// Reads a struct from a JSON object: unknown keys are skipped, a null is the same as an absent
 /// field, the last of two equal keys counts, and keys that are no valid Unicode are unknown keys.
 ///
-/// It is written out because derived code refuses the last two.
+/// It is written out because derived code refuses all of these but unknown keys, and so that both
+/// readers, [`scan`](super::scan) and serde, follow from one table.
 macro_rules! read_object {
     ($type:ident { $($key:literal => $field:ident: $as:ty = $absent:expr),+ $(,)? }) => {
         const _: () = {

@@ -94,7 +94,7 @@ impl Turns {
     /// at once count twice.
     #[must_use]
     pub fn talk_time(&self) -> f64 {
-        self.talk_times().values().sum()
+        intervals::sum(self.talk_times().values().copied())
     }
 
     /// Returns the seconds that one speaker spoke; overlapping turns of one speaker count once.

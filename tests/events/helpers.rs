@@ -30,6 +30,10 @@ fn no_turns_have_no_time() {
         (0.0, 0.0, 0.0, 0.0)
     );
     assert_eq!(none.talk_time_of("SPEAKER_00"), 0.0);
+    assert_eq!(
+        format!("{} {}", none.talk_time(), none.speech_time()),
+        "0 0"
+    );
     assert_eq!(none.to_rttm("a"), "");
     assert_eq!(none.between(0.0..9.0).count(), 0);
 }

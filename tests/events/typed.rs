@@ -56,6 +56,16 @@ fn wrong_kind_tells_what_the_event_carries() {
 }
 
 #[test]
+fn every_type_is_send_and_sync() {
+    fn send_and_sync<T: Send + Sync + 'static>() {}
+    send_and_sync::<TypedEvent<Diarization>>();
+    send_and_sync::<TypedEvent<Identification>>();
+    send_and_sync::<TypedEvent<Voiceprint>>();
+    send_and_sync::<tower_pyannote::WrongKind>();
+    send_and_sync::<tower_pyannote::EventError>();
+}
+
+#[test]
 fn failed_job_is_of_no_kind() {
     let failed = event(r#"{"jobId":"a","status":"failed","output":{"diarization":[]}}"#);
     assert_eq!(wrong::<Diarization>(failed), None);
