@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, time::Duration};
 
-use super::Segment;
+use super::{Segment, intervals::span};
 
 pub(super) fn webvtt(segments: &[Segment]) -> String {
     let mut vtt = "WEBVTT\n".to_owned();
@@ -36,7 +36,7 @@ pub(super) fn srt(segments: &[Segment]) -> String {
     srt
 }
 
-/// Returns what of a segment both formats can show, on one line.
+/// What both formats show of a segment; the text is one line.
 struct Cue {
     start: Duration,
     end: Duration,
@@ -44,7 +44,7 @@ struct Cue {
     text: String,
 }
 
-/// Sorted by start, as WebVTT demands.
+/// Returns the cues sorted by start, as WebVTT demands.
 fn cues(segments: &[Segment]) -> Vec<Cue> {
     let mut cues: Vec<Cue> = segments
         .iter()
@@ -63,26 +63,6 @@ fn cues(segments: &[Segment]) -> Vec<Cue> {
     cues.sort_by_key(|cue| cue.start);
     cues
 }
-
-/// Returns the times of a turn in whole milliseconds, if they can be written and are in order.
-pub(super) fn span(start: f64, end: f64) -> Option<(Duration, Duration)> {
-    let (start, end) = (milliseconds(start)?, milliseconds(end)?);
-    (start < end).then_some((start, end))
-}
-
-fn milliseconds(seconds: f64) -> Option<Duration> {
-    let time = Duration::try_from_secs_f64(seconds)
-        .ok()
-        .filter(|time| *time < LATEST)?;
-    let rounded = time + Duration::from_micros(500);
-    Some(Duration::new(
-        rounded.as_secs(),
-        rounded.subsec_millis() * 1_000_000,
-    ))
-}
-
-/// Audio lasts 24 hours at most, and SRT writes hours in two digits.
-const LATEST: Duration = Duration::from_secs(100 * 3600 - 1);
 
 fn clock(time: Duration, point: char) -> String {
     let seconds = time.as_secs();

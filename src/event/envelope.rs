@@ -104,22 +104,36 @@ struct OutputFields<'de> {
 
 impl OutputFields<'_> {
     fn kind(&self) -> Kind {
-        let shape = |field: Option<&RawValue>| field.and_then(|raw| raw.get().bytes().next());
-        let foreseen =
-            |field, first| matches!(shape(field), None | Some(b'n')) || shape(field) == Some(first);
-        let all_foreseen = foreseen(self.voiceprint, b'"')
-            && foreseen(self.identification, b'[')
-            && foreseen(self.voiceprints, b'[')
-            && foreseen(self.diarization, b'[');
-        let is_array = |field| shape(field) == Some(b'[');
-        match () {
-            () if !all_foreseen => Kind::Unknown,
-            () if shape(self.voiceprint) == Some(b'"') => Kind::Voiceprint,
-            () if is_array(self.identification) || is_array(self.voiceprints) => {
-                Kind::Identification
-            }
-            () if self.diarization.is_some() => Kind::Diarization,
-            () => Kind::Unknown,
+        let voiceprint = Shape::of(self.voiceprint, '"');
+        let identification = Shape::of(self.identification, '[');
+        let voiceprints = Shape::of(self.voiceprints, '[');
+        let diarization = Shape::of(self.diarization, '[');
+        match (voiceprint, identification, voiceprints, diarization) {
+            (Shape::Odd, ..) | (_, Shape::Odd, ..) => Kind::Unknown,
+            (_, _, Shape::Odd, _) | (_, _, _, Shape::Odd) => Kind::Unknown,
+            (Shape::Foreseen, ..) => Kind::Voiceprint,
+            (_, Shape::Foreseen, ..) | (_, _, Shape::Foreseen, _) => Kind::Identification,
+            (_, _, _, Shape::Foreseen | Shape::Null) => Kind::Diarization,
+            (_, _, _, Shape::Absent) => Kind::Unknown,
+        }
+    }
+}
+
+/// What a deciding key has for a value.
+enum Shape {
+    Absent,
+    Null,
+    Foreseen,
+    Odd,
+}
+
+impl Shape {
+    fn of(value: Option<&RawValue>, foreseen: char) -> Self {
+        match value.map(RawValue::get) {
+            None => Self::Absent,
+            Some("null") => Self::Null,
+            Some(value) if value.starts_with(foreseen) => Self::Foreseen,
+            Some(_) => Self::Odd,
         }
     }
 }

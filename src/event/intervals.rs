@@ -1,6 +1,6 @@
 //! Arithmetic over intervals of time.
 
-use std::{collections::HashMap, ops::Range};
+use std::{collections::HashMap, ops::Range, time::Duration};
 
 use super::{Label, Turn};
 
@@ -25,15 +25,20 @@ pub(super) fn length(start: f64, end: f64) -> f64 {
 }
 
 pub(super) fn total(intervals: &[Interval]) -> f64 {
-    intervals
+    sum(intervals
         .iter()
-        .map(|interval| interval.end - interval.start)
-        .sum()
+        .map(|interval| interval.end - interval.start))
+}
+
+/// Returns the sum, which is 0 for no seconds, where that of the standard library is -0.
+pub(super) fn sum(seconds: impl Iterator<Item = f64>) -> f64 {
+    seconds.fold(0.0, |sum, seconds| sum + seconds)
 }
 
 /// Tells whether two intervals share time; an empty one does where it lies inside the other.
 pub(super) fn touch(interval: Interval, range: &Interval) -> bool {
-    interval.start < range.end
+    interval.start <= interval.end
+        && interval.start < range.end
         && (interval.end > range.start
             || (interval.end == interval.start && interval.start == range.start))
 }
@@ -107,3 +112,23 @@ pub(super) fn overlap(intervals: impl Iterator<Item = Interval>) -> f64 {
     }
     seconds
 }
+
+/// Returns the times of a turn in whole milliseconds, if they can be written and are in order.
+pub(super) fn span(start: f64, end: f64) -> Option<(Duration, Duration)> {
+    let (start, end) = (milliseconds(start)?, milliseconds(end)?);
+    (start < end).then_some((start, end))
+}
+
+fn milliseconds(seconds: f64) -> Option<Duration> {
+    let time = Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|time| *time < LATEST)?;
+    let rounded = time + Duration::from_micros(500);
+    Some(Duration::new(
+        rounded.as_secs(),
+        rounded.subsec_millis() * 1_000_000,
+    ))
+}
+
+/// Audio lasts 24 hours at most, and SRT writes hours in two digits.
+const LATEST: Duration = Duration::from_secs(100 * 3600 - 1);

@@ -17,7 +17,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 pub struct Label(Repr);
 
 /// One string has one representation, so that equality may be derived.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Repr {
     /// `SPEAKER_nn` by its number, or the empty label as [`EMPTY`].
     Known(u8),
@@ -108,4 +108,66 @@ const fn numbered() -> [[u8; 10]; 100] {
         tens += 1;
     }
     labels
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeSet, HashSet};
+
+    use super::*;
+
+    #[test]
+    fn label_is_16_bytes_wide() {
+        assert_eq!(size_of::<Label>(), 16);
+    }
+
+    #[test]
+    fn numbered_labels_do_not_allocate() {
+        for number in 0..100_u8 {
+            let text = format!("SPEAKER_{number:02}");
+            let label = Label::from(text.as_str());
+            assert_eq!(label.0, Repr::Known(number));
+            assert_eq!(label, *text);
+        }
+        assert_eq!(Label::from("").0, Repr::Known(EMPTY));
+        assert_eq!(Label::default(), "");
+    }
+
+    #[test]
+    fn other_labels_are_kept_as_they_are() {
+        let others = [
+            "SPEAKER_",
+            "SPEAKER_0",
+            "SPEAKER_000",
+            "SPEAKER_0a",
+            "SPEAKER_٠٠",
+            "speaker_00",
+            "SPEAKER-00",
+            " SPEAKER_00",
+            "FEE041",
+            "Zoë",
+            "\0",
+        ];
+        for text in others {
+            let label = Label::from(text);
+            assert!(matches!(label.0, Repr::Other(_)), "{text}");
+            assert_eq!(label, text);
+            assert_eq!(label.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn labels_hash_and_sort_as_strings() {
+        let texts = ["SPEAKER_10", "SPEAKER_1", "Ann", "", "SPEAKER_09", "zoe"];
+        let hashed: HashSet<Label> = texts.into_iter().map(Label::from).collect();
+        let sorted: BTreeSet<Label> = texts.into_iter().map(Label::from).collect();
+        assert!(
+            texts
+                .iter()
+                .all(|text| hashed.contains(*text) && sorted.contains(*text))
+        );
+        let mut expected = texts;
+        expected.sort_unstable();
+        assert_eq!(sorted.into_iter().collect::<Vec<_>>(), expected);
+    }
 }

@@ -1,4 +1,4 @@
-use std::{collections::HashMap, fmt, marker::PhantomData};
+use std::{collections::HashMap, fmt, iter, marker::PhantomData, slice};
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -52,7 +52,7 @@ impl<V> LabelMap<V> {
     /// Iterates over the labels and their values.
     #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Label, &V)> {
-        self.0.iter().map(|(label, value)| (label, value))
+        self.into_iter()
     }
 
     /// Iterates over the labels.
@@ -112,13 +112,15 @@ impl<V> IntoIterator for LabelMap<V> {
 }
 
 impl<'a, V> IntoIterator for &'a LabelMap<V> {
-    type Item = &'a (Label, V);
-    type IntoIter = std::slice::Iter<'a, (Label, V)>;
+    type Item = (&'a Label, &'a V);
+    type IntoIter = iter::Map<slice::Iter<'a, (Label, V)>, EntryRef<'a, V>>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.iter()
+        self.0.iter().map(|(label, value)| (label, value))
     }
 }
+
+type EntryRef<'a, V> = fn(&'a (Label, V)) -> (&'a Label, &'a V);
 
 impl<V: Serialize> Serialize for LabelMap<V> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -196,3 +198,42 @@ fn repeats<V>(entries: &[(Label, V)]) -> bool {
 
 /// Up to here comparing all with all is faster than hashing.
 const FEW: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn last_of_equal_labels_counts_in_small_and_large_maps() {
+        let small: LabelMap<i32> = [("a", 1), ("b", 2), ("a", 3)].into_iter().collect();
+        assert_eq!(
+            small.into_iter().collect::<Vec<_>>(),
+            [("a".into(), 3), ("b".into(), 2)]
+        );
+
+        let twice = (0..2_000).map(|number| (format!("{}", number % 1_000), number));
+        let large: LabelMap<i32> = twice.collect();
+        assert_eq!(large.len(), 1_000);
+        assert_eq!(large.get("0"), Some(&1_000));
+        assert_eq!(large.get("999"), Some(&1_999));
+    }
+
+    #[test]
+    fn nan_is_never_the_highest() {
+        let map: LabelMap<f32> = [("a", f32::NAN), ("b", 7.0), ("c", 7.0), ("d", 1.0)]
+            .into_iter()
+            .collect();
+        assert_eq!(map.max(), Some((&"b".into(), 7.0)));
+        assert_eq!(LabelMap::from_iter([("a", f32::NAN)]).max(), None);
+        assert_eq!(LabelMap::new().max(), None);
+    }
+
+    #[test]
+    fn serde_leaves_out_nulls_and_keeps_the_order() {
+        let map: LabelMap<f32> = serde_json::from_str(r#"{"b": 1, "a": null, "c": 2.5}"#).unwrap();
+        assert_eq!(serde_json::to_string(&map).unwrap(), r#"{"b":1.0,"c":2.5}"#);
+        assert!(!map.contains_key("a"));
+        assert_eq!(map.keys().collect::<Vec<_>>(), ["b", "c"]);
+        assert_eq!(map.values().copied().sum::<f32>(), 3.5);
+    }
+}

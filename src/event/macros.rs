@@ -45,6 +45,12 @@ macro_rules! string_like {
             }
         }
 
+        impl PartialEq<String> for $type {
+            fn eq(&self, other: &String) -> bool {
+                self.as_str() == other
+            }
+        }
+
         impl PartialEq<$type> for str {
             fn eq(&self, other: &$type) -> bool {
                 self == other.as_str()
@@ -158,13 +164,14 @@ macro_rules! list_of {
 /// Reads a struct from a JSON object: unknown keys are skipped, a null is the same as an absent
 /// field, the last of two equal keys counts, and keys that are no valid Unicode are unknown keys.
 ///
-/// It is written out because derived code refuses the last two.
+/// It is written out because derived code refuses all of these but unknown keys, and so that both
+/// readers, [`scan`](super::scan) and serde, follow from one table.
 macro_rules! read_object {
     ($type:ident { $($key:literal => $field:ident: $as:ty = $absent:expr),+ $(,)? }) => {
         const _: () = {
             use crate::event::{read, scan};
 
-            #[allow(non_camel_case_types)]
+            #[expect(non_camel_case_types, reason = "variants are named as the fields")]
             enum Key {
                 $($field,)+
                 Unknown,

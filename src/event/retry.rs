@@ -107,3 +107,75 @@ fn printable(reason: &[u8]) -> String {
 }
 
 const LONGEST_REASON: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_documented_reason_is_typed() {
+        let reasons = [
+            ("http_timeout", RetryReason::HttpTimeout),
+            ("too_many_redirects", RetryReason::TooManyRedirects),
+            ("connection_failed", RetryReason::ConnectionFailed),
+            ("ssl_error", RetryReason::SslError),
+            ("http_error", RetryReason::HttpError),
+            ("unknown_error", RetryReason::UnknownError),
+        ];
+        for (name, reason) in reasons {
+            let retry = Retry::from_headers(Some(b"2"), Some(name.as_bytes()));
+            assert_eq!(retry, Some(Retry::new(2, Some(reason.clone()))));
+            assert_eq!(reason.to_string(), name);
+        }
+    }
+
+    #[test]
+    fn unknown_reason_is_kept_by_name() {
+        let retry = Retry::from_headers(Some(b"1"), Some(b"solar_flare")).unwrap();
+        assert_eq!(retry.reason, Some(RetryReason::Other("solar_flare".into())));
+        assert_eq!(retry.reason.unwrap().as_str(), "solar_flare");
+    }
+
+    #[test]
+    fn unprintable_or_long_reason_is_made_safe() {
+        let retry = Retry::from_headers(Some(b"1"), Some(b"a\x1b[31m\xff\nb")).unwrap();
+        assert_eq!(retry.reason.unwrap().as_str(), "a?[31m??b");
+        let retry = Retry::from_headers(Some(b"1"), Some(&[b'x'; 10_000])).unwrap();
+        assert_eq!(retry.reason.unwrap().as_str(), "x".repeat(64));
+    }
+
+    #[test]
+    fn blank_reason_is_none() {
+        assert_eq!(
+            Retry::from_headers(Some(b"3"), Some(b"  ")),
+            Some(Retry::new(3, None))
+        );
+        assert_eq!(
+            Retry::from_headers(Some(b"3"), None),
+            Some(Retry::new(3, None))
+        );
+    }
+
+    #[test]
+    fn number_decides_whether_it_is_a_retry() {
+        let numbers: [(&[u8], Option<u32>); 12] = [
+            (b"1", Some(1)),
+            (b" 3 ", Some(3)),
+            (b"007", Some(7)),
+            (b"4294967295", Some(u32::MAX)),
+            (b"4294967296", None),
+            (b"00000000001", None),
+            (b"0", None),
+            (b"", None),
+            (b"-1", None),
+            (b"+1", None),
+            (b"1.0", None),
+            (b"\xff", None),
+        ];
+        for (header, number) in numbers {
+            let retry = Retry::from_headers(Some(header), Some(b"http_error"));
+            assert_eq!(retry.map(|retry| retry.number), number, "{header:?}");
+        }
+        assert_eq!(Retry::from_headers(None, Some(b"http_error")), None);
+    }
+}

@@ -1,6 +1,6 @@
 use std::fmt::Write;
 
-use super::{Turn, captions::span};
+use super::{Turn, intervals::span};
 
 pub(super) fn write(turns: &[Turn], uri: &str) -> String {
     let uri = field(uri);

@@ -94,7 +94,7 @@ impl Turns {
     /// at once count twice.
     #[must_use]
     pub fn talk_time(&self) -> f64 {
-        self.talk_times().values().sum()
+        intervals::sum(self.talk_times().values().copied())
     }
 
     /// Returns the seconds that one speaker spoke; overlapping turns of one speaker count once.
@@ -142,7 +142,7 @@ impl Turns {
     /// Writes the turns as RTTM, the format of diarization benchmarks, a line a turn.
     ///
     /// `uri` names the recording. White space in it and in labels becomes `_`, an empty one `<NA>`;
-    /// turns without usable times are left out (as is what begins after 100 hours).
+    /// turns without usable times (missing, negative, not in order, beyond 100 hours) are left out.
     #[must_use]
     pub fn to_rttm(&self, uri: &str) -> String {
         rttm::write(self, uri)

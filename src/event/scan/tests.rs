@@ -1,0 +1,256 @@
+use proptest::prelude::*;
+use serde::de::DeserializeOwned;
+
+use super::*;
+use crate::event::{
+    Diarization, Identification, Label, LabelMap, Segment, Turn, Turns, Voiceprint,
+};
+
+/// Asserts that the scanner reads what serde reads, and nothing where serde reads nothing.
+fn same<T: Scan + DeserializeOwned + std::fmt::Debug>(json: &str) {
+    let by_serde = serde_json::from_str::<T>(json).ok();
+    // NaN equals nothing, so what is compared is what `Debug` shows.
+    assert_eq!(
+        format!("{:?}", scan::<T>(json)),
+        format!("{by_serde:?}"),
+        "{json}"
+    );
+}
+
+fn same_number(json: &str) {
+    let bits = |number: Option<f64>| number.map(f64::to_bits);
+    assert_eq!(
+        bits(scan(json)),
+        bits(serde_json::from_str(json).ok()),
+        "{json}"
+    );
+    let bits = |number: Option<f32>| number.map(f32::to_bits);
+    assert_eq!(
+        bits(scan(json)),
+        bits(serde_json::from_str(json).ok()),
+        "{json}"
+    );
+}
+
+#[test]
+fn numbers_are_those_of_serde() {
+    let numbers = [
+        "0",
+        "-0",
+        "0.0",
+        "-0.0",
+        "0.1",
+        "34.27",
+        "-5.25",
+        "100",
+        "123456789012345",
+        "1234567890123456",
+        "9007199254740993",
+        "18446744073709551615",
+        "18446744073709551616",
+        "0.123456789012345",
+        "0.1234567890123456",
+        "12345678901234.5",
+        "1.7976931348623157e308",
+        "4.9e-324",
+        "1e5",
+        "1E5",
+        "1e+5",
+        "1.5e-5",
+        "16777217",
+        "3.4028236e38",
+        "1e300",
+        "1e999",
+        "-1e999",
+    ];
+    numbers.into_iter().for_each(same_number);
+    same_number(&"9".repeat(400));
+    same_number(&format!("0.{}", "1".repeat(400)));
+    same_number(&format!("{}.5", "1".repeat(300)));
+}
+
+#[test]
+fn what_is_no_number_is_none() {
+    for json in [
+        r#""1""#,
+        "true",
+        "false",
+        "[]",
+        "[1]",
+        "{}",
+        r#"{"a": 1}"#,
+        "null",
+    ] {
+        assert_eq!(scan::<f64>(json), None, "{json}");
+    }
+}
+
+#[test]
+fn blanks_may_stand_everywhere() {
+    let json = "{ \"speaker\" :\r\n\t\"SPEAKER_01\" , \"start\" : 1 , \"confidence\" : { \"A\" : 2 } , \"end\":3 }";
+    let mut turn = Turn::new("SPEAKER_01", 1.0, 3.0);
+    turn.confidence = [("A", 2.0)].into_iter().collect();
+    assert_eq!(scan::<Turn>(json), Some(turn));
+    assert_eq!(scan::<Turns>(" [ ] "), Some(Turns::default()));
+    assert_eq!(scan::<Turns>("[\n null , null\n]"), Some(Turns::default()));
+}
+
+#[test]
+fn escaped_keys_and_strings_are_read() {
+    let json = r#"{"sp\u0065aker": "Zo\u00eb \"\\\/\b\f\n\r\t\ud83d\ude00", "end": 2}"#;
+    let turn = scan::<Turn>(json).unwrap();
+    assert_eq!(turn.speaker, "Zoë \"\\/\u{8}\u{c}\n\r\t😀");
+    assert_eq!(turn.end, 2.0);
+}
+
+#[test]
+fn lone_surrogates_are_replaced() {
+    let json = r#"{"\ud800": 1, "text": "a\udc00b\ud800", "speaker": "\udfff"}"#;
+    let segment = scan::<Segment>(json).unwrap();
+    assert_eq!(
+        segment.text,
+        "a\u{fffd}\u{fffd}\u{fffd}b\u{fffd}\u{fffd}\u{fffd}"
+    );
+    assert!(segment.speaker.starts_with('\u{fffd}'));
+    assert_eq!(
+        serde_json::from_str::<Turn>(r#"{"\ud800": 1, "end": 2}"#)
+            .unwrap()
+            .end,
+        2.0
+    );
+}
+
+#[test]
+fn unknown_values_of_any_shape_are_skipped() {
+    let values = [
+        "null",
+        "true",
+        "-1.5e9",
+        r#""a\"]}\\""#,
+        "[]",
+        "{}",
+        r#"[[],{"]":"[{\"","b":[1,{}]} , 2 ]"#,
+        r#""\ud800""#,
+        "1e999",
+    ];
+    for value in values {
+        let json = format!(r#"{{"new": {value}, "end": 2 , "newer" :{value} }}"#);
+        assert_eq!(
+            scan::<Turn>(&json).map(|turn| turn.end),
+            Some(2.0),
+            "{value}"
+        );
+        same::<Turn>(&json);
+    }
+    let deep = format!(
+        r#"{{"new": {}1{}, "end": 2}}"#,
+        "[".repeat(100_000),
+        "]".repeat(100_000)
+    );
+    assert_eq!(scan::<Turn>(&deep).map(|turn| turn.end), Some(2.0));
+}
+
+#[test]
+fn unforeseen_shapes_are_none() {
+    let turns = [
+        "null",
+        "1",
+        r#""a""#,
+        "[]",
+        r#"{"speaker": 1}"#,
+        r#"{"speaker": ["a"]}"#,
+        r#"{"start": "1"}"#,
+        r#"{"start": true}"#,
+        r#"{"end": {}}"#,
+        r#"{"end": 1e999}"#,
+        r#"{"confidence": []}"#,
+        r#"{"confidence": {"a": "b"}}"#,
+        r#"{"confidence": 5}"#,
+    ];
+    for json in turns {
+        assert!(scan::<Turn>(json).is_none(), "{json}");
+        same::<Turn>(json);
+    }
+}
+
+/// Text that is no valid JSON never gets here, but must not hang or panic either.
+#[test]
+fn cut_text_ends_without_panic() {
+    let json = r#"{"diarization":[{"speaker":"SPEAKER_00","start":-1.5e1,"confidence":{"a\n":null}}],
+        "new":[{"é":[true]}],"confidence":{"score":[1,2.5,null],"resolution":0.02},"warning":"\u00e9"}"#;
+    for (end, _) in json.char_indices() {
+        assert!(scan::<Diarization>(&json[..end]).is_none());
+    }
+    assert!(scan::<Diarization>(json).is_some());
+}
+
+fn any_json() -> impl Strategy<Value = serde_json::Value> {
+    let leaf = prop_oneof![
+        Just(serde_json::Value::Null),
+        any::<bool>().prop_map(Into::into),
+        any::<i64>().prop_map(Into::into),
+        any::<f64>().prop_map(Into::into),
+        (-100_000..100_000).prop_map(|cents| (f64::from(cents) / 100.0).into()),
+        any::<String>().prop_map(Into::into),
+    ];
+    let key = prop_oneof![
+        prop::sample::select(KEYS).prop_map(str::to_owned),
+        any::<String>(),
+    ];
+    leaf.prop_recursive(5, 60, 6, move |value| {
+        prop_oneof![
+            prop::collection::vec(value.clone(), 0..6).prop_map(Into::into),
+            prop::collection::vec((key.clone(), value), 0..6)
+                .prop_map(|entries| serde_json::Value::Object(entries.into_iter().collect())),
+        ]
+    })
+}
+
+const KEYS: &[&str] = &[
+    "speaker",
+    "start",
+    "end",
+    "text",
+    "confidence",
+    "score",
+    "resolution",
+    "diarization",
+    "identification",
+    "voiceprints",
+    "match",
+    "diarizationSpeaker",
+    "voiceprint",
+    "warning",
+    "error",
+    "wordLevelTranscription",
+    "speakerProbability",
+    "speechProbability",
+    "SPEAKER_00",
+];
+
+proptest! {
+    #[test]
+    fn scanner_agrees_with_serde(value in any_json(), pretty in any::<bool>()) {
+        let json = if pretty { format!("{value:#}") } else { value.to_string() };
+        same::<Diarization>(&json);
+        same::<Identification>(&json);
+        same::<Voiceprint>(&json);
+        same::<Turn>(&json);
+        same::<Segment>(&json);
+        same::<LabelMap<f32>>(&json);
+        same::<Label>(&json);
+    }
+
+    #[test]
+    fn scanner_agrees_with_serde_on_numbers(number in "-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,20})?([eE][-+]?[0-9]{1,3})?") {
+        same_number(&number);
+    }
+
+    #[test]
+    fn scanner_never_panics(text in any::<String>(), json in "[\\[\\]{}\",:\\\\nu0-9.e é-]{0,40}") {
+        let _ = scan::<Diarization>(&text);
+        let _ = scan::<Identification>(&json);
+        let _ = scan::<Turns>(&json);
+        let _ = Scanner { json: &json, at: 0 }.skip();
+    }
+}
