@@ -184,7 +184,11 @@ fn the_bytes_in_flight_are_those_of_bodies_not_yet_answered() {
         assert!(response.as_mut().poll(&mut cx).is_pending());
         assert_eq!(in_flight(), 10.0);
         drop(response);
-        assert_eq!(in_flight(), -10.0, "since the last snapshot, which starts anew");
+        assert_eq!(
+            in_flight(),
+            -10.0,
+            "since the last snapshot, which starts anew"
+        );
     });
 }
 
