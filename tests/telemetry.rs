@@ -57,7 +57,7 @@ fn observe(requests: Vec<Request<Full<Bytes>>>) -> (BTreeMap<String, DebugValue>
     metrics::with_local_recorder(&recorder, || {
         tracing::subscriber::with_default(subscriber, || {
             for request in requests {
-                let response = layer.layer(inner.clone()).oneshot(request);
+                let response = layer.layer(inner).oneshot(request);
                 runtime.block_on(response).unwrap();
             }
         });
