@@ -9,7 +9,7 @@ use axum::Router;
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    io::{self, AsyncWriteExt},
+    io::{self, AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     time,
@@ -102,7 +102,9 @@ async fn connection(stream: TcpStream, app: Router, mut drain: watch::Receiver<(
 async fn hang_up(mut stream: TcpStream) {
     let leave = async {
         stream.shutdown().await?;
-        io::copy(&mut stream, &mut io::sink()).await
+        let mut scrap = vec![0; 64 << 10];
+        while time::timeout(LULL, stream.read(&mut scrap)).await?? > 0 {}
+        io::Result::Ok(())
     };
     let _ = time::timeout(LINGER, leave).await;
 }
@@ -131,7 +133,8 @@ const MAX_AGE: Duration = Duration::from_secs(300);
 /// Longer than the layer and the handlers let a delivery take.
 const LAST_REQUEST: Duration = Duration::from_secs(60);
 
-/// How long the rest of a refused body is thrown away.
+/// How long the rest of a refused body is thrown away at most, and how long it may keep us waiting.
 const LINGER: Duration = Duration::from_secs(2);
+const LULL: Duration = Duration::from_millis(500);
 
 const DRAIN: Duration = Duration::from_secs(10);
