@@ -155,4 +155,4 @@ fn key(secret: &str) -> SigningKey {
     SigningKey::new(&WebhookSecret::new(secret).unwrap())
 }
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(30);

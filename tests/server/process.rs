@@ -228,4 +228,4 @@ fn binary() -> &'static Path {
 
 pub(crate) const SECRET_NAME: &str = "PYANNOTEAI_WEBHOOK_SECRET";
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(30);

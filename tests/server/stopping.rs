@@ -52,7 +52,7 @@ fn a_second_signal_stops_at_once() {
     server.signal("TERM");
     assert_eq!(server.wait().code(), Some(1));
     assert!(
-        begun.elapsed() < Duration::from_secs(3),
+        begun.elapsed() < Duration::from_secs(4),
         "{:?}",
         begun.elapsed()
     );
@@ -107,7 +107,7 @@ fn a_delivery_that_takes_too_long_is_cut_off_when_the_server_stops() {
     server.signal("TERM");
     assert_eq!(server.wait().code(), Some(0));
     let after = begun.elapsed();
-    assert!((10..12).contains(&after.as_secs()), "{after:?}");
+    assert!((10..15).contains(&after.as_secs()), "{after:?}");
     sender.join().unwrap();
     assert!(server.kept().is_empty());
 }
@@ -124,7 +124,7 @@ fn connections_that_bring_no_head_are_closed() {
     for (name, mut stream) in [("silent", silent), ("slow", slow), ("idle", idle)] {
         let _ = stream.read_to_end(&mut Vec::new());
         let after = begun.elapsed();
-        assert!((4..7).contains(&after.as_secs()), "{name}: {after:?}");
+        assert!((4..10).contains(&after.as_secs()), "{name}: {after:?}");
     }
 }
 
