@@ -1,0 +1,119 @@
+use std::sync::{Arc, atomic::Ordering};
+
+use axum::{
+    Json,
+    extract::State,
+    http::{
+        HeaderMap, StatusCode,
+        header::{ACCEPT, CONTENT_TYPE, VARY},
+    },
+    response::{Html, IntoResponse, Response},
+};
+use serde_json::{Value, json};
+
+use crate::app::App;
+
+/// What this is, for a browser or for a program.
+pub(crate) async fn index(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    let vary = [(VARY, "accept")];
+    if wants_html(&headers) {
+        (vary, Html(html(&app))).into_response()
+    } else {
+        (vary, Json(json(&app))).into_response()
+    }
+}
+
+/// Whether events can be kept at present.
+pub(crate) async fn health(State(app): State<Arc<App>>) -> Response {
+    match app.health.check().await {
+        Ok(()) => Json(json!({ "status": "ok", "storage": "ok" })).into_response(),
+        Err(error) => {
+            tracing::error!(error, "cannot store");
+            let body = json!({ "status": "unavailable", "storage": error });
+            (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
+        }
+    }
+}
+
+/// The figures, in Prometheus' text format.
+pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Response {
+    let text_format = "text/plain; version=0.0.4; charset=utf-8";
+    ([(CONTENT_TYPE, text_format)], app.metrics.render()).into_response()
+}
+
+/// Browsers name HTML; whoever names JSON before it, or neither, gets JSON.
+fn wants_html(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(ACCEPT).iter();
+    let accepted: Vec<_> = accepted.filter_map(|value| value.to_str().ok()).collect();
+    let accepted = accepted.join(",").to_ascii_lowercase();
+    match (
+        accepted.find("text/html"),
+        accepted.find("application/json"),
+    ) {
+        (Some(html), Some(json)) => html < json,
+        (html, _) => html.is_some(),
+    }
+}
+
+fn json(app: &App) -> Value {
+    let endpoints: Vec<_> = ENDPOINTS
+        .iter()
+        .map(|(method, path, what)| json!({ "method": method, "path": path, "what": what }))
+        .collect();
+    let counts: serde_json::Map<_, _> = counts(app)
+        .map(|(name, count, _)| (name.to_owned(), count.into()))
+        .into_iter()
+        .collect();
+    json!({
+        "name": NAME,
+        "version": env!("CARGO_PKG_VERSION"),
+        "description": DESCRIPTION,
+        "endpoints": endpoints,
+        "counts": counts,
+    })
+}
+
+fn html(app: &App) -> String {
+    let endpoints = ENDPOINTS.map(|(method, path, what)| {
+        format!("<tr><td><code>{method} {path}</code></td><td>{what}</td></tr>")
+    });
+    let counts = counts(app).map(|(name, count, what)| {
+        format!("<tr><td>{name}</td><td>{count}</td><td>{what}</td></tr>")
+    });
+    format!(
+        "<!doctype html>\n\
+         <html lang=\"en\"><head><meta charset=\"utf-8\"><title>{NAME}</title>\n\
+         <style>body {{ font: 16px/1.5 sans-serif; margin: 2em auto; max-width: 45em }} \
+         td {{ padding: 0 1.5em 0 0 }}</style></head>\n\
+         <body><h1>{NAME} {version}</h1>\n<p>{DESCRIPTION}</p>\n\
+         <h2>Endpoints</h2>\n<table>\n{endpoints}\n</table>\n\
+         <h2>Deliveries since the start</h2>\n<table>\n{counts}\n</table>\n</body></html>\n",
+        version = env!("CARGO_PKG_VERSION"),
+        endpoints = endpoints.join("\n"),
+        counts = counts.join("\n"),
+    )
+}
+
+fn counts(app: &App) -> [(&'static str, u64, &'static str); 3] {
+    let counts = &app.counts;
+    let rows = [
+        ("accepted", &counts.accepted, "verified and kept"),
+        (
+            "refused",
+            &counts.refused,
+            "not signed, stale, too large or broken",
+        ),
+        ("failed", &counts.failed, "verified, but could not be kept"),
+    ];
+    rows.map(|(name, count, what)| (name, count.load(Ordering::Relaxed), what))
+}
+
+const NAME: &str = "tower-pyannote reference server";
+const DESCRIPTION: &str =
+    "Receives pyannoteAI's webhooks: verifies them, logs what they say and keeps each event.";
+const ENDPOINTS: [(&str, &str, &str); 4] = [
+    ("POST", "/webhook", "takes pyannoteAI's deliveries"),
+    ("GET", "/", "this page; JSON unless HTML is asked for"),
+    ("GET", "/health", "whether events can be kept: 200 or 503"),
+    ("GET", "/metrics", "figures for Prometheus"),
+];

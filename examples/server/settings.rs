@@ -1,0 +1,147 @@
+use std::{
+    fmt,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use clap::{
+    CommandFactory, Parser,
+    error::{ContextKind, ContextValue},
+};
+use tower_pyannote::SecretSet;
+
+/// What the server is told: by flags first, then by the environment, then by `.env`.
+pub(crate) struct Settings {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) debug: bool,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) secrets: SecretSet,
+}
+
+impl Settings {
+    /// Reads them; `None` if it was only asked for help or version, which were then given.
+    ///
+    /// No other thread may run yet, as `.env` goes into the environment.
+    pub(crate) fn read() -> Result<Option<Self>, Failure> {
+        read_env_file()?;
+        let flags = match Flags::try_parse() {
+            Ok(flags) => flags,
+            Err(error) if error.use_stderr() => return Err(usage(&error)),
+            Err(asked) => {
+                let _ = write!(io::stdout(), "{asked}");
+                return Ok(None);
+            }
+        };
+        let secrets = SecretSet::from_env(SECRET).map_err(|error| Failure::usage(&error))?;
+        Ok(Some(Self {
+            host: flags.host,
+            port: flags.port,
+            debug: flags.debug,
+            data_dir: flags.data_dir,
+            secrets,
+        }))
+    }
+}
+
+/// Receives pyannoteAI's webhooks: verifies them, logs what they say and keeps each event in a file.
+#[derive(Parser)]
+#[command(name = "server", version, after_help = AFTER_HELP)]
+struct Flags {
+    /// Where to listen
+    #[arg(long, env = "WEBHOOK_SERVER_HOST", default_value = "127.0.0.1")]
+    host: String,
+
+    /// The port to listen on; 0 takes a free one
+    #[arg(long, env = "WEBHOOK_SERVER_PORT", default_value_t = 8000)]
+    port: u16,
+
+    /// Logs more; RUST_LOG, if set, says what instead
+    #[arg(long)]
+    debug: bool,
+
+    /// Where events are kept; made if it is not there
+    #[arg(long, value_name = "DIR", default_value = "data/interim")]
+    data_dir: PathBuf,
+}
+
+/// Why the server does not run, in one line, and the code to exit with.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    message: String,
+    pub(crate) code: u8,
+}
+
+impl Failure {
+    /// Something that was set cannot be used.
+    pub(crate) fn usage(message: impl fmt::Display) -> Self {
+        Self {
+            message: message.to_string(),
+            code: 2,
+        }
+    }
+
+    /// Something that the server needs is not to be had.
+    pub(crate) fn run(message: impl fmt::Display) -> Self {
+        Self {
+            message: message.to_string(),
+            code: 1,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A name or value may hold a line break.
+        self.message.chars().try_for_each(|c| {
+            if c.is_control() {
+                write!(f, "{}", c.escape_debug())
+            } else {
+                write!(f, "{c}")
+            }
+        })
+    }
+}
+
+fn read_env_file() -> Result<(), Failure> {
+    match dotenvy::from_path(Path::new(".env")) {
+        Err(dotenvy::Error::Io(error)) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Failure::usage(format!(".env: cannot be read: {error}")))
+        }
+        // Its own words would repeat the line, and that may hold the secret.
+        Err(dotenvy::Error::LineParse(..)) => Err(Failure::usage(
+            ".env: a line is not NAME=value; a value with blanks or `#` needs quotes",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Clap's message in one line, with the variable that may have set the value.
+fn usage(error: &clap::Error) -> Failure {
+    let message = error.to_string();
+    let message = message.strip_prefix("error: ").unwrap_or(&message);
+    let message = message.split("\n\n").next().unwrap_or_default().trim_end();
+    let variable = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(argument)) => variable_of(argument),
+        _ => None,
+    };
+    match variable {
+        Some(variable) => Failure::usage(format!("{message} (the flag, or {variable})")),
+        None => Failure::usage(message),
+    }
+}
+
+fn variable_of(argument: &str) -> Option<String> {
+    let flag = argument.strip_prefix("--")?.split(' ').next()?;
+    let command = Flags::command();
+    let argument = command
+        .get_arguments()
+        .find(|known| known.get_long() == Some(flag))?;
+    Some(argument.get_env()?.to_string_lossy().into_owned())
+}
+
+const SECRET: &str = "PYANNOTEAI_WEBHOOK_SECRET";
+
+const AFTER_HELP: &str = "\
+Environment, or `.env` in this directory:
+  PYANNOTEAI_WEBHOOK_SECRET  the webhook secret; while it is being rotated: new,old";

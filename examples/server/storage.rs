@@ -1,0 +1,86 @@
+use std::{
+    error::Error,
+    fs, io,
+    path::Path,
+    process,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use object_store::{ObjectStore, ObjectStoreExt, local::LocalFileSystem};
+use tokio::{sync::Mutex, time};
+
+/// Opens the directory that events are kept in, making it if need be, and makes sure that it can store.
+pub(crate) async fn open(dir: &Path) -> Result<Arc<dyn ObjectStore>, String> {
+    let local = || -> Result<LocalFileSystem, Box<dyn Error>> {
+        fs::create_dir_all(dir)?;
+        // A 200 is a promise, which has to outlive a loss of power.
+        Ok(LocalFileSystem::new_with_prefix(dir)?.with_fsync(true))
+    };
+    let store = Arc::new(local().map_err(|error| cause(&*error))?);
+    probe(&*store).await?;
+    Ok(store)
+}
+
+/// Whether the store can store, found by trying, but no more often than once a second: anyone can ask.
+pub(crate) struct Health {
+    store: Arc<dyn ObjectStore>,
+    last: Mutex<Option<(Instant, Result<(), String>)>>,
+}
+
+impl Health {
+    pub(crate) fn of(store: Arc<dyn ObjectStore>) -> Self {
+        Self {
+            store,
+            last: Mutex::new(None),
+        }
+    }
+
+    pub(crate) async fn check(&self) -> Result<(), String> {
+        let mut last = self.last.lock().await;
+        match &*last {
+            Some((when, result)) if when.elapsed() < FRESH => result.clone(),
+            _ => {
+                let result = match time::timeout(TIMEOUT, probe(&*self.store)).await {
+                    Ok(result) => result,
+                    Err(_) => Err(format!("no answer within {} s", TIMEOUT.as_secs())),
+                };
+                *last = Some((Instant::now(), result.clone()));
+                result
+            }
+        }
+    }
+}
+
+async fn probe(store: &dyn ObjectStore) -> Result<(), String> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+
+    // A name of its own, as other servers may share the directory.
+    let (process, count) = (process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let place = format!(".health/{process}-{count}").into();
+    let stored = async {
+        store.put(&place, "can this be stored?".into()).await?;
+        store.delete(&place).await
+    };
+    stored.await.map_err(|error| cause(&error))
+}
+
+/// What the system said, without the path that is wrapped around it: it may be told to anyone.
+fn cause(error: &(dyn Error + 'static)) -> String {
+    let mut error = error;
+    loop {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return error.to_string();
+        }
+        match error.source() {
+            Some(source) => error = source,
+            None => return error.to_string(),
+        }
+    }
+}
+
+const FRESH: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(5);

@@ -1,0 +1,111 @@
+use serde_json::Value;
+
+use crate::{
+    bodies,
+    http::{Post, SECRET, get},
+    process::{SECRET_NAME, Server, dir},
+};
+
+#[test]
+fn logs_are_json_lines_that_tell_of_each_delivery() {
+    let server = Server::start();
+    let job = bodies::job(1);
+    let post = Post::new(bodies::diarization(&job, 0)).header("x-retry-num", "2");
+    assert_eq!(post.send(server.address).status, 200);
+
+    let log = server.log();
+    let lines: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let of_delivery: Vec<_> = lines
+        .iter()
+        .filter(|line| line["span"]["job_id"] == *job)
+        .collect();
+    for line in &of_delivery {
+        assert_eq!(line["span"]["name"], "webhook");
+        assert_eq!(line["span"]["kind"], "diarization");
+        assert_eq!(line["span"]["status"], "succeeded");
+        assert_eq!(line["span"]["retry"], 2);
+    }
+    let kept = server.kept();
+    let kept = kept.keys().next().unwrap();
+    assert!(
+        of_delivery
+            .iter()
+            .any(|line| line["message"] == "kept" && line["location"] == **kept)
+    );
+    let said = of_delivery
+        .iter()
+        .find(|line| line["message"] == "diarization")
+        .unwrap();
+    assert_eq!((&said["speakers"], &said["turns"]), (&2.into(), &2.into()));
+    assert_eq!(
+        (&said["duration"], &said["talk_time"]),
+        (&9.5.into(), &9.3.into())
+    );
+}
+
+#[test]
+fn debug_logs_more_unless_rust_log_says_what() {
+    let env = [(SECRET_NAME, SECRET)];
+    let quiet = [(SECRET_NAME, SECRET), ("RUST_LOG", "error")];
+    for (flags, env, debug, info) in [
+        (&[][..], &env[..], false, true),
+        (&["--debug"], &env, true, true),
+        (&["--debug"], &quiet, false, false),
+    ] {
+        let server = Server::start_in(dir(), flags, env);
+        assert_eq!(
+            Post::new(bodies::status_only("a"))
+                .send(server.address)
+                .status,
+            200
+        );
+        let log = server.log();
+        assert_eq!(log.contains("webhook verified"), debug, "{flags:?} {log}");
+        assert_eq!(
+            log.contains("success without output"),
+            info,
+            "{flags:?} {log}"
+        );
+    }
+}
+
+#[test]
+fn neither_secrets_nor_signatures_are_told_to_anyone() {
+    let secrets = format!("{SECRET},whs_ffeeddccbbaa99887766554433221100");
+    let env = [(SECRET_NAME, &*secrets), ("RUST_LOG", "trace")];
+    let mut server = Server::start_in(dir(), &[], &env);
+    let body = || bodies::status_only("a");
+    let posts = [
+        Post::new(body()),
+        Post::new(body()).with_signature(|key, at, body| key.sign(at, body).to_base64()),
+        Post::signed_with("whs_guess", body(), 0),
+        Post::signed_with(SECRET, body(), 3_600),
+        Post::new(body()).header("x-signature", &"5f".repeat(32)),
+        Post::new(body()).with_signature(|_, _, _| "not-a-signature".into()),
+        Post::new("not json"),
+    ];
+    let mut told = String::new();
+    for post in &posts {
+        let answer = post.send(server.address);
+        told += &answer.head;
+        told += &answer.body;
+    }
+    for path in ["/", "/health", "/metrics"] {
+        told += &get(server.address, path, "*/*").body;
+    }
+    server.signal("TERM");
+    assert_eq!(server.wait().code(), Some(0));
+    told += &server.rest_of_stdout();
+    told += &server.log();
+
+    let right = Post::new(body());
+    let secrets = secrets.split(',').chain(["whs_guess", "5f5f5f5f"]);
+    let signatures = posts.iter().chain([&right]).map(Post::signature);
+    for hidden in secrets.chain(signatures) {
+        assert!(!told.contains(hidden), "{hidden}");
+    }
+    assert!(told.contains("webhook verified"));
+}

@@ -1,0 +1,161 @@
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::{
+    bodies,
+    http::{Post, get},
+    process::{Server, wait_until},
+};
+
+#[test]
+fn the_index_is_html_for_a_browser_and_json_otherwise() {
+    let server = Server::start();
+    assert_eq!(
+        Post::new(bodies::status_only("a"))
+            .send(server.address)
+            .status,
+        200
+    );
+    let forged = Post::signed_with("whs_guess", bodies::status_only("b"), 0);
+    assert_eq!(forged.send(server.address).status, 401);
+
+    let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+    for accept in [browser, "text/html", "Text/HTML, application/json"] {
+        let page = get(server.address, "/", accept);
+        assert_eq!(page.status, 200);
+        assert!(
+            page.head.contains("content-type: text/html; charset=utf-8"),
+            "{accept}"
+        );
+        assert!(page.body.starts_with("<!doctype html>"), "{accept}");
+        assert!(
+            page.body.contains("<td>accepted</td><td>1</td>"),
+            "{}",
+            page.body
+        );
+        assert!(page.body.contains("POST /webhook"), "{}", page.body);
+    }
+    for accept in ["application/json", "*/*", "application/json, text/html"] {
+        let page = get(server.address, "/", accept);
+        assert_eq!(page.status, 200);
+        assert!(
+            page.head.contains("content-type: application/json"),
+            "{accept}"
+        );
+        let page: Value = serde_json::from_str(&page.body).unwrap();
+        assert_eq!(page["version"], env!("CARGO_PKG_VERSION"));
+        assert_eq!(
+            page["counts"],
+            json!({ "accepted": 1, "refused": 1, "failed": 0 })
+        );
+        let paths: Vec<_> = page["endpoints"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|e| &e["path"])
+            .collect();
+        assert_eq!(paths, ["/webhook", "/", "/health", "/metrics"]);
+    }
+}
+
+#[test]
+fn other_paths_and_methods_are_refused() {
+    let server = Server::start();
+    assert_eq!(get(server.address, "/other", "*/*").status, 404);
+    let page = get(server.address, "/webhook", "*/*");
+    assert_eq!((page.status, &*page.body), (405, ""));
+    assert!(page.head.contains("allow: POST"));
+}
+
+#[test]
+fn health_and_answers_tell_whether_events_can_be_kept() {
+    let server = Server::start();
+    let post = Post::new(bodies::status_only(&bodies::job(1)));
+    let health = get(server.address, "/health", "*/*");
+    assert_eq!(health.status, 200);
+    assert!(health.head.contains("content-type: application/json"));
+    let ok = json!({ "status": "ok", "storage": "ok" });
+    assert_eq!(serde_json::from_str::<Value>(&health.body).unwrap(), ok);
+
+    // Permissions do not bind root, but a file where the directory was binds all.
+    fs::remove_dir_all(server.data()).unwrap();
+    fs::write(server.data(), "in the way").unwrap();
+    wait_until("503", || {
+        get(server.address, "/health", "*/*").status == 503
+    });
+    let health = get(server.address, "/health", "*/*");
+    assert_eq!(
+        serde_json::from_str::<Value>(&health.body).unwrap()["status"],
+        "unavailable"
+    );
+    let answer = post.send(server.address);
+    assert_eq!((answer.status, &*answer.body), (500, ""));
+
+    fs::remove_file(server.data()).unwrap();
+    wait_until("200", || {
+        get(server.address, "/health", "*/*").status == 200
+    });
+    assert_eq!(post.send(server.address).status, 200);
+    assert_eq!(server.kept().into_values().collect::<Vec<_>>(), [post.body]);
+    let index: Value = serde_json::from_str(&get(server.address, "/", "*/*").body).unwrap();
+    assert_eq!(
+        index["counts"],
+        json!({ "accepted": 1, "refused": 0, "failed": 1 })
+    );
+}
+
+#[test]
+fn a_health_check_leaves_nothing_behind() {
+    let server = Server::start();
+    assert_eq!(get(server.address, "/health", "*/*").status, 200);
+    assert_eq!(
+        fs::read_dir(server.data().join(".health")).unwrap().count(),
+        0
+    );
+    assert!(server.kept().is_empty());
+}
+
+#[test]
+fn metrics_show_what_can_be_foreseen_from_the_start() {
+    let server = Server::start();
+    let page = get(server.address, "/metrics", "*/*");
+    assert_eq!(page.status, 200);
+    assert!(
+        page.head
+            .contains("content-type: text/plain; version=0.0.4; charset=utf-8")
+    );
+    for series in [
+        "pyannote_webhook_processed_webhooks_total{kind=\"diarization\",status=\"succeeded\"}",
+        "pyannote_webhook_processed_webhooks_total{kind=\"none\",status=\"failed\"}",
+        "pyannote_webhook_failed_verifications_total{reason=\"signature_mismatch\"}",
+        "pyannote_webhook_failed_verifications_total{reason=\"body_timeout\"}",
+        "pyannote_webhook_successful_events_total{kind=\"identification\"}",
+        "pyannote_webhook_retries_total{reason=\"http_timeout\"}",
+        "pyannote_webhook_body_bytes_count",
+        "pyannote_webhook_verification_seconds_count",
+        "pyannote_webhook_in_flight_bytes",
+    ] {
+        assert_eq!(server.metric(series), 0.0, "{series}");
+    }
+
+    let body = bodies::diarization(&bodies::job(1), 70_000);
+    let length = u32::try_from(body.len()).unwrap();
+    assert_eq!(Post::new(body).send(server.address).status, 200);
+    for (series, value) in [
+        ("pyannote_webhook_body_bytes_bucket{le=\"65536\"}", 0.0),
+        ("pyannote_webhook_body_bytes_bucket{le=\"262144\"}", 1.0),
+        ("pyannote_webhook_body_bytes_sum", f64::from(length)),
+        (
+            "pyannote_webhook_verification_seconds_bucket{le=\"0.25\"}",
+            1.0,
+        ),
+        (
+            "pyannote_webhook_successful_events_total{kind=\"diarization\"}",
+            1.0,
+        ),
+        ("pyannote_webhook_in_flight_bytes", 0.0),
+    ] {
+        assert_eq!(server.metric(series), value, "{series}");
+    }
+}

@@ -1,0 +1,231 @@
+//! The server as a process.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{BufRead, BufReader, Read},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
+    sync::OnceLock,
+    thread,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+use crate::http::{SECRET, get};
+
+/// A running server with a directory of its own, which it is started in; killed when dropped.
+pub(crate) struct Server {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    pub(crate) address: SocketAddr,
+    pub(crate) dir: TempDir,
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        Self::start_in(dir(), &[], &[(SECRET_NAME, SECRET)])
+    }
+
+    /// Starts one on a free port, with further flags and with nothing but `env` in its environment.
+    pub(crate) fn start_in(dir: TempDir, flags: &[&str], env: &[(&str, &str)]) -> Self {
+        let flags = [&["--port", "0"], flags].concat();
+        Self::start_on_any_port(dir, &flags, env)
+    }
+
+    pub(crate) fn start_on_any_port(dir: TempDir, flags: &[&str], env: &[(&str, &str)]) -> Self {
+        let log = File::options()
+            .append(true)
+            .create(true)
+            .open(dir.path().join("log"));
+        let mut child = command(dir.path(), flags, env)
+            .args(["--data-dir", "data"])
+            .stdout(Stdio::piped())
+            .stderr(log.unwrap())
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let address = line.trim_end().strip_prefix("listening on http://");
+        let address = address.unwrap_or_else(|| {
+            let log = fs::read_to_string(dir.path().join("log"));
+            panic!("the server does not listen: {line}{}", log.unwrap())
+        });
+        Self {
+            child,
+            stdout,
+            address: address.parse().unwrap(),
+            dir,
+        }
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    /// The events on disk by file name.
+    pub(crate) fn kept(&self) -> BTreeMap<String, Vec<u8>> {
+        kept_in(&self.data())
+    }
+
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.dir.path().join("log")).unwrap()
+    }
+
+    /// The value of one series; its labels stand as the server writes them.
+    pub(crate) fn metric(&self, series: &str) -> f64 {
+        let page = get(self.address, "/metrics", "*/*").body;
+        let line = page
+            .lines()
+            .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {series} in {page}"))
+            .parse()
+            .unwrap()
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
+        assert!(
+            Command::new("sh")
+                .args(["-c", &kill])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
+    /// Kills it as the kernel does when memory is short.
+    pub(crate) fn kill_9(mut self) -> TempDir {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let empty = dir();
+        std::mem::replace(&mut self.dir, empty)
+    }
+
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        wait(&mut self.child)
+    }
+
+    /// What it printed after its first line, once it has ended.
+    pub(crate) fn rest_of_stdout(&mut self) -> String {
+        let mut rest = String::new();
+        self.stdout.read_to_string(&mut rest).unwrap();
+        rest
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What a server that cannot run leaves behind.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Runs a server that is expected to end by itself.
+pub(crate) fn run(dir: &Path, flags: &[&str], env: &[(&str, &str)]) -> Ended {
+    let mut child = command(dir, flags, env)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let code = wait(&mut child).code();
+    let output = child.wait_with_output().unwrap();
+    Ended {
+        code,
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+pub(crate) fn kept_in(data: &Path) -> BTreeMap<String, Vec<u8>> {
+    let files = fs::read_dir(data)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    files
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "json")
+        })
+        .map(|path| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            (name.to_owned(), fs::read(&path).unwrap())
+        })
+        .collect()
+}
+
+pub(crate) fn dir() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < PATIENCE, "{what} does not come");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn wait(child: &mut Child) -> ExitStatus {
+    let mut ended = None;
+    wait_until("the server's end", || {
+        ended = child.try_wait().unwrap();
+        ended.is_some()
+    });
+    ended.unwrap()
+}
+
+fn command(dir: &Path, flags: &[&str], env: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(binary());
+    command
+        .args(flags)
+        .env_clear()
+        .envs(env.iter().copied())
+        .current_dir(dir)
+        .stdin(Stdio::null());
+    command
+}
+
+/// The server, built if it is not. `cargo test` builds it with all examples, but `cargo test --test server` does not, and
+/// would test what an earlier build left.
+fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+
+    BINARY.get_or_init(|| {
+        let profile = if cfg!(debug_assertions) {
+            "dev"
+        } else {
+            "release"
+        };
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--all-features", "--example", "server", "--quiet"])
+            .args(["--profile", profile, "--message-format", "json"])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .stderr(Stdio::inherit())
+            .output()
+            .unwrap();
+        assert!(built.status.success());
+        let messages = String::from_utf8(built.stdout).unwrap();
+        let messages = messages
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap());
+        messages
+            .filter(|message: &serde_json::Value| message["target"]["name"] == "server")
+            .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+            .expect("cargo names what it built")
+    })
+}
+
+pub(crate) const SECRET_NAME: &str = "PYANNOTEAI_WEBHOOK_SECRET";
+
+const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,0 +1,227 @@
+use std::{fs, net::TcpListener};
+
+use crate::{
+    bodies,
+    http::{Post, SECRET},
+    process::{Ended, SECRET_NAME, Server, dir, run},
+};
+
+const HOST: &str = "WEBHOOK_SERVER_HOST";
+const PORT: &str = "WEBHOOK_SERVER_PORT";
+
+#[test]
+fn what_cannot_be_used_ends_the_server_with_one_line_that_names_it() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().port().to_string();
+    let dir = dir();
+    fs::write(dir.path().join("file"), "").unwrap();
+    let secret = (SECRET_NAME, SECRET);
+
+    for (name, flags, env, code, named) in [
+        ("no secret", &[][..], &[][..], 2, SECRET_NAME),
+        ("an empty secret", &[], &[(SECRET_NAME, "")], 2, SECRET_NAME),
+        (
+            "a blank secret",
+            &[],
+            &[(SECRET_NAME, " \t")],
+            2,
+            SECRET_NAME,
+        ),
+        (
+            "a blank second secret",
+            &[],
+            &[(SECRET_NAME, "whs_a, ")],
+            2,
+            SECRET_NAME,
+        ),
+        (
+            "a secret with a line break",
+            &[],
+            &[(SECRET_NAME, "whs_a\n")],
+            2,
+            SECRET_NAME,
+        ),
+        ("no number", &["--port", "http"], &[secret], 2, "--port"),
+        ("no port", &["--port", "65536"], &[secret], 2, "--port"),
+        (
+            "no number in the environment",
+            &[],
+            &[secret, (PORT, "8000\n1")],
+            2,
+            PORT,
+        ),
+        ("no such flag", &["--prot", "1"], &[secret], 2, "--prot"),
+        (
+            "a flag without value",
+            &["--data-dir"],
+            &[secret],
+            2,
+            "--data-dir",
+        ),
+        (
+            "a bad filter",
+            &[],
+            &[secret, ("RUST_LOG", "info,a=b=c")],
+            2,
+            "RUST_LOG",
+        ),
+        ("a taken port", &["--port", &taken], &[secret], 1, "--port"),
+        (
+            "no such host",
+            &["--host", "no such host", "--port", "0"],
+            &[secret],
+            1,
+            "--host",
+        ),
+        (
+            "a foreign host",
+            &["--port", "0"],
+            &[secret, (HOST, "192.0.2.1")],
+            1,
+            HOST,
+        ),
+        (
+            "a file for a directory",
+            &["--data-dir", "file"],
+            &[secret],
+            1,
+            "--data-dir file",
+        ),
+        (
+            "a directory in a file",
+            &["--data-dir", "file/data"],
+            &[secret],
+            1,
+            "--data-dir file/data",
+        ),
+        (
+            "a directory that cannot be",
+            &["--data-dir", "/proc/data"],
+            &[secret],
+            1,
+            "--data-dir /proc/data",
+        ),
+    ] {
+        let Ended {
+            code: ended_with,
+            stdout,
+            stderr,
+        } = run(dir.path(), flags, env);
+        assert_eq!(ended_with, Some(code), "{name}: {stderr}");
+        assert_eq!(stdout, "", "{name}");
+        assert_eq!(stderr.matches('\n').count(), 1, "{name}: {stderr}");
+        assert!(
+            stderr.starts_with("error: ") && stderr.ends_with('\n'),
+            "{name}: {stderr}"
+        );
+        assert!(stderr.contains(named), "{name}: {stderr}");
+        assert!(!stderr.contains("whs_"), "{name}: {stderr}");
+        assert!(!stderr.contains("panicked"), "{name}: {stderr}");
+    }
+}
+
+#[test]
+fn a_taken_port_is_called_in_use() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let ended = run(dir().path(), &["--port", &port], &[(SECRET_NAME, SECRET)]);
+    assert_eq!(ended.code, Some(1));
+    let line = format!(
+        "error: --host 127.0.0.1, --port {port} (or {HOST}, {PORT}): cannot listen there: Address already in use"
+    );
+    assert!(ended.stderr.starts_with(&line), "{}", ended.stderr);
+}
+
+#[test]
+fn help_names_every_setting() {
+    let help = run(dir().path(), &["--help"], &[]);
+    assert_eq!((help.code, &*help.stderr), (Some(0), ""));
+    for setting in [
+        "--host",
+        "--port",
+        "--debug",
+        "--data-dir",
+        HOST,
+        PORT,
+        SECRET_NAME,
+        ".env",
+        "data/interim",
+        "127.0.0.1",
+        "8000",
+    ] {
+        assert!(help.stdout.contains(setting), "{setting}");
+    }
+}
+
+#[test]
+fn the_data_directory_is_made_and_is_data_interim_by_default() {
+    let dir = dir();
+    // The port is taken, so that it ends after it has opened the directory.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    run(dir.path(), &["--port", &port], &[(SECRET_NAME, SECRET)]);
+    assert!(dir.path().join("data/interim").is_dir());
+}
+
+#[test]
+fn the_env_file_is_read() {
+    let dir = dir();
+    fs::write(
+        dir.path().join(".env"),
+        format!("# of the test\n{PORT}=x\n{SECRET_NAME}={SECRET}\n"),
+    )
+    .unwrap();
+    let ended = run(dir.path(), &[], &[]);
+    assert_eq!(ended.code, Some(2));
+    assert!(
+        ended.stderr.contains("'x'") && ended.stderr.contains(PORT),
+        "{}",
+        ended.stderr
+    );
+
+    fs::write(
+        dir.path().join(".env"),
+        format!("{PORT}=0\n{SECRET_NAME}='{SECRET}'\n"),
+    )
+    .unwrap();
+    let server = Server::start_on_any_port(dir, &[], &[]);
+    assert_eq!(
+        Post::new(bodies::status_only("a"))
+            .send(server.address)
+            .status,
+        200
+    );
+}
+
+#[test]
+fn the_environment_wins_over_the_env_file_and_a_flag_over_both() {
+    let dir = dir();
+    fs::write(
+        dir.path().join(".env"),
+        format!("{PORT}=x\n{SECRET_NAME}=whs_of_the_file\n"),
+    )
+    .unwrap();
+    let server = Server::start_on_any_port(dir, &[], &[(PORT, "0"), (SECRET_NAME, SECRET)]);
+    for (secret, status) in [("whs_of_the_file", 401), (SECRET, 200)] {
+        let post = Post::signed_with(secret, bodies::status_only("a"), 0);
+        assert_eq!(post.send(server.address).status, status, "{secret}");
+    }
+
+    let env = [(PORT, "x"), (HOST, "192.0.2.1"), (SECRET_NAME, SECRET)];
+    let flags = ["--host", "127.0.0.1", "--port", "0"];
+    let server = Server::start_on_any_port(crate::process::dir(), &flags, &env);
+    assert!(server.address.ip().is_loopback());
+}
+
+#[test]
+fn a_bad_env_file_is_named_but_not_shown() {
+    let dir = dir();
+    let lines = format!("{SECRET_NAME}=whs_new and whs_old\n");
+    fs::write(dir.path().join(".env"), lines).unwrap();
+    let ended = run(dir.path(), &[], &[]);
+    assert_eq!(ended.code, Some(2));
+    assert_eq!(
+        ended.stderr,
+        "error: .env: a line is not NAME=value; a value with blanks or `#` needs quotes\n"
+    );
+}
