@@ -11,10 +11,11 @@ pub(super) fn write(turns: &[Turn], uri: &str) -> String {
         };
         let (start, length) = (start.as_secs_f64(), (end - start).as_secs_f64());
         let speaker = field(&turn.speaker);
-        let line =
-            format_args!("SPEAKER {uri} 1 {start:.3} {length:.3} <NA> <NA> {speaker} <NA> <NA>\n");
         // Writing to a String cannot fail.
-        let _ = rttm.write_fmt(line);
+        let _ = writeln!(
+            rttm,
+            "SPEAKER {uri} 1 {start:.3} {length:.3} <NA> <NA> {speaker} <NA> <NA>"
+        );
     }
     rttm
 }
