@@ -379,7 +379,7 @@ fn a_large_frame_is_hashed_in_stretches_that_let_other_tasks_run() {
 }
 
 #[test]
-fn endless_empty_frames_let_other_tasks_run() {
+fn endless_empty_frames_let_other_tasks_run_and_are_timed_out() {
     struct Endless;
 
     impl http_body::Body for Endless {
@@ -394,9 +394,17 @@ fn endless_empty_frames_let_other_tasks_run() {
         }
     }
 
-    let service = layer().layer(Echo::default());
+    let clock = clock();
+    let service = layer().with_clock(clock.clone()).layer(Echo::default());
     let mut response = pin!(service.oneshot(request(EVENT, Endless)));
     assert!(poll(response.as_mut()).is_pending());
+    clock.advance(Duration::from_secs(29));
+    assert!(poll(response.as_mut()).is_pending());
+    clock.advance(Duration::from_secs(1));
+    let Poll::Ready(response) = poll(response.as_mut()) else {
+        panic!("the body has had its time");
+    };
+    assert_eq!(rejection(&response.unwrap()), Some(Rejection::BodyTimeout));
 }
 
 #[test]
@@ -620,6 +628,66 @@ async fn the_whole_body_has_only_so_long_whatever_its_rate() {
     }
     let response = response.await.unwrap();
     assert_eq!(rejection(&response), Some(Rejection::BodyTimeout));
+}
+
+#[tokio::test]
+async fn waiting_for_the_budget_does_not_stop_the_body_s_time() {
+    let clock = clock();
+    let budget = ByteBudget::new(1 << 20).unwrap();
+    let layer = layer()
+        .with_body_limit(1 << 20)
+        .unwrap()
+        .with_byte_budget(budget.clone())
+        .unwrap()
+        .with_least_rate(0)
+        .with_clock(clock.clone());
+    let body = event_of(640 << 10);
+    let (sender, channel) = Channel::new();
+    let mut slow = pin!(
+        layer
+            .layer(Echo::default())
+            .oneshot(request(&body, channel))
+    );
+    assert!(poll(slow.as_mut()).is_pending());
+
+    // Another holds the budget for 4 s at a time, and lets go just before the slow one is refused.
+    let other = || {
+        let layer = self::layer()
+            .with_body_limit(1 << 20)
+            .unwrap()
+            .with_byte_budget(budget.clone())
+            .unwrap();
+        let free = (1 << 20) - budget.drawn() + (64 << 10);
+        let body = event_of(free.min(1 << 20));
+        let (sender, channel) = Channel::new();
+        sender.send(body.clone()).unwrap();
+        let mut holds = Box::pin(
+            layer
+                .layer(Echo::default())
+                .oneshot(request(&body, channel)),
+        );
+        assert!(poll(holds.as_mut()).is_pending());
+        (sender, holds)
+    };
+    let mut answered = None;
+    for piece in body.chunks(64 << 10) {
+        let held = other();
+        let held_too = other();
+        let _ = sender.send(Bytes::copy_from_slice(piece));
+        let _ = poll(slow.as_mut());
+        clock.advance(Duration::from_secs(4));
+        drop((held, held_too));
+        if let Poll::Ready(response) = poll(slow.as_mut()) {
+            answered = Some(response.unwrap());
+            break;
+        }
+    }
+    let response = answered.expect("8 waits of 4 s take longer than 30 s");
+    assert!(matches!(
+        rejection(&response),
+        Some(Rejection::BodyTimeout | Rejection::Overloaded)
+    ));
+    assert_eq!(clock.now(), now() + Duration::from_secs(32));
 }
 
 /// A request whose body of `length` bytes has come, all but its end, and which holds its share of the budget.

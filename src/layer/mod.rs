@@ -110,7 +110,7 @@ impl<C, R> PyannoteSignatureLayer<C, R> {
         self.check_budget()
     }
 
-    /// Sets how long a body waits for the byte budget before it is refused with 503, 5 s by default.
+    /// Sets how long a piece of a body waits for the byte budget before the body is refused with 503, 5 s by default.
     ///
     /// pyannoteAI gives up after 10 s, so that longer helps nobody.
     pub fn with_budget_wait(mut self, wait: Duration) -> Self {
@@ -118,7 +118,10 @@ impl<C, R> PyannoteSignatureLayer<C, R> {
         self
     }
 
-    /// Sets how long the whole body may take to arrive, 30 s by default; what takes longer is refused with 408.
+    /// Sets how long the whole body may take to arrive, 30 s by default; what takes longer is refused with 408, or with 503
+    /// if it was waiting for the byte budget.
+    ///
+    /// The time begins when the body first does not come at once, and goes on while it waits for the budget.
     ///
     /// # Errors
     ///

@@ -8,14 +8,18 @@ use pin_project_lite::pin_project;
 use crate::clock::Clock;
 
 pin_project! {
-    /// Tells when a body that keeps us waiting is too slow: over all, or in any stretch of [`WINDOW`].
+    /// Tells when a body is too slow: over all, or in any stretch of [`WINDOW`] that it keeps us waiting.
+    ///
+    /// Its timers begin when a body first does not come at once, so that most bodies need none.
     pub(super) struct Pace<C>
     where
         C: Clock,
     {
         clock: C,
-        left: Duration,
+        timeout: Duration,
         least_rate: u32,
+        #[pin]
+        deadline: Option<C::Sleep>,
         #[pin]
         window: Option<Window<C::Sleep>>,
     }
@@ -25,7 +29,6 @@ pin_project! {
     struct Window<T> {
         #[pin]
         sleep: T,
-        length: Duration,
         arrived_before: usize,
         excused: bool,
     }
@@ -38,8 +41,9 @@ where
     pub(super) fn new(clock: C, timeout: Duration, least_rate: u32) -> Self {
         Self {
             clock,
-            left: timeout,
+            timeout,
             least_rate,
+            deadline: None,
             window: None,
         }
     }
@@ -55,30 +59,40 @@ where
         }
     }
 
-    /// Ready once the body, of which `arrived` bytes have come, is too slow.
+    /// Ready once the whole body has taken too long, whoever kept whom waiting.
+    pub(super) fn poll_deadline(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        if this.deadline.is_none() {
+            this.deadline.set(Some(this.clock.sleep(*this.timeout)));
+        }
+        match this.deadline.as_pin_mut() {
+            Some(deadline) => deadline.poll(cx),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Ready once the body, of which `arrived` bytes have come, is too slow over all or of late.
     pub(super) fn poll_timeout(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         arrived: usize,
     ) -> Poll<()> {
+        if self.as_mut().poll_deadline(cx).is_ready() {
+            return Poll::Ready(());
+        }
         let mut this = self.project();
         loop {
             if let Some(window) = this.window.as_mut().as_pin_mut() {
                 let window = window.project();
                 ready!(window.sleep.poll(cx));
-                *this.left = this.left.saturating_sub(*window.length);
-                let due = window.length.as_secs_f64() * f64::from(*this.least_rate);
-                let came = arrived - *window.arrived_before;
-                // A body is at most 4 GiB; a float holds that exactly.
-                let crawls = f64::from(u32::try_from(came).unwrap_or(u32::MAX)) < due;
-                if this.left.is_zero() || (crawls && !*window.excused) {
+                let due = WINDOW.as_secs() * u64::from(*this.least_rate);
+                let came = u64::try_from(arrived - *window.arrived_before).unwrap_or(u64::MAX);
+                if came < due && !*window.excused {
                     return Poll::Ready(());
                 }
             }
-            let length = WINDOW.min(*this.left);
             this.window.set(Some(Window {
-                sleep: this.clock.sleep(length),
-                length,
+                sleep: this.clock.sleep(WINDOW),
                 arrived_before: arrived,
                 excused: false,
             }));

@@ -91,6 +91,9 @@ where
         loop {
             // Others wait for this thread.
             if stretch == 0 {
+                if this.pace.as_mut().poll_deadline(cx).is_ready() {
+                    return Poll::Ready(Err(Rejection::BodyTimeout));
+                }
                 *this.verification = Some(verification);
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
@@ -140,11 +143,15 @@ where
                     let wait = this.pace.clock().sleep(this.limits.budget_wait);
                     this.budget_wait.set(Some(wait));
                 }
-                if let Some(wait) = this.budget_wait.as_mut().as_pin_mut() {
-                    *this.verification = Some(verification);
-                    ready!(wait.poll(cx));
+                let waited = match this.budget_wait.as_mut().as_pin_mut() {
+                    Some(wait) => wait.poll(cx).is_ready(),
+                    None => true,
+                };
+                if waited || this.pace.as_mut().poll_deadline(cx).is_ready() {
+                    return Poll::Ready(Err(Rejection::Overloaded));
                 }
-                return Poll::Ready(Err(Rejection::Overloaded));
+                *this.verification = Some(verification);
+                return Poll::Pending;
             }
 
             match this.body.as_mut().poll_frame(cx) {
