@@ -529,7 +529,7 @@ mod trouble {
     }
 
     #[tokio::test]
-    async fn a_claim_that_names_no_file_of_the_event_is_refused() {
+    async fn a_claim_that_names_no_file_of_the_event_is_not_followed_but_written_again() {
         let foreign = [
             "../../etc/passwd",
             "x/20261124T034000.000000000Z_none_j_failed.json",
@@ -546,21 +546,18 @@ mod trouble {
         let (store, archive, claim) = kept_once().await;
         for name in foreign {
             put(&store, &claim, name.as_bytes()).await;
-            let error = archive.keep(&event(BODY)).await.unwrap_err();
-            assert_eq!(
-                error.to_string(),
-                format!("cannot archive: {claim} does not name a file of its event, delete it"),
-                "{name}"
-            );
-            assert!(!error.is_permanent(), "{name}");
+            let location = archive.keep(&event(BODY)).await.unwrap();
+            assert_eq!(location.as_ref(), NAME, "{name}");
+            assert_eq!(get(&store, &claim).await, NAME, "{name}");
         }
-        put(&store, &claim, b"\xff\xfe").await;
-        assert!(archive.keep(&event(BODY)).await.is_err());
+        let all: Vec<_> = store.list_with_delimiter(None).await.unwrap().objects;
+        assert_eq!(all.len(), 1, "nothing is kept where a claim pointed");
     }
 
     #[tokio::test]
     async fn a_claim_that_lost_its_content_is_written_again() {
-        for lost in [&b""[..], &[0; 45]] {
+        let cut = [1, 10, NAME.len() - 1].map(|length| &NAME.as_bytes()[..length]);
+        for lost in [&b""[..], &[0; 45], b"\xff\xfe"].into_iter().chain(cut) {
             let (store, archive, claim) = kept_once().await;
             put(&store, &claim, lost).await;
             let location = archive.keep(&event(BODY)).await.unwrap();

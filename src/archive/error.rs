@@ -14,7 +14,6 @@ enum Problem {
     NoCreate(object_store::Error),
     Write(object_store::Error),
     Read(object_store::Error),
-    ForeignClaim,
 }
 
 impl ArchiveError {
@@ -29,11 +28,6 @@ impl ArchiveError {
 
     pub(super) fn read(location: Path, error: object_store::Error) -> Self {
         let problem = Problem::Read(error);
-        Self { problem, location }
-    }
-
-    pub(super) fn foreign_claim(location: Path) -> Self {
-        let problem = Problem::ForeignClaim;
         Self { problem, location }
     }
 
@@ -55,20 +49,15 @@ impl fmt::Display for ArchiveError {
             ),
             Problem::Write(_) => write!(f, "cannot archive {location}"),
             Problem::Read(_) => write!(f, "cannot read {location}, which is in the archive"),
-            Problem::ForeignClaim => write!(
-                f,
-                "cannot archive: {location} does not name a file of its event, delete it"
-            ),
         }
     }
 }
 
 impl Error for ArchiveError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.problem {
-            Problem::NoCreate(error) | Problem::Write(error) | Problem::Read(error) => Some(error),
-            Problem::ForeignClaim => None,
-        }
+        let (Problem::NoCreate(error) | Problem::Write(error) | Problem::Read(error)) =
+            &self.problem;
+        Some(error)
     }
 }
 

@@ -44,7 +44,8 @@ use crate::{ConfigError, HandlerError, WebhookEvent, WebhookHandler};
 ///
 /// A process can be killed at any moment, then, but against loss of power the store has to be made
 /// with `LocalFileSystem::with_fsync(true)`, which is off by default. An object or a claim that was
-/// cut off by one all the same is put right when its event is delivered again.
+/// cut off by one all the same is put right when its event is delivered again; a claim that names no
+/// file of its event is never followed, but written anew.
 ///
 /// # Example: events on disk
 ///
@@ -130,16 +131,16 @@ impl Archive {
             return Ok(ours);
         }
         let theirs = self.read(&claim).await?;
-        match std::str::from_utf8(&theirs) {
-            Ok(theirs) if name.is_of_same_event(theirs) => Ok(theirs.to_owned()),
-            _ if theirs.iter().all(|byte| *byte == 0) => {
-                telemetry::repaired(&claim);
-                self.put(&claim, &ours.clone().into(), PutMode::Overwrite)
-                    .await?;
-                Ok(ours)
+        if let Ok(theirs) = std::str::from_utf8(&theirs) {
+            if name.is_of_same_event(theirs) {
+                return Ok(theirs.to_owned());
             }
-            _ => Err(ArchiveError::foreign_claim(claim)),
         }
+        // Cut off below the store's promise of atomicity, or tampered with: kept twice is better than never.
+        telemetry::repaired(&claim);
+        self.put(&claim, &ours.clone().into(), PutMode::Overwrite)
+            .await?;
+        Ok(ours)
     }
 
     /// Looks at what is kept already where the event belongs.
