@@ -1,4 +1,4 @@
-//! Fifteen lines of axum: `PORT=8000 PYANNOTEAI_WEBHOOK_SECRET=whs_... cargo run --release --features axum --example minimal`
+//! A small axum receiver: `PORT=8000 PYANNOTEAI_WEBHOOK_SECRET=whs_... cargo run --release --features axum --example minimal`
 
 use axum::{Router, routing::post};
 use tower_pyannote::{Diarization, PyannoteSignatureLayer, SecretSet, TypedEvent};

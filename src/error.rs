@@ -8,7 +8,7 @@ use std::sync::Arc;
 pub enum ConfigError {
     /// The body limit is 0.
     ZeroBodyLimit,
-    /// The byte budget is 0 or over 4 GiB.
+    /// The byte budget is 0, or too large to count: 4 GiB or more.
     #[non_exhaustive]
     ByteBudget {
         /// The size asked for, in bytes.

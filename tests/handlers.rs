@@ -1085,6 +1085,41 @@ mod logged {
         );
     }
 
+    #[derive(Debug)]
+    struct Unspeakable;
+
+    impl fmt::Display for Unspeakable {
+        fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+            panic!("no words")
+        }
+    }
+
+    impl Error for Unspeakable {}
+
+    #[test]
+    fn an_error_that_panics_when_it_is_logged_does_not_keep_the_others_from_running() {
+        let ran = Arc::new(AtomicUsize::new(0));
+        let counter = ran.clone();
+        let registry = HandlerRegistry::new()
+            .on_any("unspeakable", async |_| Err(Unspeakable.into()))
+            .unwrap()
+            .on_any("next", move |_| {
+                let counter = counter.clone();
+                async move {
+                    counter.fetch_add(1, Ordering::Relaxed);
+                    Ok(())
+                }
+            })
+            .unwrap();
+        let mut request = Request::new(());
+        request.extensions_mut().insert(event(CANCELED));
+        assert_eq!(
+            logged_by(registry.into_service(), request),
+            " WARN event not handled, answered 500 error=handlers failed and should be tried again: unspeakable (error)\n"
+        );
+        assert_eq!(ran.load(Ordering::Relaxed), 1);
+    }
+
     #[test]
     fn a_missing_event_says_where_the_layer_belongs() {
         assert_eq!(

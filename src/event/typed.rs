@@ -1,6 +1,6 @@
 use std::{error::Error, fmt, marker::PhantomData, ops::Deref};
 
-use super::{Diarization, Identification, Kind, Output, Voiceprint, WebhookEvent};
+use super::{Diarization, Identification, Kind, Output, Status, Voiceprint, WebhookEvent};
 
 /// A succeeded [`WebhookEvent`] that is known to carry an output of type `T`.
 ///
@@ -44,7 +44,8 @@ impl<T: EventOutput> TryFrom<WebhookEvent> for TypedEvent<T> {
     type Error = WrongKind;
 
     fn try_from(event: WebhookEvent) -> Result<Self, WrongKind> {
-        let kind = event.kind();
+        let succeeded = *event.status() == Status::Succeeded;
+        let kind = event.kind().filter(|_| succeeded);
         let output = event.output().filter(|_| kind == Some(T::KIND));
         if output.and_then(T::from_output).is_some() {
             return Ok(Self {

@@ -10,7 +10,7 @@ use tower_service::Service;
 
 use super::{
     dispatch::{BoxFuture, Dispatch},
-    guard::guarded,
+    guard::{guarded, told},
     telemetry,
 };
 use crate::{HandlerRegistry, HandlerReport, HandlerRun, HandlersFailed, WebhookEvent};
@@ -34,7 +34,7 @@ impl HandlerRegistry {
                 outcome,
                 elapsed: started.elapsed(),
             };
-            telemetry::handler_ran(&dispatch.event, &run);
+            told(|| telemetry::handler_ran(&dispatch.event, &run));
             runs.push(run);
         }
         let report = HandlerReport::new(runs);

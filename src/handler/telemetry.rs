@@ -70,12 +70,14 @@ mod log {
     use crate::{HandlerOutcome, HandlerRun, WebhookEvent};
 
     pub(super) fn handler_failed(event: &WebhookEvent, run: &HandlerRun) {
+        // Written out first: a handler's own Display may panic, and would leave half a line in the log.
+        let error = WithSources(&run.outcome).to_string();
         tracing::warn!(
             handler = &*run.name,
             job_id = event.job_id(),
             status = event.status().as_str(),
             outcome = run.outcome.as_str(),
-            error = %WithSources(&run.outcome),
+            %error,
             "handler failed"
         );
     }

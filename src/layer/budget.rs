@@ -35,10 +35,10 @@ impl ByteBudget {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::ByteBudget`] if it is 0 or over 4 GiB.
+    /// [`ConfigError::ByteBudget`] if it is 0, or 4 GiB or more, or on a 32-bit machine 512 MiB or more.
     pub fn new(size: usize) -> Result<Self, ConfigError> {
         match u32::try_from(size) {
-            Ok(1..) => Ok(Self::of(size)),
+            Ok(1..) if size <= Semaphore::MAX_PERMITS => Ok(Self::of(size)),
             _ => Err(ConfigError::ByteBudget { size }),
         }
     }

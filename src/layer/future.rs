@@ -42,7 +42,7 @@ pin_project! {
     {
         Refused { rejection: Rejection },
         Receiving { #[pin] receive: Receive<B, C>, next: Option<Next<S>> },
-        Scanning { scan: JoinHandle<Result<WebhookEvent, EventError>>, next: Option<Next<S>> },
+        Scanning { scan: JoinHandle<(Result<WebhookEvent, EventError>, Hold)>, next: Option<Next<S>> },
         Calling { #[pin] call: S::Future, span: DeliverySpan, _hold: Hold },
     }
 }
@@ -94,7 +94,7 @@ where
                     let scanned = ready!(Pin::new(scan).poll(cx));
                     let next = next.take().expect(ONCE);
                     match scanned {
-                        Ok(event) => next.call(event),
+                        Ok((event, hold)) => next.call(event, hold),
                         // The runtime is shutting down; the sender will come again.
                         Err(_) => State::Refused {
                             rejection: Rejection::Overloaded,
@@ -130,7 +130,6 @@ pub(super) struct Next<S> {
     ready: S,
     parts: Parts,
     delivery: Delivery,
-    hold: Hold,
 }
 
 impl<S> Next<S>
@@ -142,30 +141,34 @@ where
             ready,
             parts,
             delivery,
-            hold: Hold::default(),
         }
     }
 
     /// Makes an event of the body: here, or, for one that would keep other tasks off the thread, on Tokio's blocking pool.
-    fn scan<B: Body, C: Clock>(mut self, received: Received) -> State<S, B, C> {
+    fn scan<B: Body, C: Clock>(self, received: Received) -> State<S, B, C> {
         telemetry::verified(received.verified, received.bytes.len(), received.stopwatch);
-        self.hold = received.hold;
         let delivery = self.delivery.clone();
         let delivery = delivery.with_timestamp(received.verified.timestamp());
+        let hold = received.hold;
         match offload::pool_for(received.bytes.len()) {
+            // The hold goes along: should the sender leave, the body lives for as long as its scan.
             Some(pool) => State::Scanning {
-                scan: pool.spawn_blocking(move || WebhookEvent::new(received.bytes, delivery)),
+                scan: pool
+                    .spawn_blocking(move || (WebhookEvent::new(received.bytes, delivery), hold)),
                 next: Some(self),
             },
-            None => self.call(WebhookEvent::new(received.bytes, delivery)),
+            None => self.call(WebhookEvent::new(received.bytes, delivery), hold),
         }
     }
 
-    fn call<B: Body, C: Clock>(self, event: Result<WebhookEvent, EventError>) -> State<S, B, C> {
+    fn call<B: Body, C: Clock>(
+        self,
+        event: Result<WebhookEvent, EventError>,
+        hold: Hold,
+    ) -> State<S, B, C> {
         let Self {
             mut ready,
             mut parts,
-            hold,
             ..
         } = self;
         let event = match event {

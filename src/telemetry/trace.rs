@@ -7,7 +7,7 @@ use crate::verifier::{Verified, VerifyError};
 pub(super) fn rejected(rejection: Rejection) {
     let (status, reason) = (rejection.status().as_u16(), rejection.as_str());
     match rejection {
-        // Whatever scans the internet sends these; nobody should be able to fill a log with them.
+        // Whatever scans the internet sends these, and they tell an operator nothing.
         Rejection::MethodNotAllowed
         | Rejection::Unverified(VerifyError::MissingTimestamp | VerifyError::MissingSignature) => {
             debug!(status, reason, "webhook refused: {rejection}");

@@ -1,7 +1,7 @@
 use std::error::Error;
 
 use tower_pyannote::{
-    Diarization, EventOutput, Identification, Kind, TypedEvent, Voiceprint, WebhookEvent,
+    Delivery, Diarization, EventOutput, Identification, Kind, TypedEvent, Voiceprint, WebhookEvent,
 };
 
 use crate::{event, with_output};
@@ -95,4 +95,13 @@ fn typed_event_shows_nothing_of_the_body() {
         shown.starts_with("TypedEvent(WebhookEvent {") && !shown.contains("c2VjcmV0"),
         "{shown}"
     );
+}
+
+#[test]
+fn an_event_that_has_not_succeeded_is_not_typed_as_if_it_had() {
+    for status in ["running", "failed", "canceled", "partial"] {
+        let body = format!(r#"{{"jobId":"a","status":"{status}","output":{{"diarization":[]}}}}"#);
+        let event = WebhookEvent::new(body.into(), Delivery::at(std::time::UNIX_EPOCH)).unwrap();
+        assert_eq!(wrong::<Diarization>(event), None, "{status}");
+    }
 }
