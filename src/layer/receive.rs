@@ -15,7 +15,7 @@ use super::pace::Pace;
 use super::rejection::Rejection;
 use crate::clock::Clock;
 use crate::telemetry::{InFlight, Stopwatch};
-use crate::verifier::{Mismatch, Verification, Verified};
+use crate::verifier::{Verification, Verified};
 
 pin_project! {
     /// Buffers a body and hashes it as it arrives, within its limits and its share of the budget.
@@ -83,10 +83,6 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let mut stretch = STRETCH;
-        let mut verification = this
-            .verification
-            .take()
-            .expect("a receiver that has completed is not polled again");
 
         loop {
             // Others wait for this thread.
@@ -94,7 +90,6 @@ where
                 if this.pace.as_mut().poll_deadline(cx).is_ready() {
                     return Poll::Ready(Err(Rejection::BodyTimeout));
                 }
-                *this.verification = Some(verification);
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
@@ -103,6 +98,7 @@ where
             let unhashed = &this.buffer.as_slice()[*this.hashed..];
             if !unhashed.is_empty() {
                 let piece = &unhashed[..unhashed.len().min(stretch)];
+                let verification = this.verification.as_mut().expect(ONCE);
                 this.stopwatch.time(|| verification.update(piece));
                 *this.hashed += piece.len();
                 stretch -= piece.len();
@@ -110,7 +106,7 @@ where
             }
 
             if *this.ended {
-                match verification.finish() {
+                match this.verification.take().expect(ONCE).finish() {
                     Ok(verified) => {
                         return Poll::Ready(Ok(Received {
                             bytes: mem::take(this.buffer).into_bytes(),
@@ -120,8 +116,8 @@ where
                         }));
                     }
                     Err(mismatch) => {
-                        verification =
-                            Mismatch::next_secret(mismatch).map_err(Rejection::Unverified)?;
+                        let next = mismatch.next_secret();
+                        *this.verification = Some(next.map_err(Rejection::Unverified)?);
                         *this.hashed = 0;
                         continue;
                     }
@@ -133,9 +129,8 @@ where
                     this.hold.add(permit);
                     this.budget_wait.set(None);
                     this.pace.as_mut().excuse();
-                    if let Some(held_back) = this.held_back.take() {
-                        this.hold.in_flight.add(held_back.data.remaining());
-                        this.buffer.push(held_back.data);
+                    if let Some(HeldBack { data, .. }) = this.held_back.take() {
+                        this.hold.keep(data, this.buffer);
                     }
                     continue;
                 }
@@ -150,7 +145,6 @@ where
                 if waited || this.pace.as_mut().poll_deadline(cx).is_ready() {
                     return Poll::Ready(Err(Rejection::Overloaded));
                 }
-                *this.verification = Some(verification);
                 return Poll::Pending;
             }
 
@@ -167,16 +161,12 @@ where
                     }
                     match this.hold.draw_up_to(length, this.budget) {
                         Some(draw) => *this.held_back = Some(HeldBack { data, draw }),
-                        None => {
-                            this.hold.in_flight.add(data.remaining());
-                            this.buffer.push(data);
-                        }
+                        None => this.hold.keep(data, this.buffer),
                     }
                 }
                 Poll::Ready(Some(Err(_))) => return Poll::Ready(Err(Rejection::BodyBroken)),
                 Poll::Ready(None) => *this.ended = true,
                 Poll::Pending => {
-                    *this.verification = Some(verification);
                     ready!(this.pace.poll_timeout(cx, this.buffer.len()));
                     return Poll::Ready(Err(Rejection::BodyTimeout));
                 }
@@ -222,6 +212,11 @@ impl Hold {
         }
     }
 
+    fn keep(&mut self, data: impl Buf, buffer: &mut Buffer) {
+        self.in_flight.add(data.remaining());
+        buffer.push(data);
+    }
+
     fn add(&mut self, permit: Option<OwnedSemaphorePermit>) {
         match (&mut self.permit, permit) {
             (Some(held), Some(permit)) => held.merge(permit),
@@ -236,6 +231,8 @@ struct HeldBack<D> {
     data: D,
     draw: Draw,
 }
+
+const ONCE: &str = "a receiver that has completed is not polled again";
 
 /// How much of a body draws on no budget.
 const FREE: usize = 64 << 10;
