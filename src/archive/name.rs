@@ -62,7 +62,7 @@ pub(super) fn claim_of(event: &WebhookEvent) -> String {
     hash.update(format!("{}:", job.len()));
     hash.update(job);
     hash.update(event.status().as_str());
-    hex(&hash.finalize().into())
+    base16ct::lower::encode_string(&hash.finalize())
 }
 
 /// Gives a time as text of one length that sorts as the times do.
@@ -101,17 +101,11 @@ fn safe(text: &str) -> String {
             '-'
         }
     });
-    let hash = hex(&Sha256::digest(text).into());
+    let hash = base16ct::lower::encode_string(&Sha256::digest(text));
     readable
         .chain(".".chars())
         .chain(hash.chars().take(HASH_DIGITS))
         .collect()
-}
-
-fn hex(digest: &[u8; 32]) -> String {
-    let mut digits = [0; 64];
-    let digits = base16ct::lower::encode_str(digest, &mut digits);
-    digits.expect("two digits for each byte").to_owned()
 }
 
 const SUFFIX: &str = ".json";
