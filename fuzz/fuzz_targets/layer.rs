@@ -130,7 +130,6 @@ fuzz_target!(|input: Input<'_>| {
     if input.post {
         *request.method_mut() = Method::POST;
     }
-    let mut others = 0;
     for (name, value) in input.headers {
         let name = http::HeaderName::from_bytes(name.as_bytes());
         let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value)) else {
@@ -138,7 +137,6 @@ fuzz_target!(|input: Input<'_>| {
         };
         if !["x-request-timestamp", "x-signature", "content-length"].contains(&name.as_str()) {
             request.headers_mut().append(name, value);
-            others += 1;
         }
     }
     let sent = |request: &mut Request<Pieces>, name: &'static str, values: &[&[u8]]| {
@@ -156,7 +154,6 @@ fuzz_target!(|input: Input<'_>| {
     {
         return;
     }
-    assert!(request.headers().len() >= others);
 
     let announced = input
         .announced
