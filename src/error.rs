@@ -42,6 +42,14 @@ pub enum ConfigError {
         /// The setting, as it is called in this crate.
         setting: &'static str,
     },
+    /// A setting of an inbox's worker that cannot work.
+    #[non_exhaustive]
+    InboxSetting {
+        /// The setting, as it is called in this crate.
+        setting: &'static str,
+        /// What it has to be.
+        demand: &'static str,
+    },
     /// A prefix under which no object can be stored.
     #[non_exhaustive]
     InvalidArchivePrefix {
@@ -79,6 +87,7 @@ impl fmt::Display for ConfigError {
             Self::ZeroTimeout { setting } => {
                 write!(f, "{setting} is zero: give a time above zero")
             }
+            Self::InboxSetting { setting, demand } => write!(f, "{setting} has to be {demand}"),
             Self::InvalidArchivePrefix { prefix, reason } => {
                 write!(f, "archive prefix {prefix:?} cannot be used: {reason}")
             }

@@ -82,6 +82,7 @@
 //! | handlers, and a registry that runs them | [`WebhookHandler`], [`HandlerRegistry`] | `handler`, on by default |
 //! | extractors for axum | [`AckOthers`], [`TypedEvent`] | `axum` |
 //! | keep every event | [`Archive`] | `archive` |
+//! | commit events before they are acknowledged, and work on them | [`Inbox`], [`InboxWorker`] | `inbox` or `inbox-sqlite`, `inbox-postgres` |
 //! | logs, and a span per delivery | | `tracing` |
 //! | counters and histograms | | `metrics` |
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -90,7 +91,8 @@
         feature = "layer",
         feature = "handler",
         feature = "axum",
-        feature = "archive"
+        feature = "archive",
+        feature = "inbox-sqlite"
     )),
     allow(
         rustdoc::broken_intra_doc_links,
@@ -114,6 +116,8 @@ mod error;
 mod event;
 #[cfg(feature = "handler")]
 mod handler;
+#[cfg(any(feature = "inbox-sqlite", feature = "inbox-postgres"))]
+mod inbox;
 #[cfg(feature = "layer")]
 mod layer;
 #[cfg(any(feature = "layer", feature = "handler"))]
@@ -141,6 +145,11 @@ pub use self::event::{
 pub use self::handler::{
     EmptyBody, HandlerError, HandlerFuture, HandlerOutcome, HandlerRegistry, HandlerReport,
     HandlerResponseFuture, HandlerRun, HandlerService, HandlersFailed, WebhookHandler,
+};
+#[cfg(any(feature = "inbox-sqlite", feature = "inbox-postgres"))]
+pub use self::inbox::{
+    Commit, Inbox, InboxEntry, InboxError, InboxErrorKind, InboxFilter, InboxResponseFuture,
+    InboxService, InboxState, InboxStats, InboxWorker, Replay,
 };
 #[cfg(feature = "layer")]
 pub use self::layer::{

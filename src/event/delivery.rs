@@ -12,6 +12,8 @@ pub struct Delivery {
     pub received_at: SystemTime,
     /// Which repetition this is; `None` at the first attempt.
     pub retry: Option<Retry>,
+    /// Which time the handlers meet this event, from 1; more than 1 only behind an inbox.
+    pub attempt: u32,
 }
 
 impl Delivery {
@@ -23,6 +25,7 @@ impl Delivery {
             timestamp: since_epoch.map_or(0, |duration| duration.as_secs()),
             received_at,
             retry: None,
+            attempt: 1,
         }
     }
 
@@ -37,6 +40,13 @@ impl Delivery {
     #[must_use]
     pub fn with_retry(mut self, retry: Option<Retry>) -> Self {
         self.retry = retry;
+        self
+    }
+
+    /// Sets which time the handlers meet this event; by default the first, 1.
+    #[must_use]
+    pub fn with_attempt(mut self, attempt: u32) -> Self {
+        self.attempt = attempt;
         self
     }
 }

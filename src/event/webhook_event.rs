@@ -136,6 +136,15 @@ impl WebhookEvent {
         self.0.delivery.received_at
     }
 
+    /// Returns which time the handlers meet this event, from 1.
+    ///
+    /// It is more than 1 where an inbox tries again after a failure; [`retry`](Self::retry) tells of
+    /// pyannoteAI's own repetitions.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.0.delivery.attempt
+    }
+
     /// Returns what came with the body.
     #[must_use]
     pub fn delivery(&self) -> &Delivery {

@@ -36,7 +36,7 @@ pub(super) async fn guarded(
 }
 
 /// Does what may run a handler's own code once more, such as its error's `Display`, and outlives that.
-pub(super) fn told(tell: impl FnOnce()) {
+pub(crate) fn told(tell: impl FnOnce()) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(tell)) {
         // A payload of the user's own type might panic when dropped.
         std::mem::forget(panic);

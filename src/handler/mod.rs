@@ -12,6 +12,14 @@ use std::{future::Future, sync::Arc};
 
 use crate::{Diarization, Identification, TypedEvent, Voiceprint, WebhookEvent};
 
+#[cfg(any(feature = "inbox-sqlite", feature = "inbox-postgres"))]
+pub(crate) use self::guard::told;
+#[cfg(any(
+    feature = "tracing",
+    feature = "inbox-sqlite",
+    feature = "inbox-postgres"
+))]
+pub(crate) use self::report::WithSources;
 pub use self::{
     error::HandlerError,
     http::{EmptyBody, HandlerResponseFuture, HandlerService},

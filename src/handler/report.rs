@@ -170,3 +170,31 @@ impl Error for HandlersFailed {
         })
     }
 }
+
+/// An outcome with all that its error says of its cause.
+#[cfg(any(
+    feature = "tracing",
+    feature = "inbox-sqlite",
+    feature = "inbox-postgres"
+))]
+pub(crate) struct WithSources<'a>(pub(crate) &'a HandlerOutcome);
+
+#[cfg(any(
+    feature = "tracing",
+    feature = "inbox-sqlite",
+    feature = "inbox-postgres"
+))]
+impl fmt::Display for WithSources<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)?;
+        let HandlerOutcome::Failed { error } = self.0 else {
+            return Ok(());
+        };
+        let mut source = error.as_error().source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}

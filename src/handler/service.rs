@@ -1,4 +1,5 @@
 use std::{
+    collections::VecDeque,
     fmt,
     future::Future,
     pin::Pin,
@@ -11,6 +12,7 @@ use tower_service::Service;
 use super::{
     dispatch::{BoxFuture, Dispatch},
     guard::{guarded, told},
+    registry::Entry,
     telemetry,
 };
 use crate::{HandlerRegistry, HandlerReport, HandlerRun, HandlersFailed, WebhookEvent};
@@ -20,26 +22,66 @@ impl HandlerRegistry {
     ///
     /// Unlike the service it leaves it to the caller what to make of a failure.
     pub async fn handle(&self, event: WebhookEvent) -> HandlerReport {
-        let needs_output = self.entries().any(|entry| entry.task.needs_output());
-        let dispatch = Dispatch::new(event, needs_output).await;
+        let mut handling = self.begin(event, |_| false).await;
         let mut runs = Vec::new();
-        for entry in self.entries() {
-            let Some(work) = entry.task.run(&dispatch) else {
+        while let Some(run) = handling.step().await {
+            runs.push(run);
+        }
+        let report = HandlerReport::new(runs);
+        if report.is_success() {
+            telemetry::event_succeeded(&handling.dispatch.event);
+        }
+        report
+    }
+
+    /// Begins to run the handlers of an event, but for those whose names are to be skipped.
+    pub(crate) async fn begin(
+        &self,
+        event: WebhookEvent,
+        skip: impl Fn(&str) -> bool,
+    ) -> Handling<'_> {
+        let entries = self.entries().filter(|entry| !skip(&entry.name));
+        let entries: VecDeque<&Entry> = entries.collect();
+        let needs_output = entries.iter().any(|entry| entry.task.needs_output());
+        Handling {
+            registry: self,
+            dispatch: Dispatch::new(event, needs_output).await,
+            entries,
+        }
+    }
+}
+
+/// An event on its way through the handlers.
+pub(crate) struct Handling<'a> {
+    registry: &'a HandlerRegistry,
+    dispatch: Dispatch,
+    entries: VecDeque<&'a Entry>,
+}
+
+impl Handling<'_> {
+    /// Runs the next handler that the event is meant for.
+    pub(crate) async fn step(&mut self) -> Option<HandlerRun> {
+        loop {
+            let entry = self.entries.pop_front()?;
+            let Some(work) = entry.task.run(&self.dispatch) else {
                 continue;
             };
             let started = Instant::now();
-            let outcome = guarded(work, self.timeout_of(entry)).await;
+            let outcome = guarded(work, self.registry.timeout_of(entry)).await;
             let run = HandlerRun {
                 name: entry.name.clone(),
                 outcome,
                 elapsed: started.elapsed(),
             };
-            told(|| telemetry::handler_ran(&dispatch.event, &run));
-            runs.push(run);
+            told(|| telemetry::handler_ran(&self.dispatch.event, &run));
+            return Some(run);
         }
-        let report = HandlerReport::new(runs);
-        telemetry::event_handled(&dispatch.event, &report);
-        report
+    }
+
+    /// Tells that every handler, of this attempt or of those before, succeeded.
+    #[cfg(any(feature = "inbox-sqlite", feature = "inbox-postgres"))]
+    pub(crate) fn succeeded(self) {
+        telemetry::event_succeeded(&self.dispatch.event);
     }
 }
 

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::{HandlerReport, HandlerRun, WebhookEvent};
+use crate::{HandlerRun, WebhookEvent};
 
 /// Tells of one handler's run.
 pub(super) fn handler_ran(event: &WebhookEvent, run: &HandlerRun) {
@@ -10,11 +10,9 @@ pub(super) fn handler_ran(event: &WebhookEvent, run: &HandlerRun) {
     }
 }
 
-/// Tells of an event that all of its handlers have seen.
-pub(super) fn event_handled(event: &WebhookEvent, report: &HandlerReport) {
-    if report.is_success() {
-        count::event_succeeded(event);
-    }
+/// Tells of an event that all of its handlers have seen, and with success.
+pub(super) fn event_succeeded(event: &WebhookEvent) {
+    count::event_succeeded(event);
 }
 
 /// Tells of a request that reached the handlers without an event.
@@ -67,7 +65,7 @@ mod count {
 mod log {
     use std::fmt;
 
-    use crate::{HandlerOutcome, HandlerRun, WebhookEvent};
+    use crate::{HandlerRun, WebhookEvent, handler::WithSources};
 
     pub(super) fn handler_failed(event: &WebhookEvent, run: &HandlerRun) {
         // Written out first: a handler's own Display may panic, and would leave half a line in the log.
@@ -94,24 +92,6 @@ mod log {
 
     pub(super) fn not_handled(error: &dyn fmt::Display) {
         tracing::warn!(%error, "event not handled, answered 500");
-    }
-
-    /// An outcome with all that its error says of its cause.
-    struct WithSources<'a>(&'a HandlerOutcome);
-
-    impl fmt::Display for WithSources<'_> {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            self.0.fmt(f)?;
-            let HandlerOutcome::Failed { error } = self.0 else {
-                return Ok(());
-            };
-            let mut source = error.as_error().source();
-            while let Some(error) = source {
-                write!(f, ": {error}")?;
-                source = error.source();
-            }
-            Ok(())
-        }
     }
 }
 

@@ -1,0 +1,68 @@
+use std::{error::Error, fmt, sync::Arc};
+
+/// Why the inbox could not do what it was asked for.
+///
+/// Nothing was committed. What the database said is the [source](Error::source).
+#[derive(Clone, Debug)]
+pub struct InboxError {
+    kind: InboxErrorKind,
+    source: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+/// What kind of trouble an [`InboxError`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum InboxErrorKind {
+    /// The address of the database cannot be read, or needs a feature that is off.
+    Address,
+    /// The database could not be opened or brought up to date.
+    Open,
+    /// The database did not answer in time.
+    Timeout,
+    /// The database failed.
+    Store,
+    /// The inbox was shut down.
+    Closed,
+}
+
+impl InboxError {
+    pub(crate) fn new(kind: InboxErrorKind) -> Self {
+        Self { kind, source: None }
+    }
+
+    pub(crate) fn because(
+        kind: InboxErrorKind,
+        source: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Self {
+        Self {
+            kind,
+            source: Some(source.into().into()),
+        }
+    }
+
+    /// Returns what kind of trouble it is.
+    #[must_use]
+    pub fn kind(&self) -> InboxErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for InboxError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            InboxErrorKind::Address => "the database's address cannot be used",
+            InboxErrorKind::Open => "the inbox's database cannot be opened",
+            InboxErrorKind::Timeout => "the inbox's database did not answer in time",
+            InboxErrorKind::Store => "the inbox's database failed",
+            InboxErrorKind::Closed => "the inbox was shut down",
+        })
+    }
+}
+
+impl Error for InboxError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source
+            .as_deref()
+            .map(|source| -> &(dyn Error + 'static) { source })
+    }
+}

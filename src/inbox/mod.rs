@@ -1,0 +1,273 @@
+mod backoff;
+mod committer;
+mod entry;
+mod error;
+mod feed;
+#[cfg(feature = "inbox-postgres")]
+mod postgres;
+mod record;
+mod service;
+mod sql;
+#[cfg(feature = "inbox-sqlite")]
+mod sqlite;
+mod store;
+mod telemetry;
+mod work;
+mod worker;
+
+#[cfg(feature = "inbox-sqlite")]
+use std::path::Path;
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use self::{
+    committer::{Committer, Grouping},
+    record::{Record, Source, nanoseconds},
+    store::Store,
+    worker::Wake,
+};
+pub use self::{
+    entry::{Commit, InboxEntry, InboxFilter, InboxState, InboxStats, Replay},
+    error::{InboxError, InboxErrorKind},
+    service::{InboxResponseFuture, InboxService},
+    worker::InboxWorker,
+};
+use crate::{HandlerRegistry, WebhookEvent, offload};
+
+/// A durable inbox: what it acknowledged is committed to a database, and is handled until that succeeds.
+///
+/// pyannoteAI gives a delivery up after about six minutes, and deletes the output a day later. So the HTTP side,
+/// [`service`](Self::service), does nothing but to commit an event and answer; [`worker`](Self::worker) runs the handlers
+/// over what was committed, in this process or in others.
+///
+/// 1. An answer of 200 means committed: with SQLite, flushed to the disk; with PostgreSQL, as its `synchronous_commit` says.
+/// 2. The body is stored as it was received, with the time and the retry of its delivery; the event that a handler meets is
+///    the one that was received. Its freshness was checked when it came and is not checked again.
+/// 3. A job comes to one status once: a second delivery of the same `jobId` and `status` is acknowledged and not handled
+///    again. If its body is another, it is kept aside, logged and counted as a conflict; the first one stays.
+/// 4. Concurrent deliveries share a commit.
+///
+/// Duplicates are known for as long as the event is kept, 7 days after it was handled by default.
+///
+/// The database is SQLite, in one file on a local disk, or PostgreSQL, for many servers. What is in it is as secret as the
+/// meetings are: bodies are stored in clear.
+///
+/// Cloning is cheap. An inbox has to be opened, and used, on tokio.
+///
+/// # Example: a receiver that answers at once and a worker
+///
+/// ```no_run
+/// use tower::ServiceBuilder;
+/// use tower_pyannote::{HandlerRegistry, Inbox, PyannoteSignatureLayer, WebhookEvent, WebhookSecret};
+///
+/// # async fn run(stop: impl std::future::Future<Output = ()>) -> Result<(), Box<dyn std::error::Error>> {
+/// let inbox = Inbox::open("sqlite://data/inbox.sqlite").await?;
+///
+/// let webhook = ServiceBuilder::new()
+///     .layer(PyannoteSignatureLayer::new(WebhookSecret::new("whs_example")?))
+///     .service(inbox.service());
+/// # let _ = |request: http::Request<http_body_util::Full<bytes::Bytes>>| tower::ServiceExt::oneshot(webhook, request);
+///
+/// let registry = HandlerRegistry::new().on_any("print", async |event: WebhookEvent| {
+///     println!("{}: attempt {}", event.job_id(), event.attempt());
+///     Ok(())
+/// })?;
+/// inbox.worker(registry).with_concurrency(8)?.run_until(stop).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Inbox {
+    store: Arc<dyn Store>,
+    committer: Committer,
+    wake: Wake,
+}
+
+impl Inbox {
+    /// Opens the inbox at an address: `sqlite://` and a path, or `postgres://user:password@host/database`.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InboxErrorKind::Address`] for any other address, or if the feature it needs is off, and
+    /// [`InboxErrorKind::Open`] if the database cannot be opened or brought up to date.
+    pub async fn open(address: &str) -> Result<Self, InboxError> {
+        match address.split_once(':') {
+            #[cfg(feature = "inbox-sqlite")]
+            Some(("sqlite", path)) => {
+                let path = path.strip_prefix("//").unwrap_or(path);
+                Self::sqlite(path).await
+            }
+            #[cfg(feature = "inbox-postgres")]
+            Some(("postgres" | "postgresql", _)) => Self::postgres(address).await,
+            _ => Err(InboxError::new(InboxErrorKind::Address)),
+        }
+    }
+
+    /// Opens the inbox in a file of SQLite, and makes it, with its folder, if it is not there.
+    ///
+    /// The file is in WAL mode, with `synchronous` at `FULL`: it needs a local disk, and beside it lie a `-wal` and a
+    /// `-shm` file that belong to it.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InboxErrorKind::Open`] if the file cannot be opened, made or brought up to date.
+    #[cfg(feature = "inbox-sqlite")]
+    pub async fn sqlite(path: impl AsRef<Path>) -> Result<Self, InboxError> {
+        let store = sqlite::SqliteStore::open(path.as_ref()).await?;
+        Ok(Self::over(Arc::new(store), sqlite::GROUPING))
+    }
+
+    /// Opens the inbox in a PostgreSQL database, whose tables it makes if they are not there.
+    ///
+    /// They are in the schemas `tower_pyannote` and `apalis`; the extension `hstore` has to be there, or the role be
+    /// allowed to create it, as the owner of a database is.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InboxErrorKind::Address`] if the address cannot be read and [`InboxErrorKind::Open`] if the database
+    /// cannot be reached or brought up to date.
+    #[cfg(feature = "inbox-postgres")]
+    pub async fn postgres(url: &str) -> Result<Self, InboxError> {
+        let store = postgres::PostgresStore::open(url).await?;
+        Ok(Self::over(Arc::new(store), postgres::GROUPING))
+    }
+
+    fn over(store: Arc<dyn Store>, grouping: Grouping) -> Self {
+        let wake = Wake::default();
+        let committer = Committer::start(&store, &wake, grouping);
+        Self {
+            store,
+            committer,
+            wake,
+        }
+    }
+
+    /// Makes the HTTP side, to stand under `PyannoteSignatureLayer`.
+    pub fn service(&self) -> InboxService {
+        InboxService::new(self.clone())
+    }
+
+    /// Makes a worker that runs these handlers over what is committed.
+    pub fn worker(&self, registry: HandlerRegistry) -> InboxWorker {
+        InboxWorker::new(self.clone(), registry)
+    }
+
+    /// Commits an event, and says what it was to the inbox.
+    ///
+    /// The event must be one whose signature was verified, or that was fetched from pyannoteAI's API.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error within 5 s if the database failed or did not answer. After
+    /// [`InboxErrorKind::Timeout`] the event may be committed all the same.
+    pub async fn commit(&self, event: &WebhookEvent) -> Result<Commit, InboxError> {
+        let record = record(event, Source::Delivered).await;
+        let commit = self.committer.commit(record).await;
+        telemetry::answered(event, &commit);
+        commit
+    }
+
+    /// Makes sure that an event could be committed, by writing to the database.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error within 5 s if it could not.
+    pub async fn check(&self) -> Result<(), InboxError> {
+        match tokio::time::timeout(CHECK, self.store.probe()).await {
+            Ok(result) => result,
+            Err(_) => Err(InboxError::new(InboxErrorKind::Timeout)),
+        }
+    }
+
+    /// Counts what is in the inbox.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database failed.
+    pub async fn stats(&self) -> Result<InboxStats, InboxError> {
+        self.store.stats().await
+    }
+
+    /// Lists events, the last received first.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database failed.
+    pub async fn list(&self, filter: &InboxFilter) -> Result<Vec<InboxEntry>, InboxError> {
+        self.store.list(filter).await
+    }
+
+    /// Reads an event with its body; `None` if there is none of this id, or what is stored is no event.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database failed.
+    pub async fn event(&self, id: &str) -> Result<Option<WebhookEvent>, InboxError> {
+        let stored = self.store.body(id).await?;
+        Ok(stored.and_then(|stored| stored.into_event(1).ok()))
+    }
+
+    /// Makes an event due once more, with all its attempts before it; `false` if there is none of this id, or a worker
+    /// holds it.
+    ///
+    /// Of an event that was handled all handlers meet it again.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database failed.
+    pub async fn replay(&self, id: &str, replay: Replay) -> Result<bool, InboxError> {
+        let replayed = self.store.replay(id, replay).await?;
+        if replayed {
+            telemetry::replayed(id);
+            self.wake.notify();
+        }
+        Ok(replayed)
+    }
+
+    /// Removes the events that were handled longer ago than this, and says how many those were.
+    ///
+    /// A worker does so by itself. Events that are not handled, or dead, stay.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database failed.
+    pub async fn prune(&self, age: Duration) -> Result<u64, InboxError> {
+        let before = SystemTime::now().checked_sub(age).map_or(0, nanoseconds);
+        let mut pruned = 0;
+        loop {
+            let part = self.store.prune(before, PRUNED_AT_ONCE).await?;
+            pruned += part;
+            if part < PRUNED_AT_ONCE.into() {
+                return Ok(pruned);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Inbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inbox").finish_non_exhaustive()
+    }
+}
+
+async fn record(event: &WebhookEvent, source: Source) -> Record {
+    // To hash takes about half a millisecond a MiB.
+    if let Some(pool) = offload::pool_for(event.raw().len()) {
+        let event = event.clone();
+        if let Ok(record) = pool
+            .spawn_blocking(move || Record::of(&event, source))
+            .await
+        {
+            return record;
+        }
+    }
+    Record::of(event, source)
+}
+
+/// Few enough that deliveries do not wait for them.
+const PRUNED_AT_ONCE: u32 = 100;
+
+const CHECK: Duration = Duration::from_millis(4_500);

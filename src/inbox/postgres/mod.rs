@@ -1,0 +1,280 @@
+use std::{
+    collections::{HashMap, HashSet},
+    time::{Duration, SystemTime},
+};
+
+use apalis_core::{task::Task, worker::context::WorkerContext};
+use apalis_postgres::{Config, PostgresStorage, queries};
+use sqlx::{
+    PgPool, Postgres, Row, Transaction,
+    migrate::Migrator,
+    postgres::{PgConnectOptions, PgPoolOptions, PgRow},
+};
+use ulid::Ulid;
+
+use super::{
+    Commit, InboxEntry, InboxError, InboxErrorKind, InboxFilter, InboxState, InboxStats, Replay,
+    committer::Grouping,
+    record::{Record, Stored, job_key, kind, nanoseconds, seconds, seconds_from_now, time},
+    sql::{BUSY, FORGOTTEN, failed, sql_store, state, task, unsigned},
+    store::{Claim, End, OUR_MIGRATIONS, QUEUE, Settled, Start, Store, StoreFuture},
+};
+
+/// An inbox that many servers share.
+#[derive(Debug)]
+pub(super) struct PostgresStore {
+    pool: PgPool,
+}
+
+impl PostgresStore {
+    pub(super) async fn open(url: &str) -> Result<Self, InboxError> {
+        let options: PgConnectOptions = url
+            .parse()
+            .map_err(|error| InboxError::because(InboxErrorKind::Address, error))?;
+        // In a schema of our own, the notes that sqlx makes of migrations do not meet those of an application's.
+        let options = options
+            .options([("search_path", SEARCH_PATH)])
+            .application_name("tower-pyannote");
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(PATIENCE)
+            .connect_with(options)
+            .await;
+        let opened = |error| InboxError::because(InboxErrorKind::Open, error);
+        let pool = pool.map_err(opened)?;
+        migrate(&pool).await.map_err(opened)?;
+        Ok(Self { pool })
+    }
+
+    async fn write(&self) -> Result<Transaction<'static, Postgres>, InboxError> {
+        self.pool.begin().await.map_err(failed)
+    }
+
+    fn read(&self) -> &PgPool {
+        &self.pool
+    }
+
+    async fn commit_in(
+        tx: &mut Transaction<'_, Postgres>,
+        batch: &[Record],
+    ) -> Result<Vec<Commit>, InboxError> {
+        // In one order everywhere: else two servers that take the same deliveries could wait for each other.
+        let mut records: Vec<&Record> = batch.iter().collect();
+        records.sort_by_key(|record| record.event_key);
+        let ids: Vec<String> = records
+            .iter()
+            .map(|_| Ulid::generate().to_string())
+            .collect();
+        let added = sqlx::query(
+            "INSERT INTO pyannote_events (id, event_key, job_key, job_id, status, kind, source, sha256, \
+             body_bytes, received_at, signed_at, retry_number, retry_reason, body) \
+             SELECT * FROM UNNEST($1::text[], $2::bytea[], $3::bytea[], $4::text[], $5::text[], $6::text[], \
+             $7::text[], $8::bytea[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::text[], \
+             $14::bytea[]) \
+             ON CONFLICT (event_key) DO NOTHING RETURNING id, event_key",
+        )
+        .bind(&ids)
+        .bind(column(&records, |record| &record.event_key[..]))
+        .bind(column(&records, |record| &record.job_key[..]))
+        .bind(column(&records, |record| record.job_id.as_str()))
+        .bind(column(&records, |record| record.status.as_str()))
+        .bind(column(&records, |record| record.kind))
+        .bind(column(&records, |record| record.source.as_str()))
+        .bind(column(&records, |record| &record.sha256[..]))
+        .bind(column(&records, |record| i64::try_from(record.body.len()).unwrap_or(i64::MAX)))
+        .bind(column(&records, |record| record.received_at))
+        .bind(column(&records, |record| record.signed_at))
+        .bind(column(&records, |record| record.retry_number))
+        .bind(column(&records, |record| record.retry_reason.as_deref()))
+        .bind(column(&records, |record| &record.body[..]))
+        .fetch_all(&mut **tx)
+        .await
+        .map_err(failed)?;
+
+        let mut tasks = Vec::with_capacity(added.len());
+        let mut new = HashSet::with_capacity(added.len());
+        for row in &added {
+            let id: String = row.try_get(0).map_err(failed)?;
+            let id = Ulid::from_string(&id)
+                .map_err(|error| InboxError::because(InboxErrorKind::Store, error))?;
+            tasks.push(task(id));
+            new.insert(row.try_get::<Vec<u8>, _>(1).map_err(failed)?);
+        }
+        queries::push_tasks(&mut **tx, QUEUE, tasks)
+            .await
+            .map_err(engine)?;
+
+        if new.len() == batch.len() {
+            return Ok(vec![Commit::New; batch.len()]);
+        }
+        Self::repeated(tx, batch, new).await
+    }
+
+    /// Says of each what it was, where not all were new.
+    async fn repeated(
+        tx: &mut Transaction<'_, Postgres>,
+        batch: &[Record],
+        mut new: HashSet<Vec<u8>>,
+    ) -> Result<Vec<Commit>, InboxError> {
+        let keys: Vec<&[u8]> = batch.iter().map(|record| &record.event_key[..]).collect();
+        let rows = sqlx::query(
+            "SELECT event_key, sha256, source FROM pyannote_events WHERE event_key = ANY($1)",
+        )
+        .bind(keys)
+        .fetch_all(&mut **tx)
+        .await
+        .map_err(failed)?;
+        let mut kept: HashMap<Vec<u8>, (Vec<u8>, String)> = HashMap::with_capacity(rows.len());
+        for row in &rows {
+            let values = (
+                row.try_get(1).map_err(failed)?,
+                row.try_get(2).map_err(failed)?,
+            );
+            kept.insert(row.try_get(0).map_err(failed)?, values);
+        }
+
+        let mut commits = Vec::with_capacity(batch.len());
+        for record in batch {
+            let Some((sha256, source)) = kept.get(&record.event_key[..]) else {
+                // Pruned by another server between the two statements: the sender has to come again.
+                let pruned = "a repeated event was pruned at this very moment";
+                return Err(InboxError::because(InboxErrorKind::Store, pruned));
+            };
+            let commit = if record.conflicts_with(sha256, source) {
+                Self::keep_aside(tx, record).await?;
+                Commit::Conflict
+            } else if new.remove(&record.event_key[..]) {
+                Commit::New
+            } else {
+                Commit::Duplicate
+            };
+            commits.push(commit);
+        }
+        Ok(commits)
+    }
+
+    async fn keep_aside(
+        tx: &mut Transaction<'_, Postgres>,
+        record: &Record,
+    ) -> Result<(), InboxError> {
+        sqlx::query(
+            "INSERT INTO pyannote_conflicts (event_key, sha256, received_at, signed_at, body) \
+             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (event_key, sha256) DO NOTHING",
+        )
+        .bind(&record.event_key[..])
+        .bind(&record.sha256[..])
+        .bind(record.received_at)
+        .bind(record.signed_at)
+        .bind(&record.body[..])
+        .execute(&mut **tx)
+        .await
+        .map_err(failed)?;
+        Ok(())
+    }
+
+    async fn register_in(
+        tx: &mut Transaction<'_, Postgres>,
+        worker: &WorkerContext,
+        lease: Duration,
+    ) -> Result<(), InboxError> {
+        // The type of the time has no public name; the default is long ago, and is brought up to date below.
+        queries::register_worker(
+            &mut **tx,
+            QUEUE,
+            worker,
+            &Default::default(),
+            "tower-pyannote",
+        )
+        .await
+        .map_err(engine)?;
+        Self::keep_alive_in(tx, worker, lease).await
+    }
+
+    async fn keep_alive_in(
+        tx: &mut Transaction<'_, Postgres>,
+        worker: &WorkerContext,
+        lease: Duration,
+    ) -> Result<(), InboxError> {
+        queries::keep_alive(&mut **tx, QUEUE, worker)
+            .await
+            .map_err(engine)?;
+        queries::reenqueue_orphaned(&mut **tx, QUEUE, lease.as_secs())
+            .await
+            .map_err(engine)?;
+        Ok(())
+    }
+
+    async fn claim_in(
+        tx: &mut Transaction<'_, Postgres>,
+        worker: &WorkerContext,
+    ) -> Result<Vec<Task<Vec<u8>>>, InboxError> {
+        // What waits in a worker's own buffer would be kept from all others.
+        let config = Config::default().queue(QUEUE).batch_size(1);
+        queries::fetch_next(&mut **tx, &config, worker)
+            .await
+            .map_err(engine)
+    }
+
+    /// Keeps workers that begin on events of one job from not seeing each other.
+    async fn lock_job(
+        tx: &mut Transaction<'_, Postgres>,
+        job_key: &[u8],
+    ) -> Result<(), InboxError> {
+        let (number, _) = job_key.split_first_chunk().unwrap_or((&[0; 8], &[]));
+        sqlx::query("SELECT pg_advisory_xact_lock($1)")
+            .bind(i64::from_be_bytes(*number))
+            .execute(&mut **tx)
+            .await
+            .map_err(failed)?;
+        Ok(())
+    }
+
+    /// Nothing to do: PostgreSQL tidies up by itself.
+    async fn tidy(_: &mut Transaction<'_, Postgres>) -> Result<(), InboxError> {
+        Ok(())
+    }
+}
+
+sql_store!(PostgresStore, PgRow, "to_timestamp(", ")");
+
+fn column<'a, T>(records: &[&'a Record], value: impl Fn(&'a Record) -> T) -> Vec<T> {
+    records.iter().map(|record| value(record)).collect()
+}
+
+async fn migrate(pool: &PgPool) -> Result<(), sqlx::Error> {
+    let mut ours: Migrator = sqlx::migrate!("src/inbox/postgres/migrations");
+    ours.dangerous_set_table_name(OUR_MIGRATIONS);
+
+    let mut tx = pool.begin().await?;
+    // Servers that start together: to make a schema twice at the same time fails, even if it may exist.
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtext('tower-pyannote'))")
+        .execute(&mut *tx)
+        .await?;
+    sqlx::query("CREATE SCHEMA IF NOT EXISTS tower_pyannote")
+        .execute(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    PostgresStorage::migrations().run(pool).await?;
+    ours.run(pool).await?;
+    Ok(())
+}
+
+fn engine(error: apalis_postgres::Error) -> InboxError {
+    match error {
+        apalis_postgres::Error::Database(error) => failed(error),
+        error => InboxError::because(InboxErrorKind::Store, error),
+    }
+}
+
+/// Ours first, so that what is created goes there; `public` last, where extensions may be.
+const SEARCH_PATH: &str = "tower_pyannote,apalis,public";
+
+/// A few commits at a time, as PostgreSQL flushes those together that come together.
+pub(super) const GROUPING: Grouping = Grouping {
+    parallel: 4,
+    largest: 64,
+};
+
+/// Below the time within which a delivery is answered.
+const PATIENCE: Duration = Duration::from_secs(4);
+const CONNECTIONS: u32 = 10;

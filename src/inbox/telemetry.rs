@@ -1,0 +1,295 @@
+//! What the inbox tells of its work. Each of the two modules has a twin that does nothing, for when its feature is off.
+
+use std::{future::Future, time::Duration};
+
+use super::{Commit, InboxError, InboxStats, store::End};
+use crate::WebhookEvent;
+
+/// Tells of a try to commit an event, and of its time.
+pub(super) fn committed(commit: &Result<Commit, InboxError>, elapsed: Duration) {
+    count::committed(
+        commit.as_ref().map_or("failed", |commit| commit.as_str()),
+        elapsed,
+    );
+}
+
+/// Tells of what an event was to the inbox.
+pub(super) fn answered(event: &WebhookEvent, commit: &Result<Commit, InboxError>) {
+    match commit {
+        Ok(Commit::New) => {}
+        Ok(Commit::Duplicate) => log::duplicate(event),
+        Ok(Commit::Conflict) => log::conflict(event),
+        Err(error) => log::not_committed(event, error),
+    }
+}
+
+/// Tells of a request that reached the inbox without an event.
+pub(super) fn no_event() {
+    log::no_event();
+}
+
+/// Tells that the database could not do a part of the work, which will be tried again.
+pub(super) fn store_failed(what: &'static str, error: &InboxError) {
+    log::store_failed(what, error);
+}
+
+/// Tells how an attempt to handle an event ended.
+pub(super) fn finished(id: &str, event: Option<&WebhookEvent>, end: &End) {
+    count::attempt(match end {
+        End::Handled => "handled",
+        End::Retry { .. } => "retried",
+        End::Dead { .. } => "dead",
+    });
+    log::finished(id, event, end);
+}
+
+/// Tells of an event that is another worker's by now.
+pub(super) fn lost(id: &str) {
+    count::attempt("lost");
+    log::lost(id);
+}
+
+/// Tells of an attempt that panicked outside of any handler.
+pub(super) fn attempt_broke(id: &str) {
+    count::attempt("broken");
+    log::attempt_broke(id);
+}
+
+/// Tells of an event that is due again because someone asked for it.
+pub(super) fn replayed(id: &str) {
+    log::replayed(id);
+}
+
+/// Tells how much there is.
+pub(super) fn stats(stats: &InboxStats) {
+    count::stats(stats);
+}
+
+/// Tells of events that were removed, as their time was over.
+pub(super) fn pruned(events: u64) {
+    log::pruned(events);
+}
+
+pub(super) fn draining() {
+    log::draining();
+}
+
+/// Tells how a worker came to rest.
+pub(super) fn drained(in_time: bool, released: u64) {
+    log::drained(in_time, released);
+}
+
+/// Tells of a worker that ended though nobody stopped it.
+pub(super) fn ended(error: &str) {
+    log::ended(error);
+}
+
+/// Runs the handlers of an event in a span of their own.
+pub(super) fn in_span<F: Future>(event: &WebhookEvent, work: F) -> impl Future<Output = F::Output> {
+    log::in_span(event, work)
+}
+
+#[cfg(feature = "metrics")]
+mod count {
+    use std::time::Duration;
+
+    use metrics::{counter, gauge, histogram};
+
+    use crate::InboxStats;
+
+    pub(super) fn committed(outcome: &'static str, elapsed: Duration) {
+        counter!("pyannote_inbox_commits_total", "outcome" => outcome).increment(1);
+        histogram!("pyannote_inbox_commit_seconds").record(elapsed);
+    }
+
+    pub(super) fn attempt(outcome: &'static str) {
+        counter!("pyannote_inbox_attempts_total", "outcome" => outcome).increment(1);
+    }
+
+    pub(super) fn stats(stats: &InboxStats) {
+        for (state, events) in [
+            ("waiting", stats.waiting),
+            ("running", stats.running),
+            ("handled", stats.handled),
+            ("dead", stats.dead),
+        ] {
+            gauge!("pyannote_inbox_events", "state" => state).set(float(events));
+        }
+        let oldest = stats.oldest_waiting.unwrap_or_default();
+        gauge!("pyannote_inbox_oldest_waiting_seconds").set(oldest.as_secs_f64());
+    }
+
+    #[expect(
+        clippy::as_conversions,
+        reason = "a count is far below the 2^53 that a float holds exactly"
+    )]
+    fn float(events: u64) -> f64 {
+        events as f64
+    }
+}
+
+#[cfg(not(feature = "metrics"))]
+mod count {
+    use std::time::Duration;
+
+    use crate::InboxStats;
+
+    pub(super) fn committed(_: &'static str, _: Duration) {}
+    pub(super) fn attempt(_: &'static str) {}
+    pub(super) fn stats(_: &InboxStats) {}
+}
+
+#[cfg(feature = "tracing")]
+mod log {
+    use std::{error::Error, fmt, future::Future};
+
+    use tracing::Instrument;
+
+    use crate::{InboxError, Kind, WebhookEvent, inbox::store::End};
+
+    pub(super) fn duplicate(event: &WebhookEvent) {
+        tracing::info!(
+            job_id = event.job_id(),
+            status = event.status().as_str(),
+            "event is in the inbox already"
+        );
+    }
+
+    pub(super) fn conflict(event: &WebhookEvent) {
+        tracing::warn!(
+            job_id = event.job_id(),
+            status = event.status().as_str(),
+            "an event with another body is in the inbox already; this one is kept aside"
+        );
+    }
+
+    pub(super) fn not_committed(event: &WebhookEvent, error: &InboxError) {
+        tracing::error!(
+            job_id = event.job_id(),
+            status = event.status().as_str(),
+            error = %Chain(error),
+            "event not committed, answered 503"
+        );
+    }
+
+    pub(super) fn no_event() {
+        tracing::error!(
+            "no verified event in the request: put PyannoteSignatureLayer outside the inbox"
+        );
+    }
+
+    pub(super) fn store_failed(what: &'static str, error: &InboxError) {
+        tracing::error!(what, error = %Chain(error), "the inbox's database failed, to be tried again");
+    }
+
+    pub(super) fn finished(id: &str, event: Option<&WebhookEvent>, end: &End) {
+        let job_id = event.map(WebhookEvent::job_id);
+        let attempt = event.map(WebhookEvent::attempt);
+        match end {
+            End::Handled => tracing::info!(id, job_id, attempt, "event handled"),
+            End::Retry { error, .. } => {
+                tracing::warn!(id, job_id, attempt, error, "event to be tried again");
+            }
+            End::Dead { error } => {
+                tracing::error!(
+                    id,
+                    job_id,
+                    attempt,
+                    error,
+                    "event is dead: it stays until it is replayed"
+                );
+            }
+        }
+    }
+
+    pub(super) fn lost(id: &str) {
+        tracing::warn!(
+            id,
+            "event went to another worker, as this one was silent for too long"
+        );
+    }
+
+    pub(super) fn attempt_broke(id: &str) {
+        tracing::error!(id, "the worker panicked; the event is handed back");
+    }
+
+    pub(super) fn replayed(id: &str) {
+        tracing::info!(id, "event to be handled again, as asked for");
+    }
+
+    pub(super) fn pruned(events: u64) {
+        if events > 0 {
+            tracing::info!(events, "events pruned");
+        }
+    }
+
+    pub(super) fn draining() {
+        tracing::info!("the inbox's worker takes no more events");
+    }
+
+    pub(super) fn drained(in_time: bool, released: u64) {
+        if in_time {
+            tracing::info!("the inbox's worker is done");
+        } else {
+            tracing::warn!(released, "handlers cut off, and their events handed back");
+        }
+    }
+
+    pub(super) fn ended(error: &str) {
+        tracing::error!(error, "the inbox's worker ended");
+    }
+
+    pub(super) fn in_span<F: Future>(
+        event: &WebhookEvent,
+        work: F,
+    ) -> impl Future<Output = F::Output> {
+        let span = tracing::info_span!(
+            "pyannote_event",
+            job_id = event.job_id(),
+            status = event.status().as_str(),
+            kind = event.kind().map(Kind::as_str),
+            attempt = event.attempt(),
+        );
+        work.instrument(span)
+    }
+
+    /// An error with its causes.
+    struct Chain<'a>(&'a InboxError);
+
+    impl fmt::Display for Chain<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            self.0.fmt(f)?;
+            let mut source = self.0.source();
+            while let Some(error) = source {
+                write!(f, ": {error}")?;
+                source = error.source();
+            }
+            Ok(())
+        }
+    }
+}
+
+#[cfg(not(feature = "tracing"))]
+mod log {
+    use std::future::Future;
+
+    use crate::{InboxError, WebhookEvent, inbox::store::End};
+
+    pub(super) fn duplicate(_: &WebhookEvent) {}
+    pub(super) fn conflict(_: &WebhookEvent) {}
+    pub(super) fn not_committed(_: &WebhookEvent, _: &InboxError) {}
+    pub(super) fn no_event() {}
+    pub(super) fn store_failed(_: &'static str, _: &InboxError) {}
+    pub(super) fn finished(_: &str, _: Option<&WebhookEvent>, _: &End) {}
+    pub(super) fn lost(_: &str) {}
+    pub(super) fn attempt_broke(_: &str) {}
+    pub(super) fn replayed(_: &str) {}
+    pub(super) fn pruned(_: u64) {}
+    pub(super) fn draining() {}
+    pub(super) fn drained(_: bool, _: u64) {}
+    pub(super) fn ended(_: &str) {}
+
+    pub(super) fn in_span<F: Future>(_: &WebhookEvent, work: F) -> impl Future<Output = F::Output> {
+        work
+    }
+}

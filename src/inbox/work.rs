@@ -1,0 +1,253 @@
+use std::{
+    collections::HashSet,
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use apalis_core::task::Task;
+use tokio::{task::JoinHandle, time};
+use tower_service::Service;
+
+use super::{
+    InboxError,
+    backoff::Backoff,
+    record::{Stored, seconds_from_now, storable_error},
+    store::{Claim, End, Settled, Start, Store},
+    telemetry,
+    worker::Held,
+};
+use crate::{EventError, HandlerRegistry, HandlerRun, WebhookEvent, handler, offload};
+
+/// When an event is tried again, and when no more.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules {
+    pub(super) max_attempts: u32,
+    pub(super) backoff: Backoff,
+}
+
+/// Handles one claimed event a call, as the service of an apalis worker.
+#[derive(Clone)]
+pub(super) struct Attempts(Arc<Inner>);
+
+struct Inner {
+    store: Arc<dyn Store>,
+    registry: HandlerRegistry,
+    rules: Rules,
+    worker: Arc<str>,
+    held: Held,
+}
+
+impl Attempts {
+    pub(super) fn new(
+        store: Arc<dyn Store>,
+        registry: HandlerRegistry,
+        rules: Rules,
+        worker: Arc<str>,
+        held: Held,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            store,
+            registry,
+            rules,
+            worker,
+            held,
+        }))
+    }
+}
+
+impl Service<Task<Vec<u8>>> for Attempts {
+    type Response = ();
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<(), Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, task: Task<Vec<u8>>) -> Self::Future {
+        let inner = Arc::clone(&self.0);
+        let claim = Claim {
+            id: task.task_id().map(ToString::to_string).unwrap_or_default(),
+            worker: Arc::clone(&inner.worker),
+            // apalis counts up as soon as the future is polled.
+            attempts: u32::try_from(task.attempt()).unwrap_or(u32::MAX),
+        };
+        Box::pin(async move {
+            // A task of its own: apalis polls all futures of a worker on one.
+            let attempt = {
+                let (inner, claim) = (Arc::clone(&inner), claim.clone());
+                AbortOnDrop(tokio::spawn(async move { inner.attempt(&claim).await }))
+            };
+            let ended = attempt.await;
+            inner.held.remove(&claim.id);
+            if ended.is_err() {
+                // It is still marked as ours, and we are alive: nobody else would ever take it.
+                telemetry::attempt_broke(&claim.id);
+                let handed_back = inner.held.hand_back_others(&*inner.store, &inner.worker);
+                if let Err(error) = handed_back.await {
+                    telemetry::store_failed("release", &error);
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Inner {
+    async fn attempt(&self, claim: &Claim) {
+        let start = self.persist("start", || self.store.start(claim)).await;
+        let (stored, settled) = match start {
+            Start::Begun { stored, settled } => (stored, settled),
+            Start::Busy => return,
+            Start::Lost => return telemetry::lost(&claim.id),
+        };
+        let number = claim.attempts.saturating_add(1);
+        if number > self.rules.max_attempts {
+            let error = format!("its workers died, {} times in all", claim.attempts);
+            return self.finish(claim, None, End::Dead { error }).await;
+        }
+        let event = match event(stored, number).await {
+            Ok(event) => event,
+            Err(error) => {
+                let error = format!("what is stored is no event: {error}");
+                return self.finish(claim, None, End::Dead { error }).await;
+            }
+        };
+        let handled = self.handle(claim, event.clone(), settled, number);
+        let end = telemetry::in_span(&event, handled).await;
+        self.finish(claim, Some(&event), end).await;
+    }
+
+    /// Runs the handlers that are not through with the event.
+    async fn handle(
+        &self,
+        claim: &Claim,
+        event: WebhookEvent,
+        settled: Vec<Settled>,
+        number: u32,
+    ) -> End {
+        let mut given_up = settled.iter().find_map(|settled| settled.error.clone());
+        let names: HashSet<String> = settled.into_iter().map(|settled| settled.handler).collect();
+        let mut failure = None;
+        // Written down only when there is more to come: the end of the event says so for its last handler.
+        let mut unwritten: Option<Settled> = None;
+
+        let mut handling = self
+            .registry
+            .begin(event, |name| names.contains(name))
+            .await;
+        while let Some(run) = handling.step().await {
+            if let Some(settled) = unwritten.take() {
+                self.settle(claim, settled).await;
+            }
+            let error = error_of(&run);
+            if run.outcome.is_retryable() {
+                failure = failure.or(error);
+            } else {
+                given_up = given_up.or_else(|| error.clone());
+                let handler = run.name.to_string();
+                unwritten = Some(Settled { handler, error });
+            }
+        }
+        if failure.is_some() || given_up.is_some() {
+            if let Some(settled) = unwritten {
+                self.settle(claim, settled).await;
+            }
+        } else {
+            handling.succeeded();
+        }
+
+        match (failure, given_up) {
+            (None, None) => End::Handled,
+            (Some(error), _) if number < self.rules.max_attempts => {
+                let at = seconds_from_now(self.rules.backoff.after(number));
+                End::Retry { at, error }
+            }
+            (Some(error), _) | (None, Some(error)) => End::Dead { error },
+        }
+    }
+
+    async fn settle(&self, claim: &Claim, settled: Settled) {
+        self.persist("settle", || self.store.settle(claim, settled.clone()))
+            .await;
+    }
+
+    async fn finish(&self, claim: &Claim, event: Option<&WebhookEvent>, end: End) {
+        if self
+            .persist("finish", || self.store.finish(claim, end.clone()))
+            .await
+        {
+            telemetry::finished(&claim.id, event, &end);
+        } else {
+            telemetry::lost(&claim.id);
+        }
+    }
+
+    /// Does what must not be left undone while this worker lives, as its lease is kept up and nobody else would do it.
+    async fn persist<T, F>(&self, what: &'static str, work: impl Fn() -> F) -> T
+    where
+        F: Future<Output = Result<T, InboxError>>,
+    {
+        loop {
+            match work().await {
+                Ok(done) => return done,
+                Err(error) => telemetry::store_failed(what, &error),
+            }
+            time::sleep(PAUSE).await;
+        }
+    }
+}
+
+async fn event(stored: Stored, attempt: u32) -> Result<WebhookEvent, EventError> {
+    match offload::pool_for(stored.body.len()) {
+        None => stored.into_event(attempt),
+        Some(pool) => match pool
+            .spawn_blocking(move || stored.into_event(attempt))
+            .await
+        {
+            Ok(event) => event,
+            Err(ended) => match ended.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime is being shut down, and this task with it.
+                Err(_) => std::future::pending().await,
+            },
+        },
+    }
+}
+
+fn error_of(run: &HandlerRun) -> Option<String> {
+    if run.outcome.is_success() {
+        return None;
+    }
+    let mut error = None;
+    handler::told(|| {
+        error = Some(storable_error(
+            &run.name,
+            &handler::WithSources(&run.outcome),
+        ))
+    });
+    Some(error.unwrap_or_else(|| format!("{}: an error that cannot be shown", run.name)))
+}
+
+/// The end of a spawned task, which is cut off if nobody waits for it.
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Future for AbortOnDrop {
+    type Output = Result<(), tokio::task::JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx)
+    }
+}
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+const PAUSE: Duration = Duration::from_secs(1);

@@ -1,0 +1,334 @@
+use std::{
+    collections::HashSet,
+    fmt,
+    future::Future,
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use apalis_core::worker::{builder::WorkerBuilder, context::WorkerContext};
+use tokio::{
+    sync::{Notify, futures::Notified, oneshot},
+    task::AbortHandle,
+    time,
+};
+use tower::limit::ConcurrencyLimitLayer;
+use ulid::Ulid;
+
+use super::{
+    Inbox, InboxError, InboxErrorKind,
+    backoff::Backoff,
+    feed::Feed,
+    store::Store,
+    telemetry,
+    work::{Attempts, Rules},
+};
+use crate::{ConfigError, HandlerRegistry};
+
+/// Runs handlers over what an [`Inbox`] has committed, until each event is handled.
+///
+/// 1. Up to 4 events are handled [at a time](Self::with_concurrency); those of one job one after another, whichever worker
+///    they come to.
+/// 2. Each handler runs under the registry's time limit. What it returns, and what it panics with, decides: an event is
+///    tried again while a handler failed that another attempt may help, up to [8 attempts](Self::with_max_attempts), with
+///    [growing pauses](Self::with_backoff) between them.
+/// 3. Of several handlers only those meet an event again that did not succeed; their names tell them apart. A
+///    [permanent](crate::HandlerError::permanent) error is not repeated.
+/// 4. An event is *dead* when its attempts are used up, or when a permanent error is all that is left. It stays in the
+///    store, is counted, and can be listed and [replayed](Inbox::replay).
+/// 5. Handled events are pruned after [7 days](Self::with_retention).
+/// 6. A worker that dies loses what it held to the others after its [lease](Self::with_lease), 30 s. That counts as an
+///    attempt, so that an event which kills its worker is not taken up for ever.
+///
+/// **Handlers must be idempotent.** An event is handled at least once: if a worker dies between the end of a handler and
+/// the note of it, or is cut off for longer than its lease, that handler meets the event again.
+///
+/// See [`Inbox`] for an example.
+#[must_use = "a worker does nothing until it is run"]
+pub struct InboxWorker {
+    inbox: Inbox,
+    registry: HandlerRegistry,
+    concurrency: usize,
+    rules: Rules,
+    lease: Duration,
+    drain: Duration,
+    retention: Duration,
+}
+
+impl InboxWorker {
+    pub(super) fn new(inbox: Inbox, registry: HandlerRegistry) -> Self {
+        Self {
+            inbox,
+            registry,
+            concurrency: 4,
+            rules: Rules {
+                max_attempts: 8,
+                backoff: Backoff {
+                    first: Duration::from_secs(5),
+                    longest: Duration::from_secs(60 * 60),
+                },
+            },
+            lease: Duration::from_secs(30),
+            drain: Duration::from_secs(10),
+            retention: Duration::from_secs(7 * 24 * 60 * 60),
+        }
+    }
+
+    /// Sets how many events are handled at a time. Default: 4.
+    ///
+    /// Each takes the memory of its body, and of its typed output.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError::InboxSetting`] for 0.
+    pub fn with_concurrency(mut self, events: usize) -> Result<Self, ConfigError> {
+        self.concurrency = above(events, 0, "concurrency", "at least 1")?;
+        Ok(self)
+    }
+
+    /// Sets how often an event is tried before it is dead. Default: 8, which with the default pauses is 10 to 21 minutes.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError::InboxSetting`] for 0.
+    pub fn with_max_attempts(mut self, attempts: u32) -> Result<Self, ConfigError> {
+        self.rules.max_attempts = above(attempts, 0, "max_attempts", "at least 1")?;
+        Ok(self)
+    }
+
+    /// Sets the pause after the first failed attempt, and the longest one. Default: 5 s and 1 h.
+    ///
+    /// Each pause is twice the one before, up to the longest, and up to as much again at random, so that what failed
+    /// together does not come again together. The store counts in whole seconds.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError::InboxSetting`] if the first is longer than the longest.
+    pub fn with_backoff(mut self, first: Duration, longest: Duration) -> Result<Self, ConfigError> {
+        if first > longest {
+            return Err(ConfigError::InboxSetting {
+                setting: "backoff",
+                demand: "the first pause at most as long as the longest",
+            });
+        }
+        self.rules.backoff = Backoff { first, longest };
+        Ok(self)
+    }
+
+    /// Sets how long a worker may be silent before others take what it holds. Default: 30 s.
+    ///
+    /// All workers of an inbox need the same.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError::InboxSetting`] for less than 3 s.
+    pub fn with_lease(mut self, lease: Duration) -> Result<Self, ConfigError> {
+        let least = Duration::from_millis(2_999);
+        self.lease = above(lease, least, "lease", "at least 3 s")?;
+        Ok(self)
+    }
+
+    /// Sets how long handlers may still run when the worker is stopped; what is not done by then is handed back. Default:
+    /// 10 s.
+    pub fn with_drain_timeout(mut self, timeout: Duration) -> Self {
+        self.drain = timeout;
+        self
+    }
+
+    /// Sets how long handled events are kept, and duplicates of them known. Default: 7 days.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError::InboxSetting`] for less than an hour: pyannoteAI still repeats deliveries then.
+    pub fn with_retention(mut self, age: Duration) -> Result<Self, ConfigError> {
+        let least = Duration::from_secs(3_599);
+        self.retention = above(age, least, "retention", "at least 1 h")?;
+        Ok(self)
+    }
+
+    /// Works until `stop` completes; then finishes what runs, or hands it back.
+    ///
+    /// While the database does not answer it waits for it.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if what ran could not be handed back, as the database failed. Other workers take it after the lease.
+    pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), InboxError> {
+        let context = WorkerContext::new(&format!("tower-pyannote-{}", Ulid::generate()));
+        let store = Arc::clone(&self.inbox.store);
+        let mut stop = std::pin::pin!(stop);
+        tokio::select! {
+            () = register(&*store, &context, self.lease) => {}
+            () = &mut stop => return Ok(()),
+        }
+        let _alive = Background::start(keep_alive(Arc::clone(&store), context.clone(), self.lease));
+        let _kept_tidy = Background::start(housekeeping(self.inbox.clone(), self.retention));
+
+        let held = Held::default();
+        let feed = Feed::new(Arc::clone(&store), self.inbox.wake.clone(), held.clone());
+        let name = context.name().to_owned();
+        let attempts = Attempts::new(
+            Arc::clone(&store),
+            self.registry,
+            self.rules,
+            name.as_str().into(),
+            held,
+        );
+        let (stopping, stopped) = oneshot::channel::<()>();
+        let worker = WorkerBuilder::new(context)
+            .backend(feed)
+            .layer(ConcurrencyLimitLayer::new(self.concurrency))
+            .build(attempts);
+        let mut running = Box::pin(worker.run_until(async move {
+            let _ = stopped.await;
+            Ok::<(), io::Error>(())
+        }));
+        tokio::select! {
+            ended = &mut running => {
+                // Neither the feed nor the attempts ever fail.
+                let error = ended.err().map_or_else(|| "the worker ended".to_owned(), |error| error.to_string());
+                telemetry::ended(&error);
+                return Err(InboxError::because(InboxErrorKind::Closed, error));
+            }
+            () = stop => {}
+        }
+        telemetry::draining();
+        let _ = stopping.send(());
+        let drained = time::timeout(self.drain, &mut running).await.is_ok();
+        drop(running);
+        let released = time::timeout(HAND_BACK, store.release(&name, &HashSet::new())).await;
+        let released =
+            released.unwrap_or_else(|_| Err(InboxError::new(InboxErrorKind::Timeout)))?;
+        telemetry::drained(drained, released);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for InboxWorker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InboxWorker")
+            .field("registry", &self.registry)
+            .field("concurrency", &self.concurrency)
+            .field("rules", &self.rules)
+            .field("lease", &self.lease)
+            .field("drain_timeout", &self.drain)
+            .field("retention", &self.retention)
+            .finish_non_exhaustive()
+    }
+}
+
+fn above<T: PartialOrd>(
+    value: T,
+    bound: T,
+    setting: &'static str,
+    demand: &'static str,
+) -> Result<T, ConfigError> {
+    if value > bound {
+        Ok(value)
+    } else {
+        Err(ConfigError::InboxSetting { setting, demand })
+    }
+}
+
+async fn register(store: &dyn Store, worker: &WorkerContext, lease: Duration) {
+    while let Err(error) = store.register(worker, lease).await {
+        telemetry::store_failed("register", &error);
+        time::sleep(PAUSE).await;
+    }
+}
+
+/// Apart from the work: neither a busy worker nor one that drains may seem dead.
+async fn keep_alive(store: Arc<dyn Store>, worker: WorkerContext, lease: Duration) {
+    loop {
+        time::sleep(lease / 3).await;
+        if let Err(error) = store.keep_alive(&worker, lease).await {
+            telemetry::store_failed("keep alive", &error);
+        }
+    }
+}
+
+async fn housekeeping(inbox: Inbox, retention: Duration) {
+    let mut tick: u32 = 0;
+    loop {
+        match inbox.stats().await {
+            Ok(stats) => telemetry::stats(&stats),
+            Err(error) => telemetry::store_failed("count", &error),
+        }
+        if tick.is_multiple_of(PRUNE_EVERY) {
+            match inbox.prune(retention).await {
+                Ok(pruned) => telemetry::pruned(pruned),
+                Err(error) => telemetry::store_failed("prune", &error),
+            }
+        }
+        tick = tick.wrapping_add(1);
+        time::sleep(COUNT_EVERY).await;
+    }
+}
+
+/// A task that ends with its handle.
+struct Background(AbortHandle);
+
+impl Background {
+    fn start(task: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(tokio::spawn(task).abort_handle())
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Tells the workers of this process that there is something to do.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wake(Arc<Notify>);
+
+impl Wake {
+    pub(super) fn notify(&self) {
+        self.0.notify_waiters();
+    }
+
+    /// Completes at the next notification after this call.
+    pub(super) fn woken(&self) -> Notified<'_> {
+        self.0.notified()
+    }
+}
+
+/// The events that a worker knows to hold.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Held(Arc<Mutex<HashSet<String>>>);
+
+impl Held {
+    pub(super) fn insert(&self, id: String) {
+        self.lock().insert(id);
+    }
+
+    pub(super) fn remove(&self, id: &str) {
+        self.lock().remove(id);
+    }
+
+    /// Hands back what the store says is this worker's, though the worker does not know of it.
+    pub(super) async fn hand_back_others(
+        &self,
+        store: &dyn Store,
+        worker: &str,
+    ) -> Result<(), InboxError> {
+        let held = self.lock().clone();
+        store.release(worker, &held).await?;
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Before the database is asked again.
+const PAUSE: Duration = Duration::from_secs(1);
+const HAND_BACK: Duration = Duration::from_secs(5);
+const COUNT_EVERY: Duration = Duration::from_secs(10);
+
+/// In ticks of the count: once an hour.
+const PRUNE_EVERY: u32 = 360;
