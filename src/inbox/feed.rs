@@ -30,7 +30,7 @@ pub(super) struct Feed {
     store: Arc<dyn Store>,
     wake: Wake,
     held: Held,
-    next: Option<Pin<Box<dyn Future<Output = Task<Vec<u8>>> + Send>>>,
+    next: Option<Next>,
 }
 
 impl Feed {
@@ -127,6 +127,8 @@ async fn next(
         }
     }
 }
+
+type Next = Pin<Box<dyn Future<Output = Task<Vec<u8>>> + Send>>;
 
 /// How soon an event is found that another server committed, or that is due again.
 const IDLE: Duration = Duration::from_secs(1);

@@ -249,19 +249,19 @@ async fn keep_alive(store: Arc<dyn Store>, worker: WorkerContext, lease: Duratio
 }
 
 async fn housekeeping(inbox: Inbox, retention: Duration) {
-    let mut tick: u32 = 0;
+    let mut prune_at = time::Instant::now();
     loop {
         match inbox.stats().await {
             Ok(stats) => telemetry::stats(&stats),
             Err(error) => telemetry::store_failed("count", &error),
         }
-        if tick.is_multiple_of(PRUNE_EVERY) {
+        if prune_at <= time::Instant::now() {
+            prune_at += PRUNE_EVERY;
             match inbox.prune(retention).await {
                 Ok(pruned) => telemetry::pruned(pruned),
                 Err(error) => telemetry::store_failed("prune", &error),
             }
         }
-        tick = tick.wrapping_add(1);
         time::sleep(COUNT_EVERY).await;
     }
 }
@@ -329,6 +329,4 @@ impl Held {
 const PAUSE: Duration = Duration::from_secs(1);
 const HAND_BACK: Duration = Duration::from_secs(5);
 const COUNT_EVERY: Duration = Duration::from_secs(10);
-
-/// In ticks of the count: once an hour.
-const PRUNE_EVERY: u32 = 360;
+const PRUNE_EVERY: Duration = Duration::from_secs(60 * 60);
