@@ -82,6 +82,7 @@
 //! | handlers, and a registry that runs them | [`WebhookHandler`], [`HandlerRegistry`] | `handler`, on by default |
 //! | extractors for axum | [`AckOthers`], [`TypedEvent`] | `axum` |
 //! | keep every event | [`Archive`] | `archive` |
+//! | why a signature does not match | [`Doctor`] | `doctor` |
 //! | logs, and a span per delivery | | `tracing` |
 //! | counters and histograms | | `metrics` |
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -90,7 +91,8 @@
         feature = "layer",
         feature = "handler",
         feature = "axum",
-        feature = "archive"
+        feature = "archive",
+        feature = "doctor"
     )),
     allow(
         rustdoc::broken_intra_doc_links,
@@ -110,6 +112,8 @@ mod archive;
 mod axum;
 #[cfg(feature = "layer")]
 mod clock;
+#[cfg(feature = "doctor")]
+mod doctor;
 mod error;
 mod event;
 #[cfg(feature = "handler")]
@@ -130,6 +134,11 @@ pub use self::archive::Archive;
 pub use self::axum::{AckOthers, AckOthersRejection, MissingEvent, TypedEventRejection};
 #[cfg(feature = "layer")]
 pub use self::clock::{Clock, ManualClock, ManualSleep, SystemClock, SystemSleep};
+#[cfg(feature = "doctor")]
+pub use self::doctor::{
+    BodyFault, ContentCoding, Diagnosis, Doctor, Finding, JsonLayout, JsonNumbers, JsonStrings,
+    JsonStyle, SchemeFault, SecretFault, SignatureFault, TimestampFault,
+};
 pub use self::error::ConfigError;
 pub use self::event::{
     Delivery, Diarization, EventError, EventOutput, Identification, IdentifiedTurn, Kind, Label,
