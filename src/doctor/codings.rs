@@ -35,7 +35,11 @@ pub(super) fn with_carriage_returns(body: &[u8], out: Out<'_>) -> bool {
     while let Some(line) = lines.next() {
         out(line);
         if lines.peek().is_some() {
-            out(if line.ends_with(b"\r") { b"\n" } else { b"\r\n" });
+            out(if line.ends_with(b"\r") {
+                b"\n"
+            } else {
+                b"\r\n"
+            });
         }
     }
     true
@@ -116,7 +120,10 @@ pub(super) fn dechunked(body: &[u8]) -> Option<Vec<u8>> {
     let mut rest = body;
     let mut whole = Vec::new();
     loop {
-        let end = rest.iter().take(MOST_CHUNK_HEAD).position(|&byte| byte == b'\n')?;
+        let end = rest
+            .iter()
+            .take(MOST_CHUNK_HEAD)
+            .position(|&byte| byte == b'\n')?;
         let (line, after) = rest.split_at(end);
         let line = std::str::from_utf8(line).ok()?;
         let digits = line.split(';').next()?.trim();
@@ -137,6 +144,6 @@ const MOST_CHUNK_HEAD: usize = 256;
 
 /// Windows-1252 from 0x80 to 0x9f, as the WHATWG's Encoding Standard has it.
 const HIGH: [char; 32] = [
-    '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}', '\u{90}', '‘', '’',
-    '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
+    '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}',
+    '\u{90}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
 ];

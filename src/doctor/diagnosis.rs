@@ -45,11 +45,7 @@ impl Diagnosis {
         Self::of([Finding::Verified { secret_index }])
     }
 
-    pub(super) fn explained(
-        seen: Vec<Finding>,
-        proven: Vec<Finding>,
-        secret_index: usize,
-    ) -> Self {
+    pub(super) fn explained(seen: Vec<Finding>, proven: Vec<Finding>, secret_index: usize) -> Self {
         let outcome = Finding::MatchesOtherwise { secret_index };
         Self::of(seen.into_iter().chain(proven).chain([outcome]))
     }

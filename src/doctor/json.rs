@@ -290,7 +290,10 @@ impl Writer<'_> {
         }
         // A lone surrogate is no text, and stays as it is.
         let decoded = serde_json::from_slice::<String>(raw);
-        let Some(text) = decoded.ok().and_then(|text| serde_json::to_string(&text).ok()) else {
+        let Some(text) = decoded
+            .ok()
+            .and_then(|text| serde_json::to_string(&text).ok())
+        else {
             self.push(raw);
             return Some(());
         };

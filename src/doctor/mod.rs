@@ -143,7 +143,6 @@ impl Doctor {
     ///
     /// It is verified exactly if a [`Verifier`] of the same secrets and tolerance accepts it. `headers` are those of the
     /// request; others than the two that are signed give hints at what happened to the body.
-    #[must_use]
     pub fn diagnose(&self, headers: &HeaderMap, body: &[u8], now: SystemTime) -> Diagnosis {
         if let Some(verified) = self.verify(headers, body, now) {
             return Diagnosis::verified(verified.secret_index());

@@ -85,9 +85,15 @@ pub(super) fn heads(timestamps: &[Vec<u8>]) -> Vec<Head> {
         heads.extend([
             with(SchemeFault::NoVersion, [text, &b":"[..]].concat()),
             with(SchemeFault::Dots, [text, &b"."[..]].concat()),
-            with(SchemeFault::VersionAndDots, [b"v0.", &text[..], b"."].concat()),
+            with(
+                SchemeFault::VersionAndDots,
+                [b"v0.", &text[..], b"."].concat(),
+            ),
             with(SchemeFault::NoSeparator, text.clone()),
-            with(SchemeFault::OtherVersion, [b"v1:", &text[..], b":"].concat()),
+            with(
+                SchemeFault::OtherVersion,
+                [b"v1:", &text[..], b":"].concat(),
+            ),
         ]);
     }
     heads

@@ -202,7 +202,9 @@ impl Work {
 
     /// Buys as many hashes of `length` bytes as there is work left for, up to `count`.
     fn buy(&mut self, length: usize, count: usize) -> usize {
-        let price = u64::try_from(length).unwrap_or(u64::MAX).saturating_add(OVERHEAD);
+        let price = u64::try_from(length)
+            .unwrap_or(u64::MAX)
+            .saturating_add(OVERHEAD);
         let affordable = usize::try_from(self.left / price).unwrap_or(usize::MAX);
         let bought = count.min(affordable);
         self.is_short |= bought < count;

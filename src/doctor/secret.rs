@@ -114,9 +114,8 @@ pub(super) fn unusable(index: usize, secret: &[u8]) -> Option<Finding> {
 /// Says that a secret is none of pyannoteAI's by its looks.
 pub(super) fn unlike(index: usize, secret: &[u8]) -> Option<Finding> {
     let digits = secret.strip_prefix(PREFIX.as_bytes());
-    let alike = digits.is_some_and(|digits| {
-        digits.len() == 32 && digits.iter().all(u8::is_ascii_hexdigit)
-    });
+    let alike =
+        digits.is_some_and(|digits| digits.len() == 32 && digits.iter().all(u8::is_ascii_hexdigit));
     (!alike).then_some(Finding::Secret {
         index,
         fault: SecretFault::Unlike,

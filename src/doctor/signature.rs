@@ -160,7 +160,9 @@ pub(super) fn read(headers: &HeaderMap) -> Signatures {
             Some(_) => SignatureFault::Renamed,
             None => SignatureFault::Missing,
         });
-        others.into_iter().for_each(|value| read.value(value.as_bytes()));
+        others
+            .into_iter()
+            .for_each(|value| read.value(value.as_bytes()));
     }
     if count > 1 {
         read.faults.push(SignatureFault::Repeated { count });
@@ -241,7 +243,10 @@ const REPAIRS: [(SignatureFault, Undo); 9] = [
         String::from_utf8(percent_decoded(text.as_bytes())?).ok()
     }),
     (SignatureFault::Separated, |text| {
-        let digits = text.strip_prefix("v0=").unwrap_or(text).replace([' ', ':', '-', '\t'], "");
+        let digits = text
+            .strip_prefix("v0=")
+            .unwrap_or(text)
+            .replace([' ', ':', '-', '\t'], "");
         (digits.len() == 64).then_some(digits)
     }),
     (SignatureFault::PlusLost, |text| {
@@ -262,7 +267,17 @@ const REPAIRS: [(SignatureFault, Undo); 9] = [
 ];
 
 const OTHER_PREFIXES: [&str; 12] = [
-    "sha256=", "sha256:", "sha-256=", "hmac-sha256=", "hmac-sha256 ", "hmac ", "bearer ", "v0:", "v0 ", "v0,", "v1=",
+    "sha256=",
+    "sha256:",
+    "sha-256=",
+    "hmac-sha256=",
+    "hmac-sha256 ",
+    "hmac ",
+    "bearer ",
+    "v0:",
+    "v0 ",
+    "v0,",
+    "v1=",
     "v1,",
 ];
 const OTHER_NAMES: [&str; 11] = [

@@ -157,10 +157,7 @@ fn skew(seconds: u64, hours: Option<u64>, side: &str, f: &mut fmt::Formatter<'_>
         "the timestamp is {seconds} s {side} than now, over the tolerance: "
     )?;
     match hours {
-        Some(hours) => write!(
-            f,
-            "that is {hours} h, so one side takes local time for UTC"
-        ),
+        Some(hours) => write!(f, "that is {hours} h, so one side takes local time for UTC"),
         None => f.write_str("set the clocks, or send a fresh delivery if this one was kept"),
     }
 }
@@ -194,7 +191,9 @@ pub(super) fn read(
             Some(_) => TimestampFault::Renamed,
             None => TimestampFault::Missing,
         });
-        other.into_iter().for_each(|value| read.value(value.as_bytes(), now));
+        other
+            .into_iter()
+            .for_each(|value| read.value(value.as_bytes(), now));
     }
     if count > 1 {
         read.faults.push(TimestampFault::Repeated { count });
