@@ -38,18 +38,20 @@ pub use self::timestamp::TimestampFault;
 ///
 /// 1. the delivery as it is, under each secret;
 /// 2. one fault in the secret, or in what was signed: another scheme, a header that was quoted, joined or renamed;
-/// 3. one fault in the body: re-serialised, decoded, compressed, cut, and what else [`BodyFault`] names;
-/// 4. another timestamp, up to 600 s and by whole hours away from the one in the header;
-/// 5. two of these at once: in the secret and the scheme, or in the body and one of them.
+/// 3. another timestamp, up to 10 s away from the one in the header;
+/// 4. one fault in the body: re-serialised, decoded, compressed, extended, and what else [`BodyFault`] names;
+/// 5. another timestamp, up to 600 s or by whole hours away;
+/// 6. two of these at once: in the secret and the scheme, or in the body and one of them.
 ///
 /// A match is a proof, so what led to it comes first in the [`Diagnosis`]; where nothing matches, what is conspicuous does.
 ///
 /// # Bounds
 ///
-/// All of it hashes and rewrites at most 8 GiB, a matter of seconds; see [`with_work_limit`](Self::with_work_limit). That
-/// is all of the above for a body of up to about a megabyte. A larger body has fewer of the later tries, 64 in all at
-/// 128 MiB, and the diagnosis ends with [`Finding::SearchCutShort`]. Faults of the secret are looked for in the first eight.
-/// Beside the body it holds at most two more of its size, and what unpacks to more than 128 MiB is given up.
+/// All of it hashes at most 8 GiB, where to write a body anew counts as six hashes of it: some ten seconds, see
+/// [`with_work_limit`](Self::with_work_limit). That is everything above for a body of a megabyte. A larger one has fewer of
+/// the later tries, 64 hashes in all at 128 MiB, and the diagnosis ends with [`Finding::SearchCutShort`]. Faults are looked
+/// for in the first eight secrets. Beside the body it holds at most two more of its size, and what unpacks to more than
+/// 128 MiB is given up.
 ///
 /// # Who may see it
 ///
@@ -131,7 +133,7 @@ impl Doctor {
         self
     }
 
-    /// Sets how many bytes may be hashed and rewritten in search of what went wrong, 8 GiB by default.
+    /// Sets how many bytes may be hashed in search of what went wrong, 8 GiB by default.
     ///
     /// The delivery as it is, under each secret, is checked whatever the limit.
     pub fn with_work_limit(mut self, bytes: u64) -> Self {

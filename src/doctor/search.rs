@@ -62,8 +62,12 @@ impl Search<'_> {
         let as_it_is = self.attempt(&plain, None, Pay::Nothing);
         as_it_is
             .or_else(|| self.attempt(&single, None, Pay::ByByte))
+            .or_else(|| self.other_times(near, (1..=NEAREST).collect()))
             .or_else(|| self.each(suspects, &plain))
-            .or_else(|| self.other_times(near))
+            .or_else(|| {
+                let hours = (1..=HOURS).map(|hours| hours * 3600);
+                self.other_times(near, hours.chain(NEAREST + 1..=NEIGHBOURS).collect())
+            })
             .or_else(|| self.attempt(&double, None, Pay::ByByte))
             .or_else(|| self.each(suspects, &single))
     }
@@ -74,10 +78,12 @@ impl Search<'_> {
             .find_map(|&suspect| self.attempt(pairs, Some(suspect), Pay::ByByte))
     }
 
-    fn other_times(&mut self, near: u64) -> Option<Found> {
-        let seconds = (1..=NEIGHBOURS).flat_map(|offset| [-offset, offset]);
-        let hours = (1..=HOURS).flat_map(|hours| [-hours * 3600, hours * 3600]);
-        let offsets: Vec<i64> = seconds.chain(hours).collect();
+    /// Tries timestamps that many seconds before and after.
+    fn other_times(&mut self, near: u64, distances: Vec<i64>) -> Option<Found> {
+        let offsets: Vec<i64> = distances
+            .into_iter()
+            .flat_map(|distance| [-distance, distance])
+            .collect();
         let keys: &[Key] = self.keys;
         for offsets in offsets.chunks(BATCH) {
             let heads: Vec<(i64, Head)> = offsets
@@ -122,7 +128,7 @@ impl Search<'_> {
         let pairs = match pay {
             Pay::Nothing => pairs,
             Pay::ByByte => {
-                let rewritten = usize::from(suspect.is_some());
+                let rewritten = suspect.map_or(0, |_| REWRITING);
                 let paid = work.buy(body.len(), pairs.len() + rewritten);
                 pairs.get(..paid.saturating_sub(rewritten)).unwrap_or(pairs)
             }
@@ -222,10 +228,14 @@ impl Work {
 }
 
 const ENDINGS: [&[u8]; 3] = [b"", b"\n", b"\r\n"];
+const NEAREST: i64 = 10;
 const NEIGHBOURS: i64 = 600;
 const HOURS: i64 = 14;
 const BATCH: usize = 64;
 const PIECE: usize = 16 << 10;
+
+/// How many hashes the writing of a body in another form costs.
+const REWRITING: usize = 6;
 
 /// What a hash costs beside its body: the head, the line ends, and the outer hash of each.
 const OVERHEAD: u64 = 512;
