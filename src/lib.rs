@@ -83,6 +83,7 @@
 //! | extractors for axum | [`AckOthers`], [`TypedEvent`] | `axum` |
 //! | keep every event | [`Archive`] | `archive` |
 //! | commit events before they are acknowledged, and work on them | [`Inbox`], [`InboxWorker`] | `inbox` or `inbox-sqlite`, `inbox-postgres` |
+//! | why a signature does not match | [`Doctor`] | `doctor` |
 //! | logs, and a span per delivery | | `tracing` |
 //! | counters and histograms | | `metrics` |
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -92,7 +93,8 @@
         feature = "handler",
         feature = "axum",
         feature = "archive",
-        feature = "inbox-sqlite"
+        feature = "inbox-sqlite",
+        feature = "doctor"
     )),
     allow(
         rustdoc::broken_intra_doc_links,
@@ -112,6 +114,8 @@ mod archive;
 mod axum;
 #[cfg(feature = "layer")]
 mod clock;
+#[cfg(feature = "doctor")]
+mod doctor;
 mod error;
 mod event;
 #[cfg(feature = "handler")]
@@ -134,6 +138,11 @@ pub use self::archive::Archive;
 pub use self::axum::{AckOthers, AckOthersRejection, MissingEvent, TypedEventRejection};
 #[cfg(feature = "layer")]
 pub use self::clock::{Clock, ManualClock, ManualSleep, SystemClock, SystemSleep};
+#[cfg(feature = "doctor")]
+pub use self::doctor::{
+    BodyFault, ContentCoding, Diagnosis, Doctor, Finding, JsonLayout, JsonNumbers, JsonStrings,
+    JsonStyle, SchemeFault, SecretFault, SignatureFault, TimestampFault,
+};
 pub use self::error::ConfigError;
 pub use self::event::{
     Delivery, Diarization, EventError, EventOutput, Identification, IdentifiedTurn, Kind, Label,

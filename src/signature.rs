@@ -93,6 +93,13 @@ impl Signature {
     }
 }
 
+#[cfg(feature = "doctor")]
+impl Signature {
+    pub(crate) fn digest(&self) -> &[u8; DIGEST] {
+        &self.digest
+    }
+}
+
 impl fmt::Debug for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Signature")

@@ -5,6 +5,7 @@
 //! ```
 
 mod app;
+mod doctor;
 mod handlers;
 mod logging;
 mod metrics;
@@ -22,13 +23,13 @@ use std::{
 use tokio::{net::TcpListener, runtime::Runtime, sync::oneshot};
 
 use self::{
-    settings::{Failure, Settings},
+    settings::{Command, Failure, Flags, Settings},
     signals::Signals,
 };
 
 fn main() -> ExitCode {
     match start() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             // Nobody may be left to read it.
             let _ = writeln!(io::stderr(), "error: {failure}");
@@ -37,10 +38,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn start() -> Result<(), Failure> {
-    let Some(settings) = Settings::read()? else {
-        return Ok(());
+fn start() -> Result<ExitCode, Failure> {
+    let Some(flags) = Flags::read()? else {
+        return Ok(ExitCode::SUCCESS);
     };
+    if let Some(Command::Doctor(case)) = &flags.command {
+        return doctor::run(case);
+    }
+    let settings = Settings::of(flags)?;
     logging::install(settings.debug)?;
 
     let runtime =
@@ -48,7 +53,7 @@ fn start() -> Result<(), Failure> {
     let result = runtime.block_on(run(settings));
     // What still runs by now was given up, be it a write that hangs.
     runtime.shutdown_background();
-    result
+    result.map(|()| ExitCode::SUCCESS)
 }
 
 async fn run(settings: Settings) -> Result<(), Failure> {

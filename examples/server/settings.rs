@@ -5,10 +5,12 @@ use std::{
 };
 
 use clap::{
-    CommandFactory, Parser,
+    CommandFactory, Parser, Subcommand,
     error::{ContextKind, ContextValue},
 };
 use tower_pyannote::SecretSet;
+
+use crate::doctor::Case;
 
 /// What the server is told: by flags first, then by the environment, then by `.env`.
 pub(crate) struct Settings {
@@ -20,34 +22,25 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Reads them; `None` if it was only asked for help or version, which were then given.
-    ///
-    /// No other thread may run yet, as `.env` goes into the environment.
-    pub(crate) fn read() -> Result<Option<Self>, Failure> {
-        read_env_file()?;
-        let flags = match Flags::try_parse() {
-            Ok(flags) => flags,
-            Err(error) if error.use_stderr() => return Err(usage(&error)),
-            Err(asked) => {
-                let _ = write!(io::stdout(), "{asked}");
-                return Ok(None);
-            }
-        };
+    pub(crate) fn of(flags: Flags) -> Result<Self, Failure> {
         let secrets = SecretSet::from_env(SECRET).map_err(|error| Failure::usage(&error))?;
-        Ok(Some(Self {
+        Ok(Self {
             host: flags.host,
             port: flags.port,
             debug: flags.debug,
             data_dir: flags.data_dir,
             secrets,
-        }))
+        })
     }
 }
 
 /// Receives pyannoteAI's webhooks: verifies them, logs what they say and keeps each event in a file.
 #[derive(Parser)]
 #[command(name = "server", version, after_help = AFTER_HELP)]
-struct Flags {
+pub(crate) struct Flags {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
     /// Where to listen
     #[arg(long, env = "WEBHOOK_SERVER_HOST", default_value = "127.0.0.1")]
     host: String,
@@ -63,6 +56,29 @@ struct Flags {
     /// Where events are kept; made if it is not there
     #[arg(long, value_name = "DIR", default_value = "data/interim")]
     data_dir: PathBuf,
+}
+
+impl Flags {
+    /// Reads them; `None` if it was only asked for help or version, which were then given.
+    ///
+    /// No other thread may run yet, as `.env` goes into the environment.
+    pub(crate) fn read() -> Result<Option<Self>, Failure> {
+        read_env_file()?;
+        match Self::try_parse() {
+            Ok(flags) => Ok(Some(flags)),
+            Err(error) if error.use_stderr() => Err(usage(&error)),
+            Err(asked) => {
+                let _ = write!(io::stdout(), "{asked}");
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// What to do in place of serving.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    Doctor(Case),
 }
 
 /// Why the server does not run, in one line, and the code to exit with.
@@ -140,7 +156,7 @@ fn variable_of(argument: &str) -> Option<String> {
     Some(argument.get_env()?.to_string_lossy().into_owned())
 }
 
-const SECRET: &str = "PYANNOTEAI_WEBHOOK_SECRET";
+pub(crate) const SECRET: &str = "PYANNOTEAI_WEBHOOK_SECRET";
 
 const AFTER_HELP: &str = "\
 Environment, or `.env` in this directory:

@@ -3,6 +3,7 @@
 
 mod bodies;
 mod deliveries;
+mod doctor;
 mod http;
 mod logs;
 mod pages;

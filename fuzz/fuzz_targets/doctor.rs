@@ -1,0 +1,120 @@
+//! The doctor calls verified exactly what the oracle accepts, names a secret only for what that secret signed, and never
+//! says a secret or a signature.
+#![no_main]
+
+use arbitrary::Arbitrary;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use libfuzzer_sys::fuzz_target;
+use tower_pyannote::{Doctor, Finding};
+use tower_pyannote_fuzz::{NOW, SECRETS, accepts, base64, digest, hex, now, secrets};
+
+#[derive(Arbitrary, Debug)]
+struct Input<'a> {
+    setting: Option<&'a [u8]>,
+    timestamp: Header<'a>,
+    signature: Header<'a>,
+    encoded: bool,
+    headers: Vec<(u8, &'a [u8])>,
+    signed_at: i16,
+    signed_body: Option<&'a [u8]>,
+    body: &'a [u8],
+}
+
+#[derive(Arbitrary, Debug)]
+enum Header<'a> {
+    Good,
+    Around(&'a [u8], &'a [u8]),
+    Twice,
+    Other(&'a [u8]),
+    None,
+}
+
+impl Header<'_> {
+    fn values(&self, good: &[u8]) -> Vec<Vec<u8>> {
+        match self {
+            Self::Good => vec![good.to_vec()],
+            Self::Around(before, after) => vec![[before, good, after].concat()],
+            Self::Twice => vec![good.to_vec(); 2],
+            Self::Other(other) => vec![other.to_vec()],
+            Self::None => Vec::new(),
+        }
+    }
+}
+
+fuzz_target!(|input: Input<'_>| {
+    let timestamp = NOW.saturating_add_signed(input.signed_at.into()).to_string();
+    let digest = digest(
+        SECRETS[0],
+        timestamp.as_bytes(),
+        input.signed_body.unwrap_or(input.body),
+    );
+    let signature = if input.encoded {
+        base64(&digest)
+    } else {
+        hex(&digest)
+    };
+    let timestamps = input.timestamp.values(timestamp.as_bytes());
+    let signatures = input.signature.values(signature.as_bytes());
+
+    let mut headers = HeaderMap::new();
+    let named = |name: &'static str, values: &[Vec<u8>]| {
+        let values = values.iter().map(|value| HeaderValue::from_bytes(value).ok());
+        let values: Option<Vec<HeaderValue>> = values.collect();
+        Some((HeaderName::from_static(name), values?))
+    };
+    let sent = [
+        named("x-request-timestamp", &timestamps),
+        named("x-signature", &signatures),
+    ];
+    for named in sent {
+        // What is no header's value never reaches a receiver.
+        let Some((name, values)) = named else { return };
+        for value in values {
+            headers.append(name.clone(), value);
+        }
+    }
+    for (name, value) in input.headers {
+        let name = NAMES[usize::from(name) % NAMES.len()];
+        if let Ok(value) = HeaderValue::from_bytes(value) {
+            headers.append(name, value);
+        }
+    }
+
+    let doctor = match input.setting {
+        Some(setting) => Doctor::from_setting(setting),
+        None => Doctor::new(secrets()),
+    };
+    let doctor = doctor.with_work_limit(256 << 10);
+    let diagnosis = doctor.diagnose(&headers, input.body, now());
+    assert!(!diagnosis.findings().is_empty());
+    let proves = diagnosis.secret_index().is_some();
+    assert_eq!(proves, diagnosis.is_verified() || diagnosis.is_explained());
+    if input.setting.is_none() {
+        let timestamps: Vec<&[u8]> = timestamps.iter().map(Vec::as_slice).collect();
+        let signatures: Vec<&[u8]> = signatures.iter().map(Vec::as_slice).collect();
+        let accepted = accepts(&timestamps, &signatures, input.body);
+        assert_eq!(diagnosis.is_verified(), accepted, "{diagnosis}");
+        assert!(diagnosis.secret_index().is_none_or(|index| index == 0));
+        // That nothing matches is never said of a secret that did.
+        assert!(!proves || !diagnosis.findings().contains(&Finding::NothingMatches));
+    }
+
+    let said = format!("{doctor:?} {diagnosis:?} {diagnosis}").to_lowercase();
+    for secret in SECRETS {
+        assert!(!said.contains(&secret.to_lowercase()), "{said}");
+    }
+    for signature in [hex(&digest), base64(&digest).to_lowercase()] {
+        assert!(!said.contains(&signature[..12]), "{said}");
+    }
+});
+
+const NAMES: [&str; 8] = [
+    "content-length",
+    "content-encoding",
+    "x-webhook-signature",
+    "webhook-signature",
+    "x-timestamp",
+    "webhook-timestamp",
+    "signature",
+    "date",
+];

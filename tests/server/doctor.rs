@@ -1,0 +1,209 @@
+//! `server doctor`, run as a process.
+
+use std::{fs, path::Path};
+
+use tower_pyannote::{SigningKey, WebhookSecret};
+
+use crate::{
+    http::SECRET,
+    process::{Ended, SECRET_NAME, dir, run},
+};
+
+const BODY: &str = r#"{"jobId": "a", "status": "succeeded"}"#;
+const NOW: &str = "1767225600";
+
+fn signature() -> String {
+    let key = SigningKey::new(&WebhookSecret::new(SECRET).unwrap());
+    key.sign(NOW, BODY.as_bytes()).to_hex()
+}
+
+fn head(line_end: &str) -> String {
+    let signature = signature();
+    [
+        "POST http://localhost:8000/webhook HTTP/1.1",
+        "Host: localhost:8000",
+        &format!("X-Request-Timestamp: {NOW}"),
+        &format!("X-Signature:   {signature}"),
+        "",
+    ]
+    .join(line_end)
+}
+
+fn doctor(dir: &Path, flags: &[&str], secret: &str) -> Ended {
+    let flags = [&["doctor", "--now", NOW], flags].concat();
+    run(dir, &flags, &[(SECRET_NAME, secret)])
+}
+
+const VERIFIED: &str = "verified: the delivery is accepted, under secret 1\n";
+
+#[test]
+fn a_kept_request_is_diagnosed() {
+    let dir = dir();
+    for (name, line_end) in [("CR LF", "\r\n"), ("LF", "\n")] {
+        let request = format!("{}{line_end}{BODY}", head(line_end));
+        fs::write(dir.path().join("request"), request).unwrap();
+        let ended = doctor(dir.path(), &["--request", "request"], SECRET);
+        let verified = Ended {
+            code: Some(0),
+            stdout: VERIFIED.to_owned(),
+            stderr: String::new(),
+        };
+        assert_eq!(ended, verified, "{name}");
+    }
+
+    let request = format!("{}\n{BODY}\n", head("\n"));
+    fs::write(dir.path().join("request"), request).unwrap();
+    let quoted = format!("'{SECRET}'");
+    let ended = doctor(dir.path(), &["--request", "request"], &quoted);
+    assert_eq!(ended.code, Some(1));
+    assert_eq!(
+        ended.stdout,
+        "secret_quoted: secret 1 has quotes around it: remove them\n\
+         body_newline_added: a line end was added to the body's end: keep its bytes as they come\n\
+         matches_otherwise: with the above undone the signature matches, under secret 1\n"
+    );
+    assert_eq!(ended.stderr, "");
+}
+
+#[test]
+fn headers_are_taken_as_curl_shows_and_takes_them() {
+    let dir = dir();
+    let signature = signature();
+    fs::write(dir.path().join("body"), BODY).unwrap();
+    for (name, headers) in [
+        ("as they came", head("\r\n")),
+        (
+            "curl -v",
+            format!(
+                "* Connected to: localhost\n> POST / HTTP/1.1\n> X-Signature: {signature}\n> X-Request-Timestamp: {NOW}\n\
+                 >\n< HTTP/1.1 401 Unauthorized\n< X-Signature: none\n"
+            ),
+        ),
+        (
+            "curl -H",
+            format!(
+                "curl 'http://localhost:8000' \\\n  -H 'X-Signature: {signature}' \\\n  --header \"x-request-timestamp: {NOW}\"\n"
+            ),
+        ),
+        (
+            "folded",
+            format!("X-Signature:\n {signature}\nX-Request-Timestamp:\n\t{NOW}\n"),
+        ),
+    ] {
+        fs::write(dir.path().join("headers"), headers).unwrap();
+        let flags = ["--headers", "headers", "--body", "body"];
+        let ended = doctor(dir.path(), &flags, SECRET);
+        assert_eq!(ended.stdout, VERIFIED, "{name}");
+        assert_eq!(ended.code, Some(0), "{name}");
+    }
+}
+
+#[test]
+fn a_secret_that_the_server_refuses_is_diagnosed_all_the_same() {
+    let dir = dir();
+    fs::write(
+        dir.path().join("request"),
+        format!("{}\n{BODY}", head("\n")),
+    )
+    .unwrap();
+    let padded = format!("{SECRET}\n");
+    let ended = doctor(dir.path(), &["--request", "request"], &padded);
+    assert_eq!(ended.code, Some(1));
+    assert!(
+        ended.stdout.starts_with("secret_padded: secret 1 has"),
+        "{}",
+        ended.stdout
+    );
+    assert!(!ended.stdout.contains(SECRET));
+}
+
+#[test]
+fn the_secret_of_the_env_file_is_taken() {
+    let dir = dir();
+    fs::write(
+        dir.path().join("request"),
+        format!("{}\n{BODY}", head("\n")),
+    )
+    .unwrap();
+    fs::write(dir.path().join(".env"), format!("{SECRET_NAME}={SECRET}\n")).unwrap();
+    let flags = ["doctor", "--request", "request", "--now", NOW];
+    assert_eq!(run(dir.path(), &flags, &[]).stdout, VERIFIED);
+}
+
+#[test]
+fn nothing_that_is_printed_holds_a_secret_or_a_signature() {
+    let dir = dir();
+    let request = format!("{}\n{}", head("\n"), BODY.replace("succeeded", "failed"));
+    fs::write(dir.path().join("request"), request).unwrap();
+    let ended = doctor(dir.path(), &["--request", "request"], SECRET);
+    assert_eq!(ended.code, Some(1));
+    assert!(
+        ended.stdout.starts_with("nothing_matches: "),
+        "{}",
+        ended.stdout
+    );
+    assert!(!ended.stdout.contains(SECRET) && !ended.stdout.contains(&signature()));
+    assert_eq!(ended.stderr, "");
+}
+
+#[test]
+fn what_cannot_be_used_ends_it_with_2_and_one_line() {
+    let dir = dir();
+    fs::write(dir.path().join("file"), "").unwrap();
+    let secret = [(SECRET_NAME, SECRET)];
+    let ask = "give --request FILE, or --headers FILE and --body FILE";
+    for (name, flags, env, named) in [
+        ("no file", &["doctor"][..], &secret[..], ask),
+        ("no body", &["doctor", "--headers", "file"], &secret, ask),
+        (
+            "both",
+            &["doctor", "--request", "file", "--body", "file"],
+            &secret,
+            ask,
+        ),
+        (
+            "no such file",
+            &["doctor", "--request", "none"],
+            &secret,
+            "--request none: cannot be read",
+        ),
+        (
+            "a directory",
+            &["doctor", "--headers", "file", "--body", "."],
+            &secret,
+            "--body .: cannot be read",
+        ),
+        (
+            "no time",
+            &["doctor", "--request", "file", "--now", "today"],
+            &secret,
+            "--now",
+        ),
+        (
+            "no time that can be",
+            &[
+                "doctor",
+                "--request",
+                "file",
+                "--now",
+                "18446744073709551615",
+            ],
+            &secret,
+            "--now",
+        ),
+        (
+            "no secret",
+            &["doctor", "--request", "file"],
+            &[],
+            SECRET_NAME,
+        ),
+        ("no such command", &["dcotor"], &secret, "dcotor"),
+    ] {
+        let ended = run(dir.path(), flags, env);
+        assert_eq!(ended.code, Some(2), "{name}: {}", ended.stderr);
+        assert_eq!(ended.stdout, "", "{name}");
+        assert_eq!(ended.stderr.matches('\n').count(), 1, "{name}");
+        assert!(ended.stderr.contains(named), "{name}: {}", ended.stderr);
+        assert!(!ended.stderr.contains(SECRET), "{name}: {}", ended.stderr);
+    }
+}
