@@ -29,10 +29,12 @@ use std::{
     error::Error,
     hash::{BuildHasher, RandomState},
     process::ExitCode,
+    sync::Arc,
+    time::Duration,
 };
 
 use tokio::{net::TcpListener, sync::oneshot};
-use tower_pyannote::{SecretSet, WebhookSecret};
+use tower_pyannote::{Inbox, SecretSet, WebhookSecret};
 
 use self::{kept::Kept, sender::Sender};
 
@@ -47,10 +49,14 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
         .keep();
 
     let secrets = SecretSet::from_list(&secret)?;
-    let app = app::router(secrets, storage::open(&dir).await?, metrics::install()?)?;
+    let store = storage::open(&dir).await?;
+    let inbox = Inbox::sqlite(dir.join("inbox.sqlite")).await?;
+    let registry = handlers::registry(Arc::clone(&store))?;
+    let app = app::router(secrets, inbox.clone(), store, metrics::install()?);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let (stop, stopped) = oneshot::channel::<()>();
+    let worker = tokio::spawn(inbox.worker(registry).run_until(std::future::pending()));
     let server = tokio::spawn(serve::serve(listener, app, async {
         let _ = stopped.await;
     }));
@@ -78,6 +84,11 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     checks.answer("a stale one, an hour old", status, 401);
     let status = genuine.deliver_altered(&meeting).await?;
     checks.answer("one altered on the way", status, 401);
+
+    while inbox.stats().await?.oldest_waiting.is_some() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    worker.abort();
 
     println!("\nKept, and what it says:");
     let all_kept = Kept::all_of(&dir)?;

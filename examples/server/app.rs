@@ -11,14 +11,15 @@ use axum::{
 use metrics_exporter_prometheus::PrometheusHandle;
 use object_store::ObjectStore;
 use tower::ServiceBuilder;
-use tower_pyannote::{ConfigError, PyannoteSignatureLayer, Rejection, SecretSet};
+use tower_pyannote::{Inbox, PyannoteSignatureLayer, Rejection, SecretSet};
 
-use crate::{handlers, pages, storage::Health};
+use crate::{pages, storage::Health};
 
 /// What the pages tell of.
 pub(crate) struct App {
     pub(crate) counts: Counts,
     pub(crate) health: Health,
+    pub(crate) inbox: Inbox,
     pub(crate) metrics: PrometheusHandle,
 }
 
@@ -46,12 +47,15 @@ impl Counts {
 /// Everything the server answers.
 pub(crate) fn router(
     secrets: SecretSet,
+    inbox: Inbox,
     store: Arc<dyn ObjectStore>,
     metrics: PrometheusHandle,
-) -> Result<Router, ConfigError> {
+) -> Router {
+    let webhook = inbox.service();
     let app = Arc::new(App {
         counts: Counts::default(),
-        health: Health::of(Arc::clone(&store)),
+        health: Health::of(inbox.clone(), store),
+        inbox,
         metrics,
     });
     let counted = Arc::clone(&app);
@@ -61,12 +65,12 @@ pub(crate) fn router(
             response
         })
         .layer(PyannoteSignatureLayer::new(secrets))
-        .service(handlers::registry(store)?.into_service());
+        .service(webhook);
 
-    Ok(Router::new()
+    Router::new()
         .route_service("/webhook", webhook)
         .route("/", get(pages::index))
         .route("/health", get(pages::health))
         .route("/metrics", get(pages::metrics))
-        .with_state(app))
+        .with_state(app)
 }

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use object_store::ObjectStore;
 use tower_pyannote::{
@@ -18,7 +18,8 @@ pub(crate) fn registry(store: Arc<dyn ObjectStore>) -> Result<HandlerRegistry, C
                 Ok(())
             }
         })?
-        .register("log", Log)
+        .register("log", Log)?
+        .with_handler_timeout(TIMEOUT)
 }
 
 /// Logs in a line what an event says. Job id, kind, status and retry stand in the span around it.
@@ -81,6 +82,9 @@ fn log_turns(what: &str, turns: &Turns, words: usize) {
         "{what}"
     );
 }
+
+/// Nobody waits for the handlers: the delivery was answered when it was committed.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Rounds seconds for the log.
 fn tenths(seconds: f64) -> f64 {

@@ -1,4 +1,5 @@
-//! The reference server: verifies pyannoteAI's webhooks, logs what they say and keeps each on disk, whole and once.
+//! The reference server: verifies pyannoteAI's webhooks, commits each to an inbox and answers; then logs what it says and
+//! keeps it on disk, whole and once.
 //!
 //! ```text
 //! PYANNOTEAI_WEBHOOK_SECRET=whs_... cargo run --release --example server -- --port 8000 --data-dir data/interim
@@ -7,6 +8,7 @@
 mod app;
 mod doctor;
 mod handlers;
+mod inbox;
 mod logging;
 mod metrics;
 mod pages;
@@ -18,9 +20,10 @@ mod storage;
 use std::{
     io::{self, Write},
     process::ExitCode,
+    sync::Arc,
 };
 
-use tokio::{net::TcpListener, runtime::Runtime, sync::oneshot};
+use tokio::{net::TcpListener, runtime::Runtime, sync::watch};
 
 use self::{
     settings::{Command, Failure, Flags, Settings},
@@ -45,15 +48,21 @@ fn start() -> Result<ExitCode, Failure> {
     if let Some(Command::Doctor(case)) = &flags.command {
         return doctor::run(case);
     }
-    let settings = Settings::of(flags)?;
-    logging::install(settings.debug)?;
-
+    logging::install(flags.debug)?;
     let runtime =
         Runtime::new().map_err(|error| Failure::run(format!("cannot start threads: {error}")))?;
-    let result = runtime.block_on(run(settings));
+    let result = match &flags.command {
+        Some(Command::Inbox(command)) => runtime.block_on(operate(command, &flags)),
+        _ => runtime.block_on(run(Settings::of(flags)?)),
+    };
     // What still runs by now was given up, be it a write that hangs.
     runtime.shutdown_background();
     result.map(|()| ExitCode::SUCCESS)
+}
+
+async fn operate(command: &inbox::Command, flags: &Flags) -> Result<(), Failure> {
+    let inbox = inbox::open(flags.database_url.as_deref(), &flags.data_dir).await?;
+    inbox::run(command, &inbox).await
 }
 
 async fn run(settings: Settings) -> Result<(), Failure> {
@@ -62,8 +71,11 @@ async fn run(settings: Settings) -> Result<(), Failure> {
         Failure::run(format!("--data-dir {dir}: cannot store there: {error}"))
     })?;
     let metrics = metrics::install().map_err(|error| Failure::run(error.to_string()))?;
-    let app = app::router(settings.secrets, store, metrics)
+    let inbox = inbox::open(settings.database_url.as_deref(), &settings.data_dir).await?;
+    let worker = handlers::registry(Arc::clone(&store))
+        .map(|registry| inbox.worker(registry))
         .map_err(|error| Failure::run(error.to_string()))?;
+    let app = app::router(settings.secrets, inbox, store, metrics);
 
     // Before anyone is told that the server is up, as they may stop it at once.
     let mut signals = Signals::new()
@@ -82,18 +94,30 @@ async fn run(settings: Settings) -> Result<(), Failure> {
     let _ = writeln!(io::stdout(), "listening on http://{address}");
     tracing::info!(%address, data_dir = %settings.data_dir.display(), "listening");
 
-    let (stop, stopped) = oneshot::channel::<()>();
-    let stopped = async {
-        let _ = stopped.await;
+    let (stop, stopped) = watch::channel(());
+    let stopped = || {
+        let mut stopped = stopped.clone();
+        async move {
+            let _ = stopped.changed().await;
+        }
+    };
+    let served = serve::serve(listener, app, stopped());
+    let worked = tokio::spawn(worker.run_until(stopped()));
+    let both = async {
+        let ((), worked) = tokio::join!(served, worked);
+        match worked {
+            Ok(worked) => worked.map_err(|error| Failure::run(inbox::in_full(&error))),
+            Err(panic) => Err(Failure::run(format!("the inbox's worker broke: {panic}"))),
+        }
     };
     let asked_twice = async {
         let signal = signals.next().await;
         tracing::info!(signal, "stopping, once deliveries in flight are done");
-        let _ = stop.send(());
+        drop(stop);
         signals.next().await
     };
     tokio::select! {
-        () = serve::serve(listener, app, stopped) => Ok(()),
+        ended = both => ended,
         signal = asked_twice => Err(Failure::run(format!("stopped at once by a second {signal}"))),
     }
 }

@@ -11,6 +11,7 @@ pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
         .set_buckets_for_metric(full(BODY_BYTES), &BYTES)?
         .set_buckets_for_metric(full(VERIFICATION_SECONDS), &FAST)?
         .set_buckets_for_metric(full(HANDLER_SECONDS), &SLOW)?
+        .set_buckets_for_metric(full(COMMIT_SECONDS), &SLOW)?
         .install_recorder()?;
     describe();
     start_from_zero();
@@ -53,6 +54,20 @@ fn describe() {
     describe_histogram!(BODY_BYTES, "Size of verified bodies.");
     describe_histogram!(VERIFICATION_SECONDS, "Time spent on hashing one body.");
     describe_histogram!(HANDLER_SECONDS, "Time one handler took for one event.");
+    describe_counter!(
+        COMMITS,
+        "Events given to the inbox, by what became of them."
+    );
+    describe_counter!(ATTEMPTS, "Attempts to handle an event, by how they ended.");
+    describe_histogram!(
+        COMMIT_SECONDS,
+        "Time until an event was committed, or was not."
+    );
+    describe_gauge!(INBOX_EVENTS, "Events in the inbox, by state.");
+    describe_gauge!(
+        OLDEST_WAITING,
+        "Age of the oldest event in the inbox that is not handled yet."
+    );
     describe_gauge!(
         IN_FLIGHT,
         "Bytes of bodies that are being received or handled."
@@ -79,7 +94,17 @@ fn start_from_zero() {
         counter!(RETRIES, "reason" => reason).absolute(0);
     }
     counter!(CONFLICTS).absolute(0);
-    for name in [BODY_BYTES, VERIFICATION_SECONDS] {
+    for outcome in ["new", "duplicate", "conflict", "failed"] {
+        counter!(COMMITS, "outcome" => outcome).absolute(0);
+    }
+    for outcome in ["handled", "retried", "dead", "lost", "broken"] {
+        counter!(ATTEMPTS, "outcome" => outcome).absolute(0);
+    }
+    for state in ["waiting", "running", "handled", "dead"] {
+        gauge!(INBOX_EVENTS, "state" => state).set(0.0);
+    }
+    gauge!(OLDEST_WAITING).set(0.0);
+    for name in [BODY_BYTES, VERIFICATION_SECONDS, COMMIT_SECONDS] {
         let _ = histogram!(name);
     }
     gauge!(IN_FLIGHT).set(0.0);
@@ -95,6 +120,11 @@ const HANDLER_FAILURES: &str = "pyannote_webhook_handler_failures_total";
 const BODY_BYTES: &str = "pyannote_webhook_body_bytes";
 const VERIFICATION_SECONDS: &str = "pyannote_webhook_verification_seconds";
 const HANDLER_SECONDS: &str = "pyannote_webhook_handler_seconds";
+const COMMITS: &str = "pyannote_inbox_commits_total";
+const COMMIT_SECONDS: &str = "pyannote_inbox_commit_seconds";
+const ATTEMPTS: &str = "pyannote_inbox_attempts_total";
+const INBOX_EVENTS: &str = "pyannote_inbox_events";
+const OLDEST_WAITING: &str = "pyannote_inbox_oldest_waiting_seconds";
 const IN_FLIGHT: &str = "pyannote_webhook_in_flight_bytes";
 
 /// From 1 KiB to the limit of the layer, 128 MiB.

@@ -1,4 +1,7 @@
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+};
 
 use axum::{
     Json,
@@ -16,23 +19,34 @@ use crate::app::App;
 /// What this is, for a browser or for a program.
 pub(crate) async fn index(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let vary = [(VARY, "accept")];
+    let inbox = inbox(&app).await;
     if wants_html(&headers) {
-        (vary, Html(html(&app))).into_response()
+        (vary, Html(html(&app, &inbox))).into_response()
     } else {
-        (vary, Json(json(&app))).into_response()
+        (vary, Json(json(&app, &inbox))).into_response()
     }
 }
 
-/// Whether events can be kept at present.
+/// Whether events can be committed and kept at present.
 pub(crate) async fn health(State(app): State<Arc<App>>) -> Response {
-    match app.health.check().await {
-        Ok(()) => Json(json!({ "status": "ok", "storage": "ok" })).into_response(),
+    let findings = app.health.check().await;
+    let mut healthy = true;
+    let mut told = |what, finding: Result<(), String>| match finding {
+        Ok(()) => "ok".to_owned(),
         Err(error) => {
-            tracing::error!(error, "cannot store");
-            let body = json!({ "status": "unavailable", "storage": error });
-            (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
+            tracing::error!(what, error, "cannot store");
+            healthy = false;
+            error
         }
-    }
+    };
+    let inbox = told("inbox", findings.inbox);
+    let storage = told("storage", findings.storage);
+    let (code, status) = match healthy {
+        true => (StatusCode::OK, "ok"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+    };
+    let body = json!({ "status": status, "inbox": inbox, "storage": storage });
+    (code, Json(body)).into_response()
 }
 
 /// The figures, in Prometheus' text format.
@@ -55,7 +69,24 @@ fn wants_html(headers: &HeaderMap) -> bool {
     }
 }
 
-fn json(app: &App) -> Value {
+/// How many events the inbox holds; none are told while it does not answer.
+async fn inbox(app: &App) -> Vec<(&'static str, u64, &'static str)> {
+    match app.inbox.stats().await {
+        Err(_) => Vec::new(),
+        Ok(stats) => vec![
+            ("waiting", stats.waiting, "to be handled, or tried again"),
+            ("running", stats.running, "being handled"),
+            ("handled", stats.handled, "and not yet pruned"),
+            (
+                "dead",
+                stats.dead,
+                "given up; `server inbox list --state dead`",
+            ),
+        ],
+    }
+}
+
+fn json(app: &App, inbox: &[Row]) -> Value {
     let endpoints: Vec<_> = ENDPOINTS
         .iter()
         .map(|(method, path, what)| json!({ "method": method, "path": path, "what": what }))
@@ -70,16 +101,20 @@ fn json(app: &App) -> Value {
         "description": DESCRIPTION,
         "endpoints": endpoints,
         "counts": counts,
+        "inbox": inbox.iter().map(|(name, count, _)| (*name, *count)).collect::<BTreeMap<_, _>>(),
     })
 }
 
-fn html(app: &App) -> String {
+fn html(app: &App, inbox: &[Row]) -> String {
     let endpoints = ENDPOINTS.map(|(method, path, what)| {
         format!("<tr><td><code>{method} {path}</code></td><td>{what}</td></tr>")
     });
-    let counts = counts(app).map(|(name, count, what)| {
-        format!("<tr><td>{name}</td><td>{count}</td><td>{what}</td></tr>")
-    });
+    let rows = |rows: &[Row]| {
+        let rows = rows.iter().map(|(name, count, what)| {
+            format!("<tr><td>{name}</td><td>{count}</td><td>{what}</td></tr>")
+        });
+        rows.collect::<Vec<_>>().join("\n")
+    };
     format!(
         "<!doctype html>\n\
          <html lang=\"en\"><head><meta charset=\"utf-8\"><title>{NAME}</title>\n\
@@ -87,33 +122,45 @@ fn html(app: &App) -> String {
          td {{ padding: 0 1.5em 0 0 }}</style></head>\n\
          <body><h1>{NAME} {version}</h1>\n<p>{DESCRIPTION}</p>\n\
          <h2>Endpoints</h2>\n<table>\n{endpoints}\n</table>\n\
-         <h2>Deliveries since the start</h2>\n<table>\n{counts}\n</table>\n</body></html>\n",
+         <h2>Deliveries since the start</h2>\n<table>\n{counts}\n</table>\n\
+         <h2>Events in the inbox</h2>\n<table>\n{inbox}\n</table>\n</body></html>\n",
         version = env!("CARGO_PKG_VERSION"),
         endpoints = endpoints.join("\n"),
-        counts = counts.join("\n"),
+        counts = rows(&counts(app)),
+        inbox = rows(inbox),
     )
 }
 
-fn counts(app: &App) -> [(&'static str, u64, &'static str); 3] {
+fn counts(app: &App) -> [Row; 3] {
     let counts = &app.counts;
     let rows = [
-        ("accepted", &counts.accepted, "verified and kept"),
+        ("accepted", &counts.accepted, "verified and committed"),
         (
             "refused",
             &counts.refused,
             "not signed, stale, too large or broken",
         ),
-        ("failed", &counts.failed, "verified, but could not be kept"),
+        (
+            "failed",
+            &counts.failed,
+            "verified, but could not be committed",
+        ),
     ];
     rows.map(|(name, count, what)| (name, count.load(Ordering::Relaxed), what))
 }
 
+/// A name, a number, and what it counts.
+type Row = (&'static str, u64, &'static str);
+
 const NAME: &str = "tower-pyannote reference server";
-const DESCRIPTION: &str =
-    "Receives pyannoteAI's webhooks: verifies them, logs what they say and keeps each event.";
+const DESCRIPTION: &str = "Receives pyannoteAI's webhooks: verifies them, commits each to an inbox, then logs it and keeps it.";
 const ENDPOINTS: [(&str, &str, &str); 4] = [
     ("POST", "/webhook", "takes pyannoteAI's deliveries"),
     ("GET", "/", "this page; JSON unless HTML is asked for"),
-    ("GET", "/health", "whether events can be kept: 200 or 503"),
+    (
+        "GET",
+        "/health",
+        "whether events can be committed and kept: 200 or 503",
+    ),
     ("GET", "/metrics", "figures for Prometheus"),
 ];

@@ -10,7 +10,7 @@ use clap::{
 };
 use tower_pyannote::SecretSet;
 
-use crate::doctor::Case;
+use crate::{doctor::Case, inbox};
 
 /// What the server is told: by flags first, then by the environment, then by `.env`.
 pub(crate) struct Settings {
@@ -18,6 +18,7 @@ pub(crate) struct Settings {
     pub(crate) port: u16,
     pub(crate) debug: bool,
     pub(crate) data_dir: PathBuf,
+    pub(crate) database_url: Option<String>,
     pub(crate) secrets: SecretSet,
 }
 
@@ -29,12 +30,13 @@ impl Settings {
             port: flags.port,
             debug: flags.debug,
             data_dir: flags.data_dir,
+            database_url: flags.database_url,
             secrets,
         })
     }
 }
 
-/// Receives pyannoteAI's webhooks: verifies them, logs what they say and keeps each event in a file.
+/// Receives pyannoteAI's webhooks: verifies them, commits each to an inbox, and then logs it and keeps it in a file.
 #[derive(Parser)]
 #[command(name = "server", version, after_help = AFTER_HELP)]
 pub(crate) struct Flags {
@@ -50,12 +52,28 @@ pub(crate) struct Flags {
     port: u16,
 
     /// Logs more; RUST_LOG, if set, says what instead
-    #[arg(long)]
-    debug: bool,
+    #[arg(long, global = true)]
+    pub(crate) debug: bool,
 
     /// Where events are kept; made if it is not there
-    #[arg(long, value_name = "DIR", default_value = "data/interim")]
-    data_dir: PathBuf,
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        default_value = "data/interim"
+    )]
+    pub(crate) data_dir: PathBuf,
+
+    /// The inbox's database: sqlite://FILE, or postgres://USER:PASSWORD@HOST/DATABASE for many servers [default:
+    /// inbox.sqlite in the data directory]
+    #[arg(
+        long,
+        global = true,
+        env = "DATABASE_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub(crate) database_url: Option<String>,
 }
 
 impl Flags {
@@ -79,6 +97,8 @@ impl Flags {
 #[derive(Subcommand)]
 pub(crate) enum Command {
     Doctor(Case),
+    #[command(subcommand)]
+    Inbox(inbox::Command),
 }
 
 /// Why the server does not run, in one line, and the code to exit with.

@@ -12,6 +12,7 @@ use std::{
 
 use object_store::{ObjectStore, ObjectStoreExt, local::LocalFileSystem};
 use tokio::{sync::Mutex, time};
+use tower_pyannote::Inbox;
 
 /// Opens the directory that events are kept in, making it if need be, and makes sure that it can store.
 pub(crate) async fn open(dir: &Path) -> Result<Arc<dyn ObjectStore>, String> {
@@ -25,31 +26,46 @@ pub(crate) async fn open(dir: &Path) -> Result<Arc<dyn ObjectStore>, String> {
     Ok(store)
 }
 
-/// Whether the store can store, found by trying, but no more often than once a second: anyone can ask.
+/// Whether the inbox and the store can store, found by trying, but no more often than once a second: anyone can ask.
 pub(crate) struct Health {
+    inbox: Inbox,
     store: Arc<dyn ObjectStore>,
-    last: Mutex<Option<(Instant, Result<(), String>)>>,
+    last: Mutex<Option<(Instant, Findings)>>,
+}
+
+/// What was found out about each.
+#[derive(Clone)]
+pub(crate) struct Findings {
+    pub(crate) inbox: Result<(), String>,
+    pub(crate) storage: Result<(), String>,
 }
 
 impl Health {
-    pub(crate) fn of(store: Arc<dyn ObjectStore>) -> Self {
+    pub(crate) fn of(inbox: Inbox, store: Arc<dyn ObjectStore>) -> Self {
         Self {
+            inbox,
             store,
             last: Mutex::new(None),
         }
     }
 
-    pub(crate) async fn check(&self) -> Result<(), String> {
+    pub(crate) async fn check(&self) -> Findings {
         let mut last = self.last.lock().await;
         match &*last {
-            Some((when, result)) if when.elapsed() < FRESH => result.clone(),
+            Some((when, findings)) if when.elapsed() < FRESH => findings.clone(),
             _ => {
-                let result = match time::timeout(TIMEOUT, probe(&*self.store)).await {
-                    Ok(result) => result,
-                    Err(_) => Err(format!("no answer within {} s", TIMEOUT.as_secs())),
+                let (inbox, storage) = tokio::join!(
+                    self.inbox.check(),
+                    time::timeout(TIMEOUT, probe(&*self.store))
+                );
+                let findings = Findings {
+                    inbox: inbox.map_err(|error| error.to_string()),
+                    storage: storage.unwrap_or_else(|_| {
+                        Err(format!("no answer within {} s", TIMEOUT.as_secs()))
+                    }),
                 };
-                *last = Some((Instant::now(), result.clone()));
-                result
+                *last = Some((Instant::now(), findings.clone()));
+                findings
             }
         }
     }

@@ -4,9 +4,13 @@
 mod bodies;
 mod deliveries;
 mod doctor;
+mod faults;
 mod http;
+mod inbox;
 mod logs;
 mod pages;
+#[path = "../support/postgres.rs"]
+mod postgres;
 mod process;
 mod settings;
 mod stopping;

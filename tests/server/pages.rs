@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use crate::{
     bodies,
-    http::{Post, get},
-    process::{Server, wait_until},
+    http::{Post, SECRET, get},
+    process::{SECRET_NAME, Server, dir, wait_until},
 };
 
 #[test]
@@ -69,13 +69,15 @@ fn other_paths_and_methods_are_refused() {
 }
 
 #[test]
-fn health_and_answers_tell_whether_events_can_be_kept() {
-    let server = Server::start();
+fn a_delivery_is_committed_while_it_cannot_be_kept_and_is_kept_later() {
+    let dir = dir();
+    let database = ["--database-url", "sqlite://elsewhere/inbox.sqlite"];
+    let server = Server::start_in(dir, &database, &[(SECRET_NAME, SECRET)]);
     let post = Post::new(bodies::status_only(&bodies::job(1)));
     let health = get(server.address, "/health", "*/*");
     assert_eq!(health.status, 200);
     assert!(health.head.contains("content-type: application/json"));
-    let ok = json!({ "status": "ok", "storage": "ok" });
+    let ok = json!({ "status": "ok", "inbox": "ok", "storage": "ok" });
     assert_eq!(serde_json::from_str::<Value>(&health.body).unwrap(), ok);
 
     // Permissions do not bind root, but a file where the directory was binds all.
@@ -85,23 +87,50 @@ fn health_and_answers_tell_whether_events_can_be_kept() {
         get(server.address, "/health", "*/*").status == 503
     });
     let health = get(server.address, "/health", "*/*");
+    let health: Value = serde_json::from_str(&health.body).unwrap();
     assert_eq!(
-        serde_json::from_str::<Value>(&health.body).unwrap()["status"],
-        "unavailable"
+        (&health["status"], &health["inbox"]),
+        (&"unavailable".into(), &"ok".into())
     );
     let answer = post.send(server.address);
-    assert_eq!((answer.status, &*answer.body), (500, ""));
+    assert_eq!((answer.status, &*answer.body), (200, ""));
+    let retried = "pyannote_inbox_attempts_total{outcome=\"retried\"}";
+    wait_until("a failed attempt", || server.metric(retried) > 0.0);
 
     fs::remove_file(server.data()).unwrap();
     wait_until("200", || {
         get(server.address, "/health", "*/*").status == 200
     });
+    assert_eq!(server.kept().into_values().collect::<Vec<_>>(), [post.body]);
+}
+
+#[test]
+fn nothing_is_acknowledged_once_the_inbox_is_gone() {
+    let server = Server::start();
+    let post = Post::new(bodies::status_only(&bodies::job(1)));
+    fs::rename(server.data(), server.dir.path().join("moved")).unwrap();
+    let answer = post.send(server.address);
+    assert_eq!((answer.status, &*answer.body), (503, ""));
+    assert!(answer.head.contains("retry-after: 5"));
+    wait_until("503", || {
+        get(server.address, "/health", "*/*").status == 503
+    });
+    assert_eq!(
+        server.metric("pyannote_inbox_commits_total{outcome=\"failed\"}"),
+        1.0
+    );
+
+    fs::rename(server.dir.path().join("moved"), server.data()).unwrap();
     assert_eq!(post.send(server.address).status, 200);
     assert_eq!(server.kept().into_values().collect::<Vec<_>>(), [post.body]);
     let index: Value = serde_json::from_str(&get(server.address, "/", "*/*").body).unwrap();
     assert_eq!(
         index["counts"],
         json!({ "accepted": 1, "refused": 0, "failed": 1 })
+    );
+    assert_eq!(
+        index["inbox"],
+        json!({ "waiting": 0, "running": 0, "handled": 1, "dead": 0 })
     );
 }
 
@@ -135,6 +164,13 @@ fn metrics_show_what_can_be_foreseen_from_the_start() {
         "pyannote_webhook_body_bytes_count",
         "pyannote_webhook_verification_seconds_count",
         "pyannote_webhook_in_flight_bytes",
+        "pyannote_inbox_commits_total{outcome=\"duplicate\"}",
+        "pyannote_inbox_commits_total{outcome=\"conflict\"}",
+        "pyannote_inbox_attempts_total{outcome=\"dead\"}",
+        "pyannote_inbox_events{state=\"waiting\"}",
+        "pyannote_inbox_events{state=\"dead\"}",
+        "pyannote_inbox_oldest_waiting_seconds",
+        "pyannote_inbox_commit_seconds_count",
     ] {
         assert_eq!(server.metric(series), 0.0, "{series}");
     }
@@ -142,7 +178,11 @@ fn metrics_show_what_can_be_foreseen_from_the_start() {
     let body = bodies::diarization(&bodies::job(1), 70_000);
     let length = u32::try_from(body.len()).unwrap();
     assert_eq!(Post::new(body).send(server.address).status, 200);
+    server.settle();
     for (series, value) in [
+        ("pyannote_inbox_commits_total{outcome=\"new\"}", 1.0),
+        ("pyannote_inbox_attempts_total{outcome=\"handled\"}", 1.0),
+        ("pyannote_inbox_commit_seconds_count", 1.0),
         ("pyannote_webhook_body_bytes_bucket{le=\"65536\"}", 0.0),
         ("pyannote_webhook_body_bytes_bucket{le=\"262144\"}", 1.0),
         ("pyannote_webhook_body_bytes_sum", f64::from(length)),

@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::http::{SECRET, get};
@@ -66,9 +67,32 @@ impl Server {
         self.dir.path().join("data")
     }
 
-    /// The events on disk by file name.
+    /// The events on disk by file name, once all that was accepted is handled.
     pub(crate) fn kept(&self) -> BTreeMap<String, Vec<u8>> {
+        self.settle();
         kept_in(&self.data())
+    }
+
+    /// Waits until nothing is left to handle.
+    pub(crate) fn settle(&self) {
+        wait_for("the inbox's rest", LEASE, || {
+            let inbox = self.inbox();
+            inbox["waiting"] == 0 && inbox["running"] == 0
+        });
+    }
+
+    /// How many events the inbox holds, by state.
+    pub(crate) fn inbox(&self) -> Value {
+        let page = get(self.address, "/", "application/json").body;
+        let mut page: Value = serde_json::from_str(&page).unwrap();
+        page["inbox"].take()
+    }
+
+    /// Its directory, once it has ended.
+    pub(crate) fn into_dir(mut self) -> TempDir {
+        self.wait();
+        let empty = dir();
+        std::mem::replace(&mut self.dir, empty)
     }
 
     pub(crate) fn log(&self) -> String {
@@ -168,10 +192,14 @@ pub(crate) fn dir() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
-pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, done: impl FnMut() -> bool) {
+    wait_for(what, PATIENCE, done);
+}
+
+pub(crate) fn wait_for(what: &str, patience: Duration, mut done: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !done() {
-        assert!(begun.elapsed() < PATIENCE, "{what} does not come");
+        assert!(begun.elapsed() < patience, "{what} does not come");
         thread::sleep(Duration::from_millis(10));
     }
 }
@@ -229,3 +257,6 @@ fn binary() -> &'static Path {
 pub(crate) const SECRET_NAME: &str = "PYANNOTEAI_WEBHOOK_SECRET";
 
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// For what a killed server held to be taken over, and handled.
+const LEASE: Duration = Duration::from_secs(120);

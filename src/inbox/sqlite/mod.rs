@@ -1,3 +1,5 @@
+mod file;
+
 use std::{
     collections::HashSet,
     path::Path,
@@ -30,6 +32,7 @@ pub(super) struct SqliteStore {
     /// One connection: SQLite has one writer at a time, and those who wait for it here are served in turn.
     writer: SqlitePool,
     readers: SqlitePool,
+    file: file::OpenFile,
 }
 
 impl SqliteStore {
@@ -58,10 +61,17 @@ impl SqliteStore {
             .map_err(opened)?;
         migrate(&writer).await.map_err(opened)?;
         let readers = pool(READERS).connect_lazy_with(options.create_if_missing(false));
-        Ok(Self { writer, readers })
+        let file = file::OpenFile::at(path)
+            .map_err(|error| InboxError::because(InboxErrorKind::Open, error))?;
+        Ok(Self {
+            writer,
+            readers,
+            file,
+        })
     }
 
     async fn write(&self) -> Result<Transaction<'static, Sqlite>, InboxError> {
+        self.file.is_in_place()?;
         // A transaction that begins by reading could not wait for the writer of another process.
         self.writer
             .begin_with("BEGIN IMMEDIATE")

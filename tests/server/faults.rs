@@ -1,0 +1,306 @@
+//! What becomes of acknowledged events when all goes wrong at once.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    hash::{BuildHasher, RandomState},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    bodies,
+    http::{Answer, Post, SECRET, get},
+    postgres::Postgres,
+    process::{SECRET_NAME, Server, dir, wait_until},
+};
+
+/// Senders that do as pyannoteAI does, and a note of what they were answered.
+#[derive(Default)]
+struct Load {
+    number: AtomicUsize,
+    stop: AtomicBool,
+    /// What was sent, and whether it was acknowledged.
+    sent: Mutex<HashMap<Vec<u8>, bool>>,
+    refused: AtomicUsize,
+    slowest: Mutex<Duration>,
+}
+
+impl Load {
+    /// Sends one new event after another until it is told to stop. What was not acknowledged is sent up to `attempts` times.
+    fn send(&self, address: SocketAddr, attempts: usize) {
+        while !self.stop.load(Ordering::Relaxed) {
+            let number = self.number.fetch_add(1, Ordering::Relaxed);
+            let body = bodies::diarization(&bodies::job(number), number % 7 * 40_000);
+            self.sent.lock().unwrap().insert(body.clone(), false);
+            let post = Post::new(body);
+            for _ in 0..attempts {
+                let begun = Instant::now();
+                let answer = post.try_send(address);
+                let mut slowest = self.slowest.lock().unwrap();
+                *slowest = begun.elapsed().max(*slowest);
+                drop(slowest);
+                match answer {
+                    Some(Answer { status: 200, .. }) => {
+                        self.sent.lock().unwrap().insert(post.body.clone(), true);
+                        break;
+                    }
+                    Some(Answer { status: 503, .. }) => {
+                        self.refused.fetch_add(1, Ordering::Relaxed);
+                    }
+                    Some(answer) => panic!("answered {}", answer.status),
+                    // The server is not there at present.
+                    None => {}
+                }
+                thread::sleep(Duration::from_millis(20));
+            }
+        }
+    }
+
+    fn acknowledged(&self) -> usize {
+        self.sent
+            .lock()
+            .unwrap()
+            .values()
+            .filter(|acknowledged| **acknowledged)
+            .count()
+    }
+
+    /// Makes sure that what was acknowledged was kept, once and whole, and nothing that was not sent.
+    fn check(&self, kept: impl Iterator<Item = Vec<u8>>) {
+        let sent = self.sent.lock().unwrap();
+        let mut times: HashMap<&[u8], usize> = HashMap::new();
+        let kept: Vec<_> = kept.collect();
+        for body in &kept {
+            assert!(
+                sent.contains_key(body),
+                "kept, but never sent: half-written?"
+            );
+            *times.entry(body).or_default() += 1;
+        }
+        let lost = sent
+            .iter()
+            .filter(|(body, acknowledged)| **acknowledged && !times.contains_key(&body[..]))
+            .count();
+        assert_eq!(lost, 0, "acknowledged and lost");
+        let twice = times.values().filter(|times| **times > 1).count();
+        assert_eq!(twice, 0, "kept twice");
+    }
+}
+
+fn killed_20_times_under_load(database: Option<&str>) {
+    let mut env = vec![(SECRET_NAME, SECRET)];
+    env.extend(database.map(|url| ("DATABASE_URL", url)));
+    let random = RandomState::new();
+    let load = Load::default();
+    let mut server = Server::start_in(dir(), &[], &env);
+    let address = server.address;
+    let port = address.port().to_string();
+    let server = thread::scope(|scope| {
+        for sender in 0..8 {
+            // Some give up at once, and leave it open whether their event was committed.
+            let attempts = if sender % 2 == 0 { 1 } else { 100 };
+            let load = &load;
+            scope.spawn(move || load.send(address, attempts));
+        }
+        for kill in 0..20_u64 {
+            let before = load.acknowledged();
+            wait_until("some load", || load.acknowledged() > before + 5);
+            thread::sleep(Duration::from_millis(random.hash_one(kill) % 400));
+            let dir = server.kill_9();
+            server = Server::start_on_any_port(dir, &["--port", &port], &env);
+        }
+        load.stop.store(true, Ordering::Relaxed);
+        server
+    });
+    assert!(load.acknowledged() > 100);
+    load.check(server.kept().into_values());
+    let inbox = server.inbox();
+    assert_eq!((&inbox["waiting"], &inbox["dead"]), (&0.into(), &0.into()));
+}
+
+#[test]
+fn killed_20_times_under_load_it_loses_nothing_in_sqlite() {
+    killed_20_times_under_load(None);
+}
+
+#[test]
+fn killed_20_times_under_load_it_loses_nothing_in_postgresql() {
+    if let Some(postgres) = Postgres::start() {
+        killed_20_times_under_load(Some(&postgres.url("postgres")));
+    }
+}
+
+#[test]
+fn postgresql_stopped_and_started_under_load_loses_nothing() {
+    let Some(mut postgres) = Postgres::start() else {
+        return;
+    };
+    let url = postgres.url("postgres");
+    let env = [(SECRET_NAME, SECRET), ("DATABASE_URL", url.as_str())];
+    let server = Server::start_in(dir(), &[], &env);
+    let load = Load::default();
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| load.send(server.address, usize::MAX));
+        }
+        for _ in 0..3 {
+            let before = load.acknowledged();
+            wait_until("some load", || load.acknowledged() > before + 20);
+            postgres.stop();
+            let refused = load.refused.load(Ordering::Relaxed);
+            wait_until("503", || load.refused.load(Ordering::Relaxed) > refused);
+            wait_until("503", || {
+                get(server.address, "/health", "*/*").status == 503
+            });
+            postgres.go_on();
+            wait_until("200", || {
+                get(server.address, "/health", "*/*").status == 200
+            });
+        }
+        let before = load.acknowledged();
+        wait_until("some load", || load.acknowledged() > before + 20);
+        load.stop.store(true, Ordering::Relaxed);
+    });
+    let sent = load.sent.lock().unwrap().len();
+    assert_eq!(load.acknowledged(), sent, "all are accepted in the end");
+    let slowest = *load.slowest.lock().unwrap();
+    assert!(
+        slowest < Duration::from_secs(8),
+        "before pyannoteAI's 10 s: {slowest:?}"
+    );
+    let kept = server.kept();
+    load.check(kept.values().cloned());
+    assert_eq!(kept.len(), sent);
+}
+
+#[test]
+fn two_servers_on_one_postgresql_handle_the_same_deliveries_once() {
+    let Some(postgres) = Postgres::start() else {
+        return;
+    };
+    let url = postgres.url("postgres");
+    let env = [(SECRET_NAME, SECRET), ("DATABASE_URL", url.as_str())];
+    // Started at the same time, too.
+    let servers: Vec<_> = thread::scope(|scope| {
+        let starts = [(); 2].map(|()| scope.spawn(|| Server::start_in(dir(), &[], &env)));
+        starts
+            .into_iter()
+            .map(|start| start.join().unwrap())
+            .collect()
+    });
+    let posts: Vec<_> = (0..200)
+        .map(|number| {
+            Post::new(bodies::diarization(
+                &bodies::job(number),
+                number % 5 * 30_000,
+            ))
+        })
+        .collect();
+    thread::scope(|scope| {
+        for server in &servers {
+            for part in 0..4 {
+                let posts = &posts;
+                scope.spawn(move || {
+                    for post in posts.iter().skip(part).step_by(4) {
+                        assert_eq!(post.send(server.address).status, 200);
+                    }
+                });
+            }
+        }
+    });
+    let mut all = BTreeMap::new();
+    for server in &servers {
+        for (name, body) in server.kept() {
+            assert!(
+                all.insert(name.clone(), body).is_none(),
+                "{name} is kept twice"
+            );
+        }
+    }
+    assert_eq!(all.len(), posts.len());
+    assert_eq!(servers[0].inbox()["handled"], 200);
+    let commits = |outcome| {
+        let series = format!("pyannote_inbox_commits_total{{outcome=\"{outcome}\"}}");
+        servers
+            .iter()
+            .map(|server| server.metric(&series))
+            .sum::<f64>()
+    };
+    assert_eq!((commits("new"), commits("duplicate")), (200.0, 200.0));
+}
+
+/// A file system of a few megabytes, which only root may make.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn at(path: &Path) -> Option<Self> {
+        fs::create_dir_all(path).unwrap();
+        let mounted = mount(&["-t", "tmpfs", "-o", "size=8m", "tmpfs"], path);
+        if !mounted {
+            eprintln!("left out: a file system cannot be mounted here");
+            return None;
+        }
+        Some(Self(path.to_owned()))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+fn mount(arguments: &[&str], path: &Path) -> bool {
+    let mount = Command::new("mount").args(arguments).arg(path).output();
+    mount.is_ok_and(|mount| mount.status.success())
+}
+
+#[test]
+fn a_full_or_read_only_disk_is_answered_503_and_then_recovers() {
+    let dir = dir();
+    let path = dir.path().join("disk");
+    let Some(_disk) = SmallDisk::at(&path) else {
+        return;
+    };
+    let database = ["--database-url", "sqlite://disk/inbox.sqlite"];
+    let server = Server::start_in(dir, &database, &[(SECRET_NAME, SECRET)]);
+    let post = |number| Post::new(bodies::diarization(&bodies::job(number), 100_000));
+    assert_eq!(post(0).send(server.address).status, 200);
+
+    let ballast = path.join("ballast");
+    let _ = fs::write(&ballast, vec![0; 8 << 20]);
+    let mut number = 1;
+    wait_until("503", || {
+        number += 1;
+        post(number).send(server.address).status == 503
+    });
+    wait_until("503", || {
+        get(server.address, "/health", "*/*").status == 503
+    });
+    fs::remove_file(&ballast).unwrap();
+    assert_eq!(post(number).send(server.address).status, 200);
+    wait_until("200", || {
+        get(server.address, "/health", "*/*").status == 200
+    });
+    server.settle();
+
+    // A disk with errors is remounted like this by the kernel. Not while it is written to: that it refuses.
+    wait_until("read-only", || mount(&["-o", "remount,ro"], &path));
+    assert_eq!(post(1_000).send(server.address).status, 503);
+    assert!(mount(&["-o", "remount,rw"], &path));
+    assert_eq!(post(1_000).send(server.address).status, 200);
+
+    let kept = server.kept();
+    let accepted = (0..=number).chain([1_000]).map(|number| post(number).body);
+    for body in accepted.filter(|body| *body != post(1).body) {
+        assert_eq!(kept.values().filter(|kept| **kept == body).count(), 1);
+    }
+}
