@@ -19,7 +19,7 @@ use crate::{
     bodies,
     http::{Answer, Post, SECRET, get},
     postgres::Postgres,
-    process::{SECRET_NAME, Server, dir, wait_until},
+    process::{SECRET_NAME, Server, dir, run, wait_until},
 };
 
 /// Senders that do as pyannoteAI does, and a note of what they were answered.
@@ -264,7 +264,7 @@ fn mount(arguments: &[&str], path: &Path) -> bool {
 }
 
 #[test]
-fn a_full_or_read_only_disk_is_answered_503_and_then_recovers() {
+fn a_full_disk_is_answered_503_a_read_only_one_ends_the_server_and_both_recover() {
     let dir = dir();
     let path = dir.path().join("disk");
     let Some(_disk) = SmallDisk::at(&path) else {
@@ -292,10 +292,21 @@ fn a_full_or_read_only_disk_is_answered_503_and_then_recovers() {
     });
     server.settle();
 
-    // A disk with errors is remounted like this by the kernel. Not while it is written to: that it refuses.
-    wait_until("read-only", || mount(&["-o", "remount,ro"], &path));
-    assert_eq!(post(1_000).send(server.address).status, 503);
+    // Read-only it can only become while nobody writes to it.
+    server.signal("TERM");
+    let dir = server.into_dir();
+    assert!(mount(&["-o", "remount,ro"], &path));
+    let refused = run(dir.path(), &database, &[(SECRET_NAME, SECRET)]);
+    assert_eq!(refused.code, Some(1));
+    assert!(
+        refused
+            .stderr
+            .starts_with("error: --database-url (or DATABASE_URL): "),
+        "{refused:?}"
+    );
+    assert_eq!(refused.stderr.lines().count(), 1, "{refused:?}");
     assert!(mount(&["-o", "remount,rw"], &path));
+    let server = Server::start_in(dir, &database, &[(SECRET_NAME, SECRET)]);
     assert_eq!(post(1_000).send(server.address).status, 200);
 
     let kept = server.kept();

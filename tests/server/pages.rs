@@ -106,9 +106,14 @@ fn a_delivery_is_committed_while_it_cannot_be_kept_and_is_kept_later() {
 
 #[test]
 fn nothing_is_acknowledged_once_the_inbox_is_gone() {
-    let server = Server::start();
+    let database = ["--database-url", "sqlite://elsewhere/inbox.sqlite"];
+    let server = Server::start_in(dir(), &database, &[(SECRET_NAME, SECRET)]);
     let post = Post::new(bodies::status_only(&bodies::job(1)));
-    fs::rename(server.data(), server.dir.path().join("moved")).unwrap();
+    let (place, moved) = (
+        server.dir.path().join("elsewhere"),
+        server.dir.path().join("moved"),
+    );
+    fs::rename(&place, &moved).unwrap();
     let answer = post.send(server.address);
     assert_eq!((answer.status, &*answer.body), (503, ""));
     assert!(answer.head.contains("retry-after: 5"));
@@ -120,7 +125,7 @@ fn nothing_is_acknowledged_once_the_inbox_is_gone() {
         1.0
     );
 
-    fs::rename(server.dir.path().join("moved"), server.data()).unwrap();
+    fs::rename(&moved, &place).unwrap();
     assert_eq!(post.send(server.address).status, 200);
     assert_eq!(server.kept().into_values().collect::<Vec<_>>(), [post.body]);
     let index: Value = serde_json::from_str(&get(server.address, "/", "*/*").body).unwrap();

@@ -1,4 +1,5 @@
 //! A PostgreSQL of the tests' own.
+#![allow(dead_code, reason = "each test uses its part")]
 
 use std::{
     env, fs,

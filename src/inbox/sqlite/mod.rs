@@ -72,11 +72,16 @@ impl SqliteStore {
 
     async fn write(&self) -> Result<Transaction<'static, Sqlite>, InboxError> {
         self.file.is_in_place()?;
-        // A transaction that begins by reading could not wait for the writer of another process.
-        self.writer
-            .begin_with("BEGIN IMMEDIATE")
-            .await
-            .map_err(failed)
+        match self.writer.begin_with(BEGIN).await {
+            // After some errors, a full disk among them, SQLite rolls back by itself; sqlx then fails to, and goes on to
+            // count the transaction as open.
+            Err(sqlx::Error::InvalidSavePointStatement) => {
+                let stuck = self.writer.acquire().await.map_err(failed)?;
+                stuck.close().await.map_err(failed)?;
+                self.writer.begin_with(BEGIN).await.map_err(failed)
+            }
+            begun => begun.map_err(failed),
+        }
     }
 
     fn read(&self) -> &SqlitePool {
@@ -231,6 +236,9 @@ fn engine(error: apalis_sqlite::Error) -> InboxError {
         error => InboxError::because(InboxErrorKind::Store, error),
     }
 }
+
+/// A transaction that begins by reading could not wait for the writer of another process.
+const BEGIN: &str = "BEGIN IMMEDIATE";
 
 /// There is one writer, so more commits at a time would only wait for each other.
 pub(super) const GROUPING: Grouping = Grouping {
