@@ -1,4 +1,5 @@
-//! The layer, over any headers and any pieces of a body, accepts exactly what the oracle accepts.
+//! The layer, over any headers and any pieces of a body, accepts exactly what the oracle accepts, and judges the pieces as
+//! the whole.
 #![no_main]
 
 use std::convert::Infallible;
@@ -8,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use arbitrary::Arbitrary;
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response};
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use libfuzzer_sys::fuzz_target;
 use tower_layer::Layer;
@@ -115,45 +116,48 @@ fuzz_target!(|input: Input<'_>| {
         .collect();
     cuts.extend([0, body.len()]);
     cuts.sort_unstable();
-    let mut pieces: Vec<Bytes> = cuts
+    let pieces: Vec<Bytes> = cuts
         .windows(2)
         .map(|pair| Bytes::copy_from_slice(&body[pair[0]..pair[1]]))
         .collect();
-    pieces.reverse();
 
-    let mut request = Request::new(Pieces {
-        pieces,
-        pauses: input.pauses,
-        announced: input.announced,
-        breaks: input.breaks,
-    });
-    if input.post {
-        *request.method_mut() = Method::POST;
-    }
+    let mut headers = HeaderMap::new();
     for (name, value) in input.headers {
         let name = http::HeaderName::from_bytes(name.as_bytes());
         let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value)) else {
             continue;
         };
         if !["x-request-timestamp", "x-signature", "content-length"].contains(&name.as_str()) {
-            request.headers_mut().append(name, value);
+            headers.append(name, value);
         }
     }
-    let sent = |request: &mut Request<Pieces>, name: &'static str, values: &[&[u8]]| {
+    let mut sent = |name: &'static str, values: &[&[u8]]| {
         for value in values {
             // What is no header's value never reaches a server.
             let Ok(value) = HeaderValue::from_bytes(value) else {
                 return false;
             };
-            request.headers_mut().append(name, value);
+            headers.append(name, value);
         }
         true
     };
-    if !sent(&mut request, "x-request-timestamp", &timestamps)
-        || !sent(&mut request, "x-signature", &signatures)
-    {
+    if !sent("x-request-timestamp", &timestamps) || !sent("x-signature", &signatures) {
         return;
     }
+    let answer = |mut pieces: Vec<Bytes>, pauses: Vec<bool>| {
+        pieces.reverse();
+        let mut request = Request::new(Pieces {
+            pieces,
+            pauses,
+            announced: input.announced,
+            breaks: input.breaks,
+        });
+        if input.post {
+            *request.method_mut() = Method::POST;
+        }
+        *request.headers_mut() = headers.clone();
+        answer(request)
+    };
 
     let announced = input
         .announced
@@ -165,22 +169,12 @@ fuzz_target!(|input: Input<'_>| {
         && body.len().max(announced) <= LIMIT
         && WebhookEvent::new(body.clone().into(), Delivery::at(now())).is_ok();
 
-    let layer = PyannoteSignatureLayer::new(secrets())
-        .with_clock(ManualClock::new(now()))
-        .with_body_limit(LIMIT)
-        .expect("the limit is within the budget");
-    let mut response = pin!(layer.layer(Inner).call(request));
-    let response = loop {
-        if let Poll::Ready(response) = response
-            .as_mut()
-            .poll(&mut Context::from_waker(Waker::noop()))
-        {
-            break response.expect("the inner service does not fail");
-        }
-    };
-
+    let response = answer(pieces, input.pauses);
     let rejection = response.extensions().get::<Rejection>().copied();
     assert_eq!(rejection.is_none(), accepted, "{rejection:?}");
+    let whole = answer(vec![body.clone().into()], Vec::new());
+    let judged = whole.extensions().get::<Rejection>().copied();
+    assert_eq!(rejection, judged, "pieces are judged as the whole");
     match (rejection, response.body()) {
         (None, Some(event)) => assert_eq!(event.raw(), &body),
         (Some(rejection), None) => {
@@ -192,3 +186,19 @@ fuzz_target!(|input: Input<'_>| {
         (rejection, event) => panic!("{rejection:?} with {event:?}"),
     }
 });
+
+fn answer(request: Request<Pieces>) -> Response<Option<WebhookEvent>> {
+    let layer = PyannoteSignatureLayer::new(secrets())
+        .with_clock(ManualClock::new(now()))
+        .with_body_limit(LIMIT)
+        .expect("the limit is within the budget");
+    let mut response = pin!(layer.layer(Inner).call(request));
+    loop {
+        let polled = response
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()));
+        if let Poll::Ready(response) = polled {
+            return response.expect("the inner service does not fail");
+        }
+    }
+}

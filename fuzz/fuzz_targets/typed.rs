@@ -26,12 +26,13 @@ impl<'a> Arbitrary<'a> for Input {
 }
 
 fuzz_target!(|input: Input| {
-    let Input { output, pretty } = input;
-    let json = if pretty {
-        format!("{output:#}")
+    let json = if input.pretty {
+        format!("{:#}", input.output)
     } else {
-        output.to_string()
+        input.output.to_string()
     };
+    // As serde_json reads it: the last digit of a number may be another than was written.
+    let output: Value = serde_json::from_str(&json).expect("serde_json wrote it");
     let body = format!(r#"{{"jobId":"a","status":"succeeded","output":{json}}}"#);
     let event = WebhookEvent::new(body.into(), Delivery::at(now()));
     let event = event.expect("the body names its job");

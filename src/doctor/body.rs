@@ -4,7 +4,8 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 
 use super::codings::{self, Out};
-use super::json::{self, JsonStyle};
+use super::json;
+use super::style::{self, JsonStyle};
 use super::{Finding, text};
 
 /// What happened to a body between its signing and the receiver.
@@ -259,7 +260,7 @@ pub(super) fn suspects(headers: &HeaderMap, body: &[u8]) -> Vec<BodyFault> {
     add(trimmed.starts_with(b"\""), BodyFault::JsonString);
     add(!is_json, BodyFault::Chunked);
     if is_json {
-        suspects.extend(json::styles(body).into_iter().map(BodyFault::Reserialised));
+        suspects.extend(style::styles(body).into_iter().map(BodyFault::Reserialised));
     }
     suspects
 }

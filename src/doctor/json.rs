@@ -1,134 +1,10 @@
-use std::fmt;
-
 use serde::de::IgnoredAny;
 
 use super::codings::Out;
-
-/// How a body's JSON was written when it was signed, where that differs from how it came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub struct JsonStyle {
-    /// The blanks between its tokens.
-    pub layout: JsonLayout,
-    /// Whether the keys of its objects were sorted.
-    pub is_sorted: bool,
-    /// The characters of its strings.
-    pub strings: JsonStrings,
-    /// The ends of its whole numbers.
-    pub numbers: JsonNumbers,
-}
-
-/// The blanks between the tokens of JSON.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum JsonLayout {
-    /// Those that came.
-    AsItIs,
-    /// None.
-    Compact,
-    /// One after each comma and colon, as Python's `json.dumps` has it.
-    Spaced,
-    /// A line a value, with so many blanks a level.
-    Indented(u8),
-    /// A line a value, with a tab a level.
-    Tabs,
-}
-
-/// The characters of JSON's strings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum JsonStrings {
-    /// As they came.
-    AsItIs,
-    /// Only what must be is escaped.
-    Unescaped,
-    /// All but ASCII is escaped, as Python's `json.dumps` has it.
-    Escaped,
-}
-
-/// The ends of JSON's whole numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum JsonNumbers {
-    /// As they came.
-    AsItIs,
-    /// `1.0` was written `1`.
-    Whole,
-    /// `1` was written `1.0`.
-    Fraction,
-}
-
-impl JsonStyle {
-    fn count(self) -> usize {
-        let changed = [
-            self.layout != JsonLayout::AsItIs,
-            self.is_sorted,
-            self.strings != JsonStrings::AsItIs,
-            self.numbers != JsonNumbers::AsItIs,
-        ];
-        changed.into_iter().filter(|changed| *changed).count()
-    }
-}
-
-impl fmt::Display for JsonStyle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let layout = match self.layout {
-            JsonLayout::AsItIs => None,
-            JsonLayout::Compact => Some("compact"),
-            JsonLayout::Spaced => Some("with a blank after each comma and colon"),
-            JsonLayout::Indented(_) => Some("indented"),
-            JsonLayout::Tabs => Some("indented by tabs"),
-        };
-        let strings = match self.strings {
-            JsonStrings::AsItIs => None,
-            JsonStrings::Unescaped => Some("with no more escapes than needed"),
-            JsonStrings::Escaped => Some("with all but ASCII escaped"),
-        };
-        let numbers = match self.numbers {
-            JsonNumbers::AsItIs => None,
-            JsonNumbers::Whole => Some("with `1` for `1.0`"),
-            JsonNumbers::Fraction => Some("with `1.0` for `1`"),
-        };
-        let sorted = self.is_sorted.then_some("with its keys sorted");
-        let words = [layout, sorted, strings, numbers];
-        for (index, words) in words.into_iter().flatten().enumerate() {
-            let comma = if index > 0 { ", " } else { "" };
-            write!(f, "{comma}{words}")?;
-        }
-        Ok(())
-    }
-}
+use super::style::{JsonLayout, JsonNumbers, JsonStrings, JsonStyle};
 
 pub(super) fn is_json(body: &[u8]) -> bool {
     serde_json::from_slice::<IgnoredAny>(body).is_ok()
-}
-
-/// All styles that a body may have been written in before, those nearest to how it came first.
-pub(super) fn styles(body: &[u8]) -> Vec<JsonStyle> {
-    // Sorting looks at each value once a level.
-    let can_sort = body.len().saturating_mul(depth(body)) <= MOST_SORTED;
-    let mut styles = Vec::new();
-    for numbers in NUMBERS {
-        for is_sorted in [false, true] {
-            for strings in STRINGS {
-                for layout in LAYOUTS {
-                    let style = JsonStyle {
-                        layout,
-                        is_sorted,
-                        strings,
-                        numbers,
-                    };
-                    // Blanks that came between keys mean nothing once those are sorted.
-                    let means_something = layout != JsonLayout::AsItIs || !is_sorted;
-                    if style.count() > 0 && means_something && (can_sort || !is_sorted) {
-                        styles.push(style);
-                    }
-                }
-            }
-        }
-    }
-    styles.sort_by_key(|style| style.count());
-    styles
 }
 
 /// Writes JSON in another style, token by token, so that what the style does not name stays as it came.
@@ -411,42 +287,131 @@ fn without_zeros(number: &[u8]) -> &[u8] {
     }
 }
 
-fn depth(body: &[u8]) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    let (mut in_string, mut is_escaped) = (false, false);
-    for byte in body {
-        match byte {
-            _ if is_escaped => is_escaped = false,
-            b'\\' => is_escaped = in_string,
-            b'"' => in_string = !in_string,
-            b'{' | b'[' if !in_string => {
-                depth += 1;
-                deepest = depth.max(deepest);
+const PIECE: usize = 16 << 10;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::doctor::style::styles;
+
+    const AS_IT_IS: JsonStyle = JsonStyle {
+        layout: JsonLayout::AsItIs,
+        is_sorted: false,
+        strings: JsonStrings::AsItIs,
+        numbers: JsonNumbers::AsItIs,
+    };
+
+    fn written(json: &str, style: JsonStyle) -> String {
+        let mut written = Vec::new();
+        assert!(write(json.as_bytes(), style, &mut |piece| {
+            written.extend_from_slice(piece);
+        }));
+        String::from_utf8(written).unwrap()
+    }
+
+    /// From Python 3.12: `json.dumps(json.loads(body), ...)`.
+    #[test]
+    fn styles_are_those_of_python() {
+        let body = "{\"b\":[1.0,-2,{}],\"a\\/\":\"\u{e9}\u{1f600}\\n\\u0001\",\"c\":[]}";
+        let escaped = JsonStyle {
+            layout: JsonLayout::Spaced,
+            strings: JsonStrings::Escaped,
+            ..AS_IT_IS
+        };
+        assert_eq!(
+            written(body, escaped),
+            r#"{"b": [1.0, -2, {}], "a/": "\u00e9\ud83d\ude00\n\u0001", "c": []}"#
+        );
+        let sorted = JsonStyle {
+            layout: JsonLayout::Indented(2),
+            is_sorted: true,
+            strings: JsonStrings::Unescaped,
+            ..AS_IT_IS
+        };
+        assert_eq!(
+            written(body, sorted),
+            "{\n  \"a/\": \"\u{e9}\u{1f600}\\n\\u0001\",\n  \"b\": [\n    1.0,\n    -2,\n    {}\n  ],\n  \"c\": []\n}"
+        );
+    }
+
+    #[test]
+    fn numbers_lose_and_gain_their_zero_and_nothing_else() {
+        let body = "[1.0,-0.0,10,1.50,1e3,1.0e3,-7,100.00,0]";
+        let numbers = |numbers| JsonStyle {
+            numbers,
+            ..AS_IT_IS
+        };
+        assert_eq!(
+            written(body, numbers(JsonNumbers::Whole)),
+            "[1,-0,10,1.50,1e3,1.0e3,-7,100,0]"
+        );
+        assert_eq!(
+            written(body, numbers(JsonNumbers::Fraction)),
+            "[1.0,-0.0,10.0,1.50,1e3,1.0e3,-7.0,100.00,0.0]"
+        );
+    }
+
+    #[test]
+    fn what_is_no_text_stays_as_it_came() {
+        let body = r#" { "\ud800" : "\uDC00é" } "#;
+        let escaped = JsonStyle {
+            strings: JsonStrings::Escaped,
+            ..AS_IT_IS
+        };
+        assert_eq!(written(body, escaped), body);
+    }
+
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<String>().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 4, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                proptest::collection::btree_map(any::<String>(), inner, 0..4)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn compact_and_indented_are_those_of_serde_json(value in value()) {
+            let (compact, pretty) = (value.to_string(), format!("{value:#}"));
+            let style = |layout, is_sorted| JsonStyle { layout, is_sorted, ..AS_IT_IS };
+            for is_sorted in [false, true] {
+                prop_assert_eq!(&written(&pretty, style(JsonLayout::Compact, is_sorted)), &compact);
+                prop_assert_eq!(&written(&compact, style(JsonLayout::Indented(2), is_sorted)), &pretty);
             }
-            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
-            _ => {}
+            prop_assert_eq!(&written(&pretty, AS_IT_IS), &pretty);
+        }
+
+        #[test]
+        fn every_style_writes_the_same_value(value in value()) {
+            let json = value.to_string();
+            for style in styles(json.as_bytes()) {
+                let written = written(&json, style);
+                if style.numbers == JsonNumbers::AsItIs {
+                    prop_assert_eq!(serde_json::from_str::<Value>(&written).unwrap(), value.clone(), "{}", style);
+                } else {
+                    prop_assert!(is_json(written.as_bytes()), "{written}");
+                }
+            }
+        }
+
+        #[test]
+        fn what_is_no_json_is_no_reason_to_panic(text in "[\\[\\]{}\",: \\\\u0-9a]{0,24}") {
+            for style in styles(text.as_bytes()) {
+                let mut length = 0;
+                write(text.as_bytes(), style, &mut |piece| length += piece.len());
+                prop_assert!(length < 100 * (text.len() + 1));
+            }
         }
     }
-    deepest
 }
-
-const LAYOUTS: [JsonLayout; 6] = [
-    JsonLayout::Compact,
-    JsonLayout::Spaced,
-    JsonLayout::AsItIs,
-    JsonLayout::Indented(2),
-    JsonLayout::Indented(4),
-    JsonLayout::Tabs,
-];
-const STRINGS: [JsonStrings; 3] = [
-    JsonStrings::AsItIs,
-    JsonStrings::Escaped,
-    JsonStrings::Unescaped,
-];
-const NUMBERS: [JsonNumbers; 3] = [
-    JsonNumbers::AsItIs,
-    JsonNumbers::Fraction,
-    JsonNumbers::Whole,
-];
-const MOST_SORTED: usize = 64 << 20;
-const PIECE: usize = 16 << 10;

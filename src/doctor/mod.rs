@@ -9,7 +9,9 @@ mod scheme;
 mod search;
 mod secret;
 mod signature;
+mod style;
 mod text;
+mod times;
 mod timestamp;
 
 use std::fmt;
@@ -26,10 +28,10 @@ use crate::verifier::{Verified, Verifier};
 pub use self::body::{BodyFault, ContentCoding};
 pub use self::diagnosis::Diagnosis;
 pub use self::finding::Finding;
-pub use self::json::{JsonLayout, JsonNumbers, JsonStrings, JsonStyle};
 pub use self::scheme::SchemeFault;
 pub use self::secret::SecretFault;
 pub use self::signature::SignatureFault;
+pub use self::style::{JsonLayout, JsonNumbers, JsonStrings, JsonStyle};
 pub use self::timestamp::TimestampFault;
 
 /// Says why a delivery is refused, by undoing what is known to go wrong until the signature matches.
@@ -149,7 +151,7 @@ impl Doctor {
         if let Some(verified) = self.verify(headers, body, now) {
             return Diagnosis::verified(verified.secret_index());
         }
-        let timestamps = timestamp::read(headers, now, self.past, self.future);
+        let timestamps = times::read(headers, now, self.past, self.future);
         let signatures = signature::read(headers);
         let secrets = self.secrets.iter().enumerate();
         let unusable = secrets
