@@ -1,6 +1,7 @@
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A setting that cannot work, found when something is built and never later.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +43,12 @@ pub enum ConfigError {
         /// The setting, as it is called in this crate.
         setting: &'static str,
     },
+    /// An event was to be made of more audio than pyannoteAI takes.
+    #[non_exhaustive]
+    EventTooLong {
+        /// The length asked for.
+        duration: Duration,
+    },
     /// A prefix under which no object can be stored.
     #[non_exhaustive]
     InvalidArchivePrefix {
@@ -78,6 +85,13 @@ impl fmt::Display for ConfigError {
             }
             Self::ZeroTimeout { setting } => {
                 write!(f, "{setting} is zero: give a time above zero")
+            }
+            Self::EventTooLong { duration } => {
+                let seconds = duration.as_secs();
+                write!(
+                    f,
+                    "event of {seconds} s of audio: give at most 24 h, 86400 s"
+                )
             }
             Self::InvalidArchivePrefix { prefix, reason } => {
                 write!(f, "archive prefix {prefix:?} cannot be used: {reason}")

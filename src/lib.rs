@@ -82,6 +82,7 @@
 //! | handlers, and a registry that runs them | [`WebhookHandler`], [`HandlerRegistry`] | `handler`, on by default |
 //! | extractors for axum | [`AckOthers`], [`TypedEvent`] | `axum` |
 //! | keep every event | [`Archive`] | `archive` |
+//! | sign, make and deliver events, for tests | [`SignedRequest`], [`EventBuilder`], [`WebhookSender`] | `testing` |
 //! | logs, and a span per delivery | | `tracing` |
 //! | counters and histograms | | `metrics` |
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -90,7 +91,8 @@
         feature = "layer",
         feature = "handler",
         feature = "axum",
-        feature = "archive"
+        feature = "archive",
+        feature = "testing"
     )),
     allow(
         rustdoc::broken_intra_doc_links,
@@ -122,6 +124,8 @@ mod secret;
 mod signature;
 #[cfg(feature = "layer")]
 mod telemetry;
+#[cfg(feature = "testing")]
+mod testing;
 mod verifier;
 
 #[cfg(feature = "archive")]
@@ -149,6 +153,10 @@ pub use self::layer::{
 };
 pub use self::secret::{SecretError, SecretErrorKind, SecretSet, WebhookSecret};
 pub use self::signature::{Signature, SignatureEncoding, Signer, SigningKey};
+#[cfg(feature = "testing")]
+pub use self::testing::{
+    DeliveryAttempt, DeliveryReport, EventBuilder, SignedRequest, WebhookSender,
+};
 pub use self::verifier::{Mismatch, Verification, Verified, Verifier, VerifyError};
 
 /// Compiles and runs what the README shows.
