@@ -231,10 +231,20 @@ impl EventBuilder {
         self
     }
 
+    /// The id of the job: the one that was set, else the one that the seed makes.
+    #[must_use]
+    pub fn job_id(&self) -> String {
+        match &self.job_id {
+            Some(job_id) => job_id.clone(),
+            None => job_id(&mut Rng::with_seed(self.seed)),
+        }
+    }
+
     /// Makes the body.
     #[must_use]
     pub fn build(&self) -> Bytes {
         let mut rng = Rng::with_seed(self.seed);
+        // Taken in any case, so that all else is the same whether it is used or not.
         let made = job_id(&mut rng);
         let mut json = Json::default();
         json.push("{\"jobId\":");
