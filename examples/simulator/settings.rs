@@ -55,7 +55,7 @@ impl Settings {
 
 /// Behaves as pyannoteAI does, for development and tests.
 #[derive(Parser)]
-#[command(name = "simulator", version, after_help = AFTER_HELP)]
+#[command(name = "simulator", version, after_help = AFTER_HELP, arg_required_else_help = false)]
 struct Flags {
     /// Logs more; RUST_LOG, if set, says what instead
     #[arg(long, global = true)]

@@ -3,6 +3,8 @@
 
 mod bodies;
 mod deliveries;
+#[path = "../support/example.rs"]
+mod example;
 mod http;
 mod logs;
 mod pages;

@@ -41,7 +41,7 @@ pub(super) fn router(simulated: Arc<Simulated>) -> Router {
         .get(media::exchange)
         .layer(axum::extract::DefaultBodyLimit::disable());
     Router::new()
-        .route("/simulator/media/{*key}", media)
+        .route("/simulator/media", media)
         .route("/simulator/jobs", get(all_jobs))
         .merge(api)
         .fallback(async || answer::message(StatusCode::NOT_FOUND, "there is no such call"))

@@ -1,4 +1,4 @@
-use std::{error::Error, io, iter, time::Duration};
+use std::{error::Error, io, time::Duration};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -87,29 +87,29 @@ fn reason(error: &reqwest::Error) -> RetryReason {
     if error.is_redirect() {
         return RetryReason::TooManyRedirects;
     }
-    let mut causes = iter::successors(error.source(), |&error| error.source());
-    if causes.any(is_of_tls) {
+    if has_cause(error, |cause| cause.is::<rustls::Error>()) {
         return RetryReason::SslError;
     }
-    let mut causes = iter::successors(error.source(), |&error| error.source());
-    if error.is_connect() || error.is_body() || causes.any(is_of_connection) {
+    if error.is_connect() || error.is_body() || has_cause(error, is_of_connection) {
         return RetryReason::ConnectionFailed;
     }
     RetryReason::UnknownError
-}
-
-fn is_of_tls(error: &(dyn Error + 'static)) -> bool {
-    // The cause of an I/O error is not its source.
-    let inner = error
-        .downcast_ref::<io::Error>()
-        .and_then(|error| error.get_ref());
-    error.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>())
 }
 
 fn is_of_connection(error: &(dyn Error + 'static)) -> bool {
     let hyper = error.downcast_ref::<hyper::Error>();
     let broken = hyper.is_some_and(|error| error.is_incomplete_message() || error.is_canceled());
     broken || error.is::<io::Error>()
+}
+
+fn has_cause(error: &(dyn Error + 'static), is: fn(&(dyn Error + 'static)) -> bool) -> bool {
+    // What an I/O error wraps is not its source.
+    let wrapped = error
+        .downcast_ref::<io::Error>()
+        .and_then(|error| error.get_ref());
+    is(error)
+        || wrapped.is_some_and(|error| has_cause(error, is))
+        || error.source().is_some_and(|error| has_cause(error, is))
 }
 
 const FLUSH: Duration = Duration::from_millis(20);

@@ -11,7 +11,7 @@ use std::{
 
 use axum::{
     body::Body,
-    extract::{Path as UrlPath, RawQuery, State},
+    extract::{RawQuery, State},
     http::{Method, StatusCode},
     response::{IntoResponse, Response},
 };
@@ -68,7 +68,8 @@ impl Media {
         let expires = (SystemTime::now() + PRESIGNED_FOR).duration_since(UNIX_EPOCH);
         let expires = expires.unwrap_or_default().as_secs().to_string();
         let signature = self.sign(method, key, &expires).to_hex();
-        format!("/simulator/media/{key}?expires={expires}&signature={signature}")
+        // In the query, where clients leave a key of dots and slashes as it is.
+        format!("/simulator/media?key={key}&expires={expires}&signature={signature}")
     }
 
     pub(super) async fn holds(&self, key: &str) -> bool {
@@ -84,24 +85,18 @@ impl Media {
         self.key.sign(expires, format!("{method} {key}").as_bytes())
     }
 
-    fn is_presigned(&self, method: &Method, key: &str, query: &str) -> bool {
+    /// The key in the query of an address, if it was presigned for this method.
+    fn presigned<'a>(&self, method: &Method, query: &'a str) -> Option<&'a str> {
         let value = |name: &str| {
             let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
             pairs.find(|pair| pair.0 == name).map(|pair| pair.1)
         };
-        let (Some(expires), Some(signature)) = (value("expires"), value("signature")) else {
-            return false;
-        };
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let in_time = expires
-            .parse()
-            .is_ok_and(|expires: u64| expires >= now.as_secs());
-        let signature = Signature::parse(signature.as_bytes());
-        let is_ours =
-            signature.is_ok_and(|signature| signature.matches(&self.sign(method, key, expires)));
-        in_time && is_ours
+        let (key, expires) = (value("key")?, value("expires")?);
+        let signature = Signature::parse(value("signature")?.as_bytes()).ok()?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
+        let in_time = expires.parse::<u64>().is_ok_and(|expires| expires >= now);
+        let is_ours = signature.matches(&self.sign(method, key, expires));
+        (in_time && is_ours).then_some(key)
     }
 
     /// A key may have any form of a path, its hash has not.
@@ -146,20 +141,20 @@ impl Media {
 /// Takes what is sent, or gives what was, if the address was presigned for that.
 pub(super) async fn exchange(
     State(simulated): State<Arc<Simulated>>,
-    UrlPath(key): UrlPath<String>,
     RawQuery(query): RawQuery,
     method: Method,
     body: Body,
 ) -> Response {
     let media = &simulated.media;
-    if !media.is_presigned(&method, &key, &query.unwrap_or_default()) {
+    let query = query.unwrap_or_default();
+    let Some(key) = media.presigned(&method, &query) else {
         return answer::message(
             StatusCode::FORBIDDEN,
             "the address is not presigned for this",
         );
-    }
+    };
     if method == Method::PUT {
-        return match media.store(&key, body).await {
+        return match media.store(key, body).await {
             Ok(status) => status.into_response(),
             Err(error) => {
                 tracing::warn!(%error, "upload not kept");
@@ -167,8 +162,8 @@ pub(super) async fn exchange(
             }
         };
     }
-    match File::open(media.path(&key)).await {
-        Ok(file) if media.holds(&key).await => Body::from_stream(pieces(file)).into_response(),
+    match File::open(media.path(key)).await {
+        Ok(file) if media.holds(key).await => Body::from_stream(pieces(file)).into_response(),
         _ => answer::message(StatusCode::NOT_FOUND, "there is nothing under this key"),
     }
 }
