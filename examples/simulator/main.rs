@@ -7,6 +7,7 @@
 
 mod app;
 mod failure;
+mod fault_flags;
 #[path = "../server/logging.rs"]
 mod logging;
 mod settings;
