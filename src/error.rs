@@ -1,6 +1,7 @@
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A setting that cannot work, found when something is built and never later.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +51,12 @@ pub enum ConfigError {
         /// What it has to be.
         demand: &'static str,
     },
+    /// An event was to be made of more audio than pyannoteAI takes.
+    #[non_exhaustive]
+    EventTooLong {
+        /// The length asked for.
+        duration: Duration,
+    },
     /// A prefix under which no object can be stored.
     #[non_exhaustive]
     InvalidArchivePrefix {
@@ -88,6 +95,13 @@ impl fmt::Display for ConfigError {
                 write!(f, "{setting} is zero: give a time above zero")
             }
             Self::InboxSetting { setting, demand } => write!(f, "{setting} has to be {demand}"),
+            Self::EventTooLong { duration } => {
+                let seconds = duration.as_secs();
+                write!(
+                    f,
+                    "event of {seconds} s of audio: give at most 24 h, 86400 s"
+                )
+            }
             Self::InvalidArchivePrefix { prefix, reason } => {
                 write!(f, "archive prefix {prefix:?} cannot be used: {reason}")
             }

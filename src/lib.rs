@@ -84,6 +84,7 @@
 //! | keep every event | [`Archive`] | `archive` |
 //! | commit events before they are acknowledged, and work on them | [`Inbox`], [`InboxWorker`] | `inbox` or `inbox-sqlite`, `inbox-postgres` |
 //! | why a signature does not match | [`Doctor`] | `doctor` |
+//! | sign, make and deliver events, for tests | [`SignedRequest`], [`EventBuilder`], [`WebhookSender`] | `testing` |
 //! | logs, and a span per delivery | | `tracing` |
 //! | counters and histograms | | `metrics` |
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -94,7 +95,8 @@
         feature = "axum",
         feature = "archive",
         feature = "inbox-sqlite",
-        feature = "doctor"
+        feature = "doctor",
+        feature = "testing"
     )),
     allow(
         rustdoc::broken_intra_doc_links,
@@ -130,6 +132,8 @@ mod secret;
 mod signature;
 #[cfg(feature = "layer")]
 mod telemetry;
+#[cfg(feature = "testing")]
+mod testing;
 mod verifier;
 
 #[cfg(feature = "archive")]
@@ -167,6 +171,10 @@ pub use self::layer::{
 };
 pub use self::secret::{SecretError, SecretErrorKind, SecretSet, WebhookSecret};
 pub use self::signature::{Signature, SignatureEncoding, Signer, SigningKey};
+#[cfg(feature = "testing")]
+pub use self::testing::{
+    DeliveryAttempt, DeliveryReport, EventBuilder, SignedRequest, WebhookSender,
+};
 pub use self::verifier::{Mismatch, Verification, Verified, Verifier, VerifyError};
 
 /// Compiles and runs what the README shows.

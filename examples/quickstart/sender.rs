@@ -1,7 +1,7 @@
 use std::{
     error::Error,
     net::SocketAddr,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime},
 };
 
 use axum::{
@@ -11,29 +11,30 @@ use axum::{
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tower_pyannote::{SigningKey, WebhookSecret};
+use tower_pyannote::{SignedRequest, WebhookSecret};
 
 /// Delivers as pyannoteAI does.
 pub(crate) struct Sender {
     address: SocketAddr,
-    key: SigningKey,
+    secret: WebhookSecret,
 }
 
 impl Sender {
     pub(crate) fn new(address: SocketAddr, secret: WebhookSecret) -> Self {
-        let key = SigningKey::new(&secret);
-        Self { address, key }
+        Self { address, secret }
     }
 
     /// Delivers a body, signed `age` seconds ago.
     pub(crate) async fn deliver(&self, body: &[u8], age: u64) -> Result<u16, Box<dyn Error>> {
-        self.post(body, body, age).await
+        let at = SystemTime::now() - Duration::from_secs(age);
+        self.post(self.signed(body).with_signed_at(at)).await
     }
 
     /// Delivers a body that is no longer what was signed.
     pub(crate) async fn deliver_altered(&self, body: &[u8]) -> Result<u16, Box<dyn Error>> {
         let altered = String::from_utf8(body.to_vec())?.replace("SPEAKER_00", "SPEAKER_01");
-        self.post(altered.as_bytes(), body, 0).await
+        self.post(self.signed(body).with_tampered_body(altered))
+            .await
     }
 
     /// Reads a page of the server.
@@ -43,15 +44,12 @@ impl Sender {
         Ok(String::from_utf8(bytes.to_vec())?)
     }
 
-    async fn post(&self, body: &[u8], signed: &[u8], age: u64) -> Result<u16, Box<dyn Error>> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-        let timestamp = now.saturating_sub(age).to_string();
-        let request = Request::post("/webhook")
-            .header("content-type", "application/json")
-            .header("x-request-timestamp", &timestamp)
-            .header("x-signature", self.key.sign(&timestamp, signed).to_hex())
-            .body(Body::from(body.to_vec()))?;
-        Ok(self.send(request).await?.status().as_u16())
+    fn signed(&self, body: &[u8]) -> SignedRequest {
+        SignedRequest::new(&self.secret, body.to_vec())
+    }
+
+    async fn post(&self, request: SignedRequest) -> Result<u16, Box<dyn Error>> {
+        Ok(self.send(request.to_request()).await?.status().as_u16())
     }
 
     async fn send(&self, mut request: Request<Body>) -> Result<Response<Incoming>, Box<dyn Error>> {

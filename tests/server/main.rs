@@ -4,6 +4,8 @@
 mod bodies;
 mod deliveries;
 mod doctor;
+#[path = "../support/example.rs"]
+mod example;
 mod faults;
 mod http;
 mod inbox;

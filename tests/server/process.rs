@@ -7,7 +7,6 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, ExitStatus, Stdio},
-    sync::OnceLock,
     thread,
     time::{Duration, Instant},
 };
@@ -15,7 +14,10 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::http::{SECRET, get};
+use crate::{
+    example::binary,
+    http::{SECRET, get},
+};
 
 /// A running server with a directory of its own, which it is started in; killed when dropped.
 pub(crate) struct Server {
@@ -214,7 +216,7 @@ fn wait(child: &mut Child) -> ExitStatus {
 }
 
 fn command(dir: &Path, flags: &[&str], env: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(binary());
+    let mut command = Command::new(binary("server"));
     command
         .args(flags)
         .env_clear()
@@ -222,36 +224,6 @@ fn command(dir: &Path, flags: &[&str], env: &[(&str, &str)]) -> Command {
         .current_dir(dir)
         .stdin(Stdio::null());
     command
-}
-
-/// The server, built if it is not. `cargo test` builds it with all examples, but `cargo test --test server` does not, and
-/// would test what an earlier build left.
-fn binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-
-    BINARY.get_or_init(|| {
-        let profile = if cfg!(debug_assertions) {
-            "dev"
-        } else {
-            "release"
-        };
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "--all-features", "--example", "server", "--quiet"])
-            .args(["--profile", profile, "--message-format", "json"])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .stderr(Stdio::inherit())
-            .output()
-            .unwrap();
-        assert!(built.status.success());
-        let messages = String::from_utf8(built.stdout).unwrap();
-        let messages = messages
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap());
-        messages
-            .filter(|message: &serde_json::Value| message["target"]["name"] == "server")
-            .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-            .expect("cargo names what it built")
-    })
 }
 
 pub(crate) const SECRET_NAME: &str = "PYANNOTEAI_WEBHOOK_SECRET";

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request};
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
-use tower_pyannote::{ManualClock, SigningKey, WebhookSecret};
+use tower_pyannote::{ManualClock, SignedRequest, SigningKey, WebhookSecret};
 
 pub(crate) const SECRET: &str = "whs_00112233445566778899aabbccddeeff";
 pub(crate) const EVENT: &[u8] = br#"{"jobId":"job-1","status":"succeeded"}"#;
@@ -37,11 +37,9 @@ pub(crate) fn sign(body: &[u8]) -> String {
 
 /// A request for `body`, signed as what `signed` says.
 pub(crate) fn request<B>(signed: &[u8], body: B) -> Request<B> {
-    Request::post("/webhook")
-        .header("x-request-timestamp", SIGNED_AT)
-        .header("x-signature", sign(signed))
-        .body(body)
-        .unwrap()
+    SignedRequest::new(&secret(), signed.to_vec())
+        .with_signed_at(now())
+        .to_request_with(body)
 }
 
 /// An event of exactly `length` bytes.

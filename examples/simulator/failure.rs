@@ -1,0 +1,84 @@
+use std::{fmt, io, path::Path};
+
+use clap::{
+    Command,
+    error::{ContextKind, ContextValue},
+};
+
+/// Why a program does not run, in one line, and the code to exit with.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    message: String,
+    pub(crate) code: u8,
+}
+
+impl Failure {
+    /// Something that was set cannot be used.
+    pub(crate) fn usage(message: impl fmt::Display) -> Self {
+        Self {
+            message: message.to_string(),
+            code: 2,
+        }
+    }
+
+    /// Something that is needed is not to be had.
+    pub(crate) fn run(message: impl fmt::Display) -> Self {
+        Self {
+            message: message.to_string(),
+            code: 1,
+        }
+    }
+
+    /// Clap's message in one line, with the variable that may have set the value.
+    pub(crate) fn of_clap(error: &clap::Error, command: &Command) -> Self {
+        let message = error.to_string();
+        let message = message.strip_prefix("error: ").unwrap_or(&message);
+        let message = message.split("\n\n").next().unwrap_or_default();
+        let lines: Vec<&str> = message.lines().map(str::trim).collect();
+        let message = lines.join(" ");
+        let variable = match error.get(ContextKind::InvalidArg) {
+            Some(ContextValue::String(argument)) => variable_of(argument, command),
+            _ => None,
+        };
+        match variable {
+            Some(variable) => Self::usage(format!("{message} (the flag, or {variable})")),
+            None => Self::usage(message),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A name or value may hold a line break.
+        self.message.chars().try_for_each(|c| {
+            if c.is_control() {
+                write!(f, "{}", c.escape_debug())
+            } else {
+                write!(f, "{c}")
+            }
+        })
+    }
+}
+
+/// Puts `.env` of this directory into the environment, where that has not set a name. No other thread may run yet.
+pub(crate) fn read_env_file() -> Result<(), Failure> {
+    match dotenvy::from_path(Path::new(".env")) {
+        Err(dotenvy::Error::Io(error)) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Failure::usage(format!(".env: cannot be read: {error}")))
+        }
+        // Its own words would repeat the line, and that may hold the secret.
+        Err(dotenvy::Error::LineParse(..)) => Err(Failure::usage(
+            ".env: a line is not NAME=value; a value with blanks or `#` needs quotes",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn variable_of(argument: &str, command: &Command) -> Option<String> {
+    let flag = argument.strip_prefix("--")?.split(' ').next()?;
+    let argument = command
+        .get_subcommands()
+        .flat_map(Command::get_arguments)
+        .find(|known| known.get_long() == Some(flag))?;
+    Some(argument.get_env()?.to_string_lossy().into_owned())
+}

@@ -1,0 +1,216 @@
+use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
+
+use crate::{Retry, SignatureEncoding, SigningKey, WebhookSecret};
+
+/// A delivery as pyannoteAI makes it: a body, and the headers that sign it.
+///
+/// It is signed when it is turned into a request, so the order of the settings does not matter. `Debug` shows neither
+/// secret nor signature.
+///
+/// # Example: a receiver's test
+///
+/// ```
+/// use std::time::{Duration, UNIX_EPOCH};
+///
+/// use bytes::Bytes;
+/// use http_body_util::Full;
+/// use tower::{ServiceBuilder, ServiceExt, service_fn};
+/// use tower_pyannote::{
+///     EventBuilder, ManualClock, PyannoteSignatureLayer, SignedRequest, VerifiedBody, WebhookEvent, WebhookSecret,
+/// };
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let secret = WebhookSecret::new("whs_example")?;
+/// let now = UNIX_EPOCH + Duration::from_secs(1_767_225_600);
+/// let receiver = ServiceBuilder::new()
+///     .layer(PyannoteSignatureLayer::new(secret.clone()).with_clock(ManualClock::new(now)))
+///     .service(service_fn(async |request: http::Request<VerifiedBody>| {
+///         let event: &WebhookEvent = request.extensions().get().expect("the layer puts it there");
+///         Ok::<_, std::convert::Infallible>(http::Response::new(event.job_id().to_owned()))
+///     }));
+///
+/// let body = EventBuilder::diarization().with_job_id("job-1").build();
+/// let good = SignedRequest::new(&secret, body).with_signed_at(now);
+/// let response = receiver.clone().oneshot(good.to_request::<Full<Bytes>>()).await?;
+/// assert_eq!(response.body(), "job-1");
+///
+/// let stale = good.with_signed_at(now - Duration::from_secs(3600));
+/// let response = receiver.oneshot(stale.to_request::<Full<Bytes>>()).await?;
+/// assert_eq!(response.status(), 401);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct SignedRequest {
+    key: SigningKey,
+    body: Bytes,
+    signed: Option<Bytes>,
+    uri: Uri,
+    timestamp: HeaderValue,
+    encoding: SignatureEncoding,
+    version_prefix: bool,
+    retry: Option<Retry>,
+}
+
+impl SignedRequest {
+    /// A first attempt to deliver `body`, signed now by the system's clock.
+    pub fn new(secret: &WebhookSecret, body: impl Into<Bytes>) -> Self {
+        Self::with_key(SigningKey::new(secret), body.into(), SystemTime::now())
+    }
+
+    pub(super) fn with_key(key: SigningKey, body: Bytes, at: SystemTime) -> Self {
+        Self {
+            key,
+            body,
+            signed: None,
+            uri: Uri::from_static("/webhook"),
+            timestamp: seconds(at),
+            encoding: SignatureEncoding::Hex,
+            version_prefix: false,
+            retry: None,
+        }
+    }
+
+    /// Sets where it is sent; `/webhook` by default.
+    pub fn with_uri(mut self, uri: Uri) -> Self {
+        self.uri = uri;
+        self
+    }
+
+    /// Sets when it was signed; by default when it was made.
+    pub fn with_signed_at(mut self, at: SystemTime) -> Self {
+        self.timestamp = seconds(at);
+        self
+    }
+
+    /// Sets the timestamp as it stands in the header, be it no number at all; by default the seconds of when it was made.
+    pub fn with_timestamp(mut self, timestamp: HeaderValue) -> Self {
+        self.timestamp = timestamp;
+        self
+    }
+
+    /// Sets how the signature is written; [`Hex`](SignatureEncoding::Hex) by default.
+    pub fn with_encoding(mut self, encoding: SignatureEncoding) -> Self {
+        self.encoding = encoding;
+        self
+    }
+
+    /// Sets whether `v0=` stands before the signature; by default it does not.
+    pub fn with_version_prefix(mut self, version_prefix: bool) -> Self {
+        self.version_prefix = version_prefix;
+        self
+    }
+
+    /// Sets which repetition it is; by default none.
+    pub fn with_retry(mut self, retry: Option<Retry>) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Signs another body than the one that is sent, as if someone had tampered with it; by default they are the same.
+    pub fn with_signed_body(mut self, signed: impl Into<Bytes>) -> Self {
+        self.signed = Some(signed.into());
+        self
+    }
+
+    /// Sends another body than the one that is signed, as if someone had tampered with it.
+    pub fn with_tampered_body(mut self, body: impl Into<Bytes>) -> Self {
+        let signed = std::mem::replace(&mut self.body, body.into());
+        self.signed.get_or_insert(signed);
+        self
+    }
+
+    /// The body that is sent.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// Where it is sent.
+    #[must_use]
+    pub fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
+    /// Which repetition it is; `None` at the first attempt.
+    #[must_use]
+    pub fn retry(&self) -> Option<&Retry> {
+        self.retry.as_ref()
+    }
+
+    /// The headers that it is sent with; the signature's value is marked as sensitive.
+    #[must_use]
+    pub fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(TIMESTAMP, self.timestamp.clone());
+        headers.insert(SIGNATURE, self.signature());
+        if let Some(retry) = &self.retry {
+            headers.insert(RETRY_NUMBER, retry.number.into());
+            let reason = retry.reason.as_ref();
+            if let Some(Ok(reason)) = reason.map(|reason| HeaderValue::from_str(reason.as_str())) {
+                headers.insert(RETRY_REASON, reason);
+            }
+        }
+        headers
+    }
+
+    /// The request, with a body of whatever type a service takes.
+    #[must_use]
+    pub fn to_request<B: From<Bytes>>(&self) -> Request<B> {
+        self.to_request_with(B::from(self.body.clone()))
+    }
+
+    /// The request, but with a body of your own making: one that is sent in pieces, or breaks off.
+    #[must_use]
+    pub fn to_request_with<B>(&self, body: B) -> Request<B> {
+        let mut request = Request::new(body);
+        *request.method_mut() = http::Method::POST;
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = self.headers();
+        request
+    }
+
+    fn signature(&self) -> HeaderValue {
+        let signed = self.signed.as_ref().unwrap_or(&self.body);
+        let signature = self.key.sign(&self.timestamp, signed);
+        let digits = match self.encoding {
+            SignatureEncoding::Hex => signature.to_hex(),
+            SignatureEncoding::Base64 => signature.to_base64(),
+        };
+        let prefix = if self.version_prefix { "v0=" } else { "" };
+        let mut value = HeaderValue::try_from(format!("{prefix}{digits}"))
+            .expect("hex and base64 are visible ASCII");
+        value.set_sensitive(true);
+        value
+    }
+}
+
+impl fmt::Debug for SignedRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignedRequest")
+            .field("uri", &self.uri)
+            .field("timestamp", &self.timestamp)
+            .field("encoding", &self.encoding)
+            .field("retry", &self.retry)
+            .field("bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+fn seconds(at: SystemTime) -> HeaderValue {
+    let since_epoch = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    since_epoch.as_secs().into()
+}
+
+const TIMESTAMP: HeaderName = HeaderName::from_static("x-request-timestamp");
+const SIGNATURE: HeaderName = HeaderName::from_static("x-signature");
+const RETRY_NUMBER: HeaderName = HeaderName::from_static("x-retry-num");
+const RETRY_REASON: HeaderName = HeaderName::from_static("x-retry-reason");

@@ -1,0 +1,336 @@
+use std::time::Duration;
+
+use reqwest::{Client, Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::simulated::{Simulated, open, poll};
+
+const AUDIO: &str = "https://example.com/a.wav";
+
+#[tokio::test]
+async fn any_key_is_taken_and_none_is_not() {
+    let simulated = Simulated::start(|_| ()).await;
+    let (status, answer) = simulated.get("/v1/test").await;
+    assert_eq!(status, 200);
+    assert!(answer["status"].is_string() && answer["message"].is_string());
+
+    let url = format!("{}/v1/test", simulated.simulator.url());
+    let client = Client::builder().no_proxy().build().unwrap();
+    for header in [None, Some("Bearer "), Some("Basic abc"), Some("abc")] {
+        let request = client.get(&url);
+        let request = match header {
+            Some(header) => request.header("authorization", header),
+            None => request,
+        };
+        let (status, answer) = open(request.send().await.unwrap()).await;
+        assert_eq!(status, 401, "{header:?}");
+        assert!(answer["message"].is_string());
+    }
+}
+
+#[tokio::test]
+async fn the_one_key_is_taken_and_no_other() {
+    let simulated = Simulated::start(|config| config.api_key = Some("the key".into())).await;
+    assert_eq!(simulated.get("/v1/test").await.0, 401);
+    let url = format!("{}/v1/test", simulated.simulator.url());
+    let request = Client::builder().no_proxy().build().unwrap().get(url);
+    assert_eq!(
+        request
+            .bearer_auth("the key")
+            .send()
+            .await
+            .unwrap()
+            .status(),
+        200
+    );
+}
+
+#[tokio::test]
+async fn more_than_the_limit_is_429_until_the_window_has_moved_on() {
+    let simulated = Simulated::start(|config| {
+        config.rate_limit = Some(3);
+        // A minute takes 2 s.
+        config.time_scale = 30.0;
+    })
+    .await;
+    for remaining in ["2", "1", "0"] {
+        let response = simulated.send(Method::GET, "/v1/test", None).await;
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["x-ratelimit-limit"], "3");
+        assert_eq!(response.headers()["x-ratelimit-remaining"], remaining);
+        assert!(!response.headers().contains_key("retry-after"));
+    }
+    let response = simulated.send(Method::GET, "/v1/test", None).await;
+    assert_eq!(response.status(), 429);
+    let headers = response.headers().clone();
+    assert_eq!(headers["x-ratelimit-limit"], "3");
+    assert_eq!(headers["x-ratelimit-remaining"], "0");
+    let number = |name: &str| headers[name].to_str().unwrap().parse::<u64>().unwrap();
+    let wait = number("retry-after");
+    assert!((1..=2).contains(&wait), "{wait}");
+    let now = std::time::SystemTime::now();
+    let now = now.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    assert!((now..=now + 3).contains(&number("x-ratelimit-reset")));
+    let answer: Value = response.json().await.unwrap();
+    assert!(answer["requestId"].is_string() && answer["message"].is_string());
+
+    tokio::time::sleep(Duration::from_secs(wait)).await;
+    assert_eq!(simulated.get("/v1/test").await.0, 200);
+}
+
+#[tokio::test]
+async fn the_limit_is_a_hundred_a_minute_by_default() {
+    let simulated = Simulated::start(|config| {
+        config.rate_limit = crate::app::Config::new(crate::simulated::secret()).rate_limit;
+        config.time_scale = 1.0;
+    })
+    .await;
+    let mut statuses = Vec::new();
+    for _ in 0..101 {
+        statuses.push(simulated.get("/v1/test").await.0);
+    }
+    assert_eq!(statuses[..100], [StatusCode::OK; 100]);
+    assert_eq!(statuses[100], 429);
+}
+
+#[tokio::test]
+async fn a_job_is_created_then_runs_then_succeeds() {
+    let simulated = Simulated::start(|config| {
+        config.time_scale = 200.0;
+        config.job_time = Duration::from_secs(400);
+    })
+    .await;
+    let (status, answer) = simulated.post("/v1/diarize", json!({ "url": AUDIO })).await;
+    assert_eq!(status, 200);
+    let id = answer["jobId"].as_str().unwrap().to_owned();
+    assert_eq!(answer, json!({ "jobId": id, "status": "created" }));
+
+    let path = format!("/v1/jobs/{id}");
+    let mut seen = Vec::new();
+    poll("the end of the job", async || {
+        let (status, job) = simulated.get(&path).await;
+        assert_eq!((status, &job["jobId"]), (StatusCode::OK, &json!(id)));
+        assert!(job["createdAt"].is_string() && job["updatedAt"].is_string());
+        let status = job["status"].as_str().unwrap().to_owned();
+        assert_eq!(job.get("output").is_some(), status == "succeeded");
+        if seen.last() != Some(&status) {
+            seen.push(status.clone());
+        }
+        status == "succeeded"
+    })
+    .await;
+    assert_eq!(seen, ["created", "running", "succeeded"]);
+}
+
+#[tokio::test]
+async fn a_job_nobody_knows_is_404() {
+    let simulated = Simulated::start(|_| ()).await;
+    let (status, answer) = simulated.get("/v1/jobs/none").await;
+    assert_eq!(status, 404);
+    assert!(answer["message"].is_string());
+    assert_eq!(simulated.get("/v3/jobs").await.0, 404);
+    assert_eq!(simulated.get("/v1/diarize").await.0, 405);
+}
+
+#[tokio::test]
+async fn jobs_are_listed_newest_first_and_page_by_page() {
+    let simulated = Simulated::start(|_| ()).await;
+    let mut ids = Vec::new();
+    for _ in 0..12 {
+        ids.push(
+            simulated
+                .submit("/v1/voiceprint", json!({ "url": AUDIO }))
+                .await,
+        );
+    }
+    for id in &ids {
+        simulated.done(id).await;
+    }
+    ids.reverse();
+    let listed = |page: &Value| -> Vec<String> {
+        let items = page["items"].as_array().unwrap().iter();
+        items
+            .map(|item| item["id"].as_str().unwrap().to_owned())
+            .collect()
+    };
+
+    let (status, page) = simulated.get("/v2/jobs").await;
+    assert_eq!(status, 200);
+    assert_eq!(listed(&page), ids[..10]);
+    let keys: Vec<_> = page["items"][0].as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["createdAt", "id", "status"]);
+    let cursor = page["nextCursor"].as_str().unwrap();
+    let (_, page) = simulated.get(&format!("/v2/jobs?cursor={cursor}")).await;
+    assert_eq!(listed(&page), ids[10..]);
+    assert_eq!(page["nextCursor"], Value::Null);
+
+    let (_, page) = simulated.get("/v2/jobs?limit=12&status=succeeded").await;
+    assert_eq!((listed(&page), &page["nextCursor"]), (ids, &Value::Null));
+    let (_, page) = simulated.get("/v2/jobs?status=failed").await;
+    assert_eq!(page, json!({ "items": [], "nextCursor": null }));
+
+    for (query, field) in [
+        ("limit=0", "limit"),
+        ("limit=101", "limit"),
+        ("limit=x", "limit"),
+        ("cursor=!", "cursor"),
+        ("status=done", "status"),
+    ] {
+        let (status, answer) = simulated.get(&format!("/v2/jobs?{query}")).await;
+        assert_eq!(
+            (status, &answer["errors"][0]["field"]),
+            (StatusCode::BAD_REQUEST, &json!(field))
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_submission_is_told_field_by_field() {
+    let simulated = Simulated::start(|_| ()).await;
+    let print = json!([{ "label": "Ada", "voiceprint": "AAEC" }]);
+    let with_label = |label: &str| json!([{ "label": label, "voiceprint": "AAEC" }]);
+    let many: Vec<Value> = (0..51)
+        .map(|n| json!({ "label": format!("L{n}"), "voiceprint": "A" }))
+        .collect();
+    for (call, change, fields) in [
+        ("diarize", json!({ "url": null }), &["url"][..]),
+        ("diarize", json!({ "url": 1 }), &["url", "url"]),
+        ("diarize", json!({ "url": "ftp://example.com/a" }), &["url"]),
+        ("diarize", json!({ "url": "media://" }), &["url"]),
+        ("diarize", json!({ "url": "media://a b" }), &["url"]),
+        (
+            "diarize",
+            json!({ "url": format!("media://{}", "a".repeat(256)) }),
+            &["url"],
+        ),
+        ("diarize", json!({ "webhook": "example.com" }), &["webhook"]),
+        (
+            "diarize",
+            json!({ "webhookStatusOnly": "yes" }),
+            &["webhookStatusOnly"],
+        ),
+        ("diarize", json!({ "model": "precision-1" }), &["model"]),
+        ("diarize", json!({ "numSpeakers": 0 }), &["numSpeakers"]),
+        (
+            "diarize",
+            json!({ "minSpeakers": 1.5, "maxSpeakers": "2" }),
+            &["minSpeakers", "maxSpeakers"],
+        ),
+        (
+            "diarize",
+            json!({ "minSpeakers": 3, "maxSpeakers": 2 }),
+            &["minSpeakers"],
+        ),
+        (
+            "diarize",
+            json!({ "confidence": 1, "exclusive": "x" }),
+            &["exclusive", "confidence"],
+        ),
+        (
+            "diarize",
+            json!({ "transcription": true, "model": "community-1" }),
+            &["transcription"],
+        ),
+        (
+            "diarize",
+            json!({ "transcriptionConfig": { "model": "whisper" } }),
+            &["transcriptionConfig.model"],
+        ),
+        (
+            "diarize",
+            json!({ "transcriptionConfig": [] }),
+            &["transcriptionConfig"],
+        ),
+        ("identify", json!({ "voiceprints": null }), &["voiceprints"]),
+        ("identify", json!({ "voiceprints": [] }), &["voiceprints"]),
+        ("identify", json!({ "voiceprints": many }), &["voiceprints"]),
+        (
+            "identify",
+            json!({ "voiceprints": with_label("Speaker_1") }),
+            &["voiceprints[0].label"],
+        ),
+        (
+            "identify",
+            json!({ "voiceprints": with_label(&"ä".repeat(101)) }),
+            &["voiceprints[0].label"],
+        ),
+        (
+            "identify",
+            json!({ "voiceprints": [{}] }),
+            &["voiceprints[0].label", "voiceprints[0].voiceprint"],
+        ),
+        (
+            "identify",
+            json!({ "matching": { "threshold": 100.5, "exclusive": 1 } }),
+            &["matching.exclusive", "matching.threshold"],
+        ),
+        ("voiceprint", json!({ "url": "" }), &["url"]),
+    ] {
+        let mut body = json!({ "url": AUDIO, "voiceprints": print });
+        let changes = change.as_object().unwrap().clone();
+        body.as_object_mut().unwrap().extend(changes);
+        let (status, answer) = simulated.post(&format!("/v1/{call}"), body).await;
+        assert_eq!(status, 400, "{change}");
+        assert!(answer["message"].is_string());
+        let errors = answer["errors"].as_array().unwrap();
+        let named: Vec<_> = errors
+            .iter()
+            .map(|error| error["field"].as_str().unwrap())
+            .collect();
+        assert_eq!(named, fields, "{change}");
+        assert!(errors.iter().all(|error| error["message"].is_string()));
+    }
+    assert_eq!(simulated.simulator.jobs(), json!([]));
+}
+
+#[tokio::test]
+async fn what_is_just_right_is_taken() {
+    let simulated = Simulated::start(|_| ()).await;
+    let longest = json!([{ "label": "ä".repeat(100), "voiceprint": "A".repeat(20_000) }]);
+    for (call, body) in [
+        // As the SDK sends what was not set.
+        (
+            "diarize",
+            json!({ "url": AUDIO, "numSpeakers": null, "transcriptionConfig": null, "webhook": null }),
+        ),
+        (
+            "diarize",
+            json!({ "url": AUDIO, "minSpeakers": 2, "maxSpeakers": 2 }),
+        ),
+        (
+            "diarize",
+            json!({ "url": AUDIO, "model": "community-1", "anything": { "else": 1 } }),
+        ),
+        (
+            "diarize",
+            json!({ "url": AUDIO, "transcription": true, "transcriptionConfig": { "model": "faster-whisper-large-v3-turbo" } }),
+        ),
+        (
+            "identify",
+            json!({ "url": AUDIO, "voiceprints": longest, "matching": { "threshold": 0, "exclusive": false } }),
+        ),
+        (
+            "voiceprint",
+            json!({ "url": AUDIO, "numSpeakers": "of no concern" }),
+        ),
+    ] {
+        let (status, answer) = simulated.post(&format!("/v1/{call}"), body.clone()).await;
+        assert_eq!(
+            (status, &answer["status"]),
+            (StatusCode::OK, &json!("created")),
+            "{body}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_object_is_400() {
+    let simulated = Simulated::start(|_| ()).await;
+    for body in [json!([]), json!("x"), Value::Null] {
+        let (status, answer) = simulated.post("/v1/diarize", body).await;
+        assert_eq!(
+            (status, answer["errors"].as_array().unwrap().len()),
+            (StatusCode::BAD_REQUEST, 1)
+        );
+    }
+}

@@ -1,0 +1,142 @@
+use std::fs;
+
+use reqwest::{Client, StatusCode};
+use serde_json::json;
+
+use crate::simulated::{Simulated, poll};
+
+fn client() -> Client {
+    Client::builder().no_proxy().build().unwrap()
+}
+
+async fn presigned(simulated: &Simulated, call: &str, url: &str) -> String {
+    let (status, answer) = simulated
+        .post(&format!("/v1/media/{call}"), json!({ "url": url }))
+        .await;
+    assert_eq!(status, 201, "{answer}");
+    answer["url"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn what_is_put_can_be_got_and_only_so() {
+    let simulated = Simulated::start(|_| ()).await;
+    let audio: Vec<u8> = (0..200_000_u32).map(|n| n.to_le_bytes()[0]).collect();
+    let key = "media://team-1/../a_b.wav";
+    let input = presigned(&simulated, "input", key).await;
+    let output = presigned(&simulated, "output", key).await;
+    assert_eq!(client().get(&output).send().await.unwrap().status(), 404);
+    // No key to the API is sent along.
+    let put = client()
+        .put(&input)
+        .body(audio.clone())
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(put.status(), 200);
+    let got = client().get(&output).send().await.unwrap();
+    assert_eq!(
+        (got.status(), got.bytes().await.unwrap().to_vec()),
+        (StatusCode::OK, audio)
+    );
+
+    let other = output.replace("a_b.wav", "b_a.wav");
+    let unsigned = output.split("&signature").next().unwrap();
+    let later = output.replace("expires=1", "expires=2");
+    assert_ne!(later, output);
+    for address in [&input, &other, unsigned, &later] {
+        assert_eq!(
+            client().get(address).send().await.unwrap().status(),
+            403,
+            "{address}"
+        );
+    }
+    assert_eq!(
+        client()
+            .put(&output)
+            .body("x")
+            .send()
+            .await
+            .unwrap()
+            .status(),
+        403
+    );
+}
+
+#[tokio::test]
+async fn keys_are_checked() {
+    let simulated = Simulated::start(|_| ()).await;
+    for url in [
+        json!("media://"),
+        json!("media://a b"),
+        json!("https://a"),
+        json!(null),
+        json!(1),
+    ] {
+        for call in ["input", "output"] {
+            let (status, answer) = simulated
+                .post(&format!("/v1/media/{call}"), json!({ "url": url }))
+                .await;
+            assert_eq!(
+                (status, &answer["errors"][0]["field"]),
+                (StatusCode::BAD_REQUEST, &json!("url")),
+                "{url}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_job_of_what_was_not_uploaded_fails_and_of_what_was_does_not() {
+    let simulated = Simulated::start(|_| ()).await;
+    let body = json!({ "url": "media://a" });
+    let id = simulated.submit("/v1/diarize", body.clone()).await;
+    let done = simulated.done(&id).await;
+    assert_eq!(done["status"], "failed");
+    assert!(
+        done["output"]["error"]
+            .as_str()
+            .unwrap()
+            .contains("nothing was uploaded")
+    );
+
+    let input = presigned(&simulated, "input", "media://a").await;
+    client().put(&input).body("audio").send().await.unwrap();
+    let id = simulated.submit("/v1/diarize", body).await;
+    assert_eq!(simulated.done(&id).await["status"], "succeeded");
+}
+
+#[tokio::test]
+async fn uploads_outlive_the_simulator_in_a_data_directory_and_not_otherwise() {
+    let dir = tempfile::tempdir().unwrap();
+    for (number, data_dir) in [Some(dir.path().to_owned()), None].into_iter().enumerate() {
+        let start = async || Simulated::start(|config| config.data_dir = data_dir.clone()).await;
+        let first = start().await;
+        let input = presigned(&first, "input", "media://a").await;
+        client().put(&input).body("audio").send().await.unwrap();
+        first.simulator.stop().await;
+        let second = start().await;
+        let output = presigned(&second, "output", "media://a").await;
+        let expected = [200, 404][number];
+        assert_eq!(
+            client().get(&output).send().await.unwrap().status(),
+            expected
+        );
+    }
+    assert_eq!(fs::read_dir(dir.path().join("media")).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn an_upload_is_deleted_after_a_day() {
+    let simulated = Simulated::start(|config| {
+        // A day takes 0.43 s.
+        config.time_scale = 200_000.0;
+    })
+    .await;
+    let input = presigned(&simulated, "input", "media://a").await;
+    let output = presigned(&simulated, "output", "media://a").await;
+    client().put(&input).body("audio").send().await.unwrap();
+    poll("the deletion", async || {
+        client().get(&output).send().await.unwrap().status() == 404
+    })
+    .await;
+}

@@ -1,0 +1,108 @@
+//! A simulator and someone who talks to it.
+
+use std::time::{Duration, Instant};
+
+use reqwest::{Client, Method, Response, StatusCode};
+use serde_json::{Value, json};
+use tower_pyannote::WebhookSecret;
+
+use crate::app::{Config, Simulator};
+
+pub(crate) const SECRET: &str = "whs_00112233445566778899aabbccddeeff";
+
+pub(crate) fn secret() -> WebhookSecret {
+    WebhookSecret::new(SECRET).unwrap()
+}
+
+/// A simulator, and a key to it.
+pub(crate) struct Simulated {
+    pub(crate) simulator: Simulator,
+    client: Client,
+}
+
+impl Simulated {
+    /// One that is fast and takes as many requests as come, unless told otherwise.
+    pub(crate) async fn start(change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config::new(secret());
+        config.time_scale = 10_000.0;
+        config.answer_timeout = Some(Duration::from_secs(20));
+        config.rate_limit = None;
+        change(&mut config);
+        let simulator = Simulator::start(config).await.unwrap();
+        let client = Client::builder().no_proxy().build().unwrap();
+        Self { simulator, client }
+    }
+
+    pub(crate) async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Response {
+        let url = format!("{}{path}", self.simulator.url());
+        let request = self.client.request(method, url).bearer_auth("any key");
+        let request = match body {
+            Some(body) => request.json(&body),
+            None => request,
+        };
+        request.send().await.unwrap()
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> (StatusCode, Value) {
+        open(self.send(Method::GET, path, None).await).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> (StatusCode, Value) {
+        open(self.send(Method::POST, path, Some(body)).await).await
+    }
+
+    /// Submits a job, and gives its id.
+    pub(crate) async fn submit(&self, path: &str, body: Value) -> String {
+        let (status, answer) = self.post(path, body).await;
+        assert_eq!(status, 200, "{answer}");
+        answer["jobId"].as_str().unwrap().to_owned()
+    }
+
+    /// Submits a diarization with a webhook.
+    pub(crate) async fn diarize(&self, webhook: &str) -> String {
+        let body = json!({ "url": "https://example.com/a.wav", "webhook": webhook });
+        self.submit("/v1/diarize", body).await
+    }
+
+    /// A job as the simulator knows it.
+    pub(crate) fn job(&self, id: &str) -> Value {
+        let jobs = self.simulator.jobs();
+        let mut jobs = jobs.as_array().unwrap().iter();
+        jobs.find(|job| job["jobId"] == id).unwrap().clone()
+    }
+
+    /// Waits until a job's delivery is over.
+    pub(crate) async fn delivered(&self, id: &str) -> Value {
+        poll("the end of the delivery", async || {
+            self.job(id)["delivery"] != "pending"
+        })
+        .await;
+        self.job(id)
+    }
+
+    /// Waits until a job is over, and gives what the API says of it.
+    pub(crate) async fn done(&self, id: &str) -> Value {
+        let path = format!("/v1/jobs/{id}");
+        poll("the end of the job", async || {
+            let status = self.job(id)["status"].clone();
+            status != "created" && status != "running"
+        })
+        .await;
+        self.get(&path).await.1
+    }
+}
+
+pub(crate) async fn open(response: Response) -> (StatusCode, Value) {
+    (response.status(), response.json().await.unwrap())
+}
+
+/// Waits until something holds, but not for ever.
+pub(crate) async fn poll(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds().await {
+        assert!(begun.elapsed() < PATIENCE, "{what} does not come");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
