@@ -82,6 +82,8 @@
 //! | handlers, and a registry that runs them | [`WebhookHandler`], [`HandlerRegistry`] | `handler`, on by default |
 //! | extractors for axum | [`AckOthers`], [`TypedEvent`] | `axum` |
 //! | keep every event | [`Archive`] | `archive` |
+//! | submit jobs, read them, move media | [`Client`] | `client` |
+//! | await a job by webhook or by polling | [`JobWaiter`] | `client` |
 //! | logs, and a span per delivery | | `tracing` |
 //! | counters and histograms | | `metrics` |
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -90,7 +92,8 @@
         feature = "layer",
         feature = "handler",
         feature = "axum",
-        feature = "archive"
+        feature = "archive",
+        feature = "client"
     )),
     allow(
         rustdoc::broken_intra_doc_links,
@@ -108,7 +111,9 @@
 mod archive;
 #[cfg(feature = "axum")]
 mod axum;
-#[cfg(feature = "layer")]
+#[cfg(feature = "client")]
+mod client;
+#[cfg(any(feature = "layer", feature = "client"))]
 mod clock;
 mod error;
 mod event;
@@ -128,7 +133,7 @@ mod verifier;
 pub use self::archive::Archive;
 #[cfg(feature = "axum")]
 pub use self::axum::{AckOthers, AckOthersRejection, MissingEvent, TypedEventRejection};
-#[cfg(feature = "layer")]
+#[cfg(any(feature = "layer", feature = "client"))]
 pub use self::clock::{Clock, ManualClock, ManualSleep, SystemClock, SystemSleep};
 pub use self::error::ConfigError;
 pub use self::event::{
