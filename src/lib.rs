@@ -133,6 +133,13 @@ mod verifier;
 pub use self::archive::Archive;
 #[cfg(feature = "axum")]
 pub use self::axum::{AckOthers, AckOthersRejection, MissingEvent, TypedEventRejection};
+#[cfg(feature = "client")]
+pub use self::client::{
+    Client, ClientBuilder, ClientError, ClientErrorKind, DiarizeRequest, Download, FieldError,
+    IdentifyRequest, InvalidRequest, Job, JobPage, JobPages, JobRequest, JobSummary, JobWaiter,
+    KeyTest, ListJobs, MediaKey, Model, PendingJob, PresignedUrl, SubmissionLog, SubmittedJob,
+    TranscriptionModel, Upload, UploadProgress, VoiceprintRequest,
+};
 #[cfg(any(feature = "layer", feature = "client"))]
 pub use self::clock::{Clock, ManualClock, ManualSleep, SystemClock, SystemSleep};
 pub use self::error::ConfigError;
