@@ -5,7 +5,8 @@ use http::{HeaderMap, HeaderName, StatusCode, header::RETRY_AFTER};
 use reqwest::Response;
 use serde_json::Value;
 
-use super::error::{Answer, ClientError, ClientErrorKind, FieldError};
+use super::error::{Answer, ClientError, FieldError};
+use super::error_kind::ClientErrorKind;
 use super::key::ApiKey;
 
 /// Receives the body of an answer, if it keeps to the limit.

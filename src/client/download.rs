@@ -5,7 +5,8 @@ use bytes::Bytes;
 use reqwest::Response;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-use super::error::{ClientError, ClientErrorKind};
+use super::error::ClientError;
+use super::error_kind::ClientErrorKind;
 use super::time::Time;
 
 /// Media on its way here, from [`Client::download`](crate::Client::download); it is never held whole.

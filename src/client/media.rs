@@ -82,10 +82,10 @@ impl PresignedUrl {
     pub(super) fn parse(url: &str, insecure_http: bool) -> Result<Self, ClientError> {
         let url =
             Url::parse(url).map_err(|_| ClientError::decode("the presigned url is no url"))?;
-        if !is_secure(&url) && !(insecure_http && url.scheme() == "http") {
-            return Err(ClientError::decode("the presigned url is not https"));
+        if is_secure(&url) || (insecure_http && url.scheme() == "http") {
+            return Ok(Self(url));
         }
-        Ok(Self(url))
+        Err(ClientError::decode("the presigned url is not https"))
     }
 
     pub(super) fn url(&self) -> Url {

@@ -4,6 +4,7 @@ mod builder;
 mod desk;
 mod download;
 mod error;
+mod error_kind;
 mod job;
 mod key;
 mod limiter;
@@ -36,7 +37,8 @@ use crate::ConfigError;
 
 pub use self::builder::ClientBuilder;
 pub use self::download::Download;
-pub use self::error::{ClientError, ClientErrorKind, FieldError};
+pub use self::error::{ClientError, FieldError};
+pub use self::error_kind::ClientErrorKind;
 pub use self::job::{Job, JobPage, JobSummary, KeyTest, SubmittedJob};
 pub use self::log::SubmissionLog;
 pub use self::media::{MediaKey, PresignedUrl};

@@ -9,7 +9,8 @@ use tokio::sync::oneshot;
 
 use super::Client;
 use super::desk::{Claim, Desk};
-use super::error::{ClientError, ClientErrorKind};
+use super::error::ClientError;
+use super::error_kind::ClientErrorKind;
 use super::job::SubmittedJob;
 use super::time::Time;
 use crate::event::{Text, WebhookEvent};

@@ -12,7 +12,8 @@ use http::{HeaderValue, Method};
 use http_body::{Body, Frame, SizeHint};
 use reqwest::Url;
 
-use super::error::{ClientError, ClientErrorKind};
+use super::error::ClientError;
+use super::error_kind::ClientErrorKind;
 use super::{Client, answer, telemetry};
 
 /// A request to the API.

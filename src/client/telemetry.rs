@@ -28,7 +28,7 @@ pub(super) fn submitted(job: &SubmittedJob) {
 }
 
 /// Tells of a job that was submitted but not recorded.
-pub(super) fn not_recorded(job: &SubmittedJob, error: &dyn std::error::Error) {
+pub(super) fn not_recorded(job: &SubmittedJob, error: &(dyn std::error::Error + 'static)) {
     count::not_recorded();
     log::not_recorded(job, error);
 }
@@ -111,7 +111,7 @@ mod log {
         }
     }
 
-    pub(super) fn not_recorded(job: &SubmittedJob, error: &dyn std::error::Error) {
+    pub(super) fn not_recorded(job: &SubmittedJob, error: &(dyn std::error::Error + 'static)) {
         tracing::error!(
             job_id = &*job.job_id,
             kind = job.kind.as_str(),
@@ -132,5 +132,5 @@ mod log {
     pub(super) fn repeating(_: &'static str, _: &ClientError) {}
     pub(super) fn waited_for_rate_limit(_: Duration) {}
     pub(super) fn submitted(_: &SubmittedJob) {}
-    pub(super) fn not_recorded(_: &SubmittedJob, _: &dyn std::error::Error) {}
+    pub(super) fn not_recorded(_: &SubmittedJob, _: &(dyn std::error::Error + 'static)) {}
 }

@@ -6,7 +6,8 @@ use reqwest::{Response, Url};
 use serde::{Deserialize, Serialize};
 
 use super::download::Download;
-use super::error::{Answer, ClientError, ClientErrorKind};
+use super::error::{Answer, ClientError};
+use super::error_kind::ClientErrorKind;
 use super::media::{MediaKey, PresignedUrl};
 use super::send::{Call, Effect};
 use super::upload::{Upload, UploadState};
