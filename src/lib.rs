@@ -164,6 +164,6 @@ pub use self::signature::{Signature, SignatureEncoding, Signer, SigningKey};
 pub use self::verifier::{Mismatch, Verification, Verified, Verifier, VerifyError};
 
 /// Compiles and runs what the README shows.
-#[cfg(all(doctest, feature = "axum"))]
+#[cfg(all(doctest, feature = "axum", feature = "client"))]
 #[doc = include_str!("../README.md")]
 mod readme {}
