@@ -130,7 +130,9 @@ mod tests {
 
     use super::*;
 
-    fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+    type Lines = &'static [(&'static str, &'static str)];
+
+    fn headers(lines: Lines) -> HeaderMap {
         let lines = lines.iter();
         lines
             .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
@@ -140,7 +142,8 @@ mod tests {
     #[test]
     fn the_asked_pause_is_read_from_what_headers_there_are() {
         let now = UNIX_EPOCH + Duration::from_secs(1_000);
-        let cases: [(&str, u16, &[(&str, &str)], Option<u64>); 12] = [
+        type Case = (&'static str, u16, Lines, Option<u64>);
+        let cases: [Case; 12] = [
             ("plenty left", 200, &[("x-ratelimit-remaining", "7")], None),
             ("nothing told", 200, &[], None),
             ("used up", 200, &[("x-ratelimit-remaining", "0")], Some(1)),
