@@ -113,6 +113,8 @@ async fn a_poll_ends_the_wait_if_the_webhook_is_lost() {
         Reply::job("failed"),
     ])
     .await;
+    // The first interval begins with the submission, not with the waiter.
+    stage.clock.advance(100 * SECOND);
     let waiting = wait(stage.waiter.submit(diarize()).await.unwrap());
     for (polls, interval) in [(0, 5_000), (1, 7_500), (2, 11_250)] {
         stage
