@@ -65,6 +65,14 @@ pub enum ConfigError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A setting of the client that cannot work.
+    #[non_exhaustive]
+    InvalidClientSetting {
+        /// The setting, as it is called in this crate.
+        setting: &'static str,
+        /// What is wrong with it, and what to do; never the API key.
+        reason: String,
+    },
 }
 
 impl fmt::Display for ConfigError {
@@ -104,6 +112,9 @@ impl fmt::Display for ConfigError {
             }
             Self::InvalidArchivePrefix { prefix, reason } => {
                 write!(f, "archive prefix {prefix:?} cannot be used: {reason}")
+            }
+            Self::InvalidClientSetting { setting, reason } => {
+                write!(f, "the client's {setting} {reason}")
             }
         }
     }

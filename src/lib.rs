@@ -85,6 +85,8 @@
 //! | commit events before they are acknowledged, and work on them | [`Inbox`], [`InboxWorker`] | `inbox` or `inbox-sqlite`, `inbox-postgres` |
 //! | why a signature does not match | [`Doctor`] | `doctor` |
 //! | sign, make and deliver events, for tests | [`SignedRequest`], [`EventBuilder`], [`WebhookSender`] | `testing` |
+//! | submit jobs, read them, move media | [`Client`] | `client` |
+//! | await a job by webhook or by polling | [`JobWaiter`] | `client` |
 //! | logs, and a span per delivery | | `tracing` |
 //! | counters and histograms | | `metrics` |
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -96,7 +98,8 @@
         feature = "archive",
         feature = "inbox-sqlite",
         feature = "doctor",
-        feature = "testing"
+        feature = "testing",
+        feature = "client"
     )),
     allow(
         rustdoc::broken_intra_doc_links,
@@ -114,7 +117,9 @@
 mod archive;
 #[cfg(feature = "axum")]
 mod axum;
-#[cfg(feature = "layer")]
+#[cfg(feature = "client")]
+mod client;
+#[cfg(any(feature = "layer", feature = "client"))]
 mod clock;
 #[cfg(feature = "doctor")]
 mod doctor;
@@ -140,7 +145,14 @@ mod verifier;
 pub use self::archive::Archive;
 #[cfg(feature = "axum")]
 pub use self::axum::{AckOthers, AckOthersRejection, MissingEvent, TypedEventRejection};
-#[cfg(feature = "layer")]
+#[cfg(feature = "client")]
+pub use self::client::{
+    Client, ClientBuilder, ClientError, ClientErrorKind, DiarizeRequest, Download, FieldError,
+    IdentifyRequest, InvalidRequest, Job, JobPage, JobPages, JobRequest, JobSummary, JobWaiter,
+    KeyTest, ListJobs, MediaKey, Model, PendingJob, PresignedUrl, SubmissionLog, SubmittedJob,
+    TranscriptionModel, Upload, UploadProgress, VoiceprintRequest,
+};
+#[cfg(any(feature = "layer", feature = "client"))]
 pub use self::clock::{Clock, ManualClock, ManualSleep, SystemClock, SystemSleep};
 #[cfg(feature = "doctor")]
 pub use self::doctor::{
@@ -178,6 +190,6 @@ pub use self::testing::{
 pub use self::verifier::{Mismatch, Verification, Verified, Verifier, VerifyError};
 
 /// Compiles and runs what the README shows.
-#[cfg(all(doctest, feature = "axum"))]
+#[cfg(all(doctest, feature = "axum", feature = "client"))]
 #[doc = include_str!("../README.md")]
 mod readme {}

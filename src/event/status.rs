@@ -30,6 +30,18 @@ impl Status {
             Self::Other(status) => status,
         }
     }
+
+    /// Tells whether the job is over: succeeded, failed or canceled.
+    ///
+    /// Any other status is not, `created`, `pending` and `running` above all, as is one that this
+    /// version does not know.
+    #[must_use]
+    pub const fn is_terminal(&self) -> bool {
+        match self {
+            Self::Succeeded | Self::Failed | Self::Canceled => true,
+            Self::Other(_) => false,
+        }
+    }
 }
 
 impl From<&str> for Status {
@@ -46,5 +58,18 @@ impl From<&str> for Status {
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_statuses_end_a_job() {
+        let over = ["succeeded", "failed", "canceled"].map(Status::from);
+        assert!(over.iter().all(Status::is_terminal));
+        let under_way = ["", "created", "pending", "running", "Succeeded"].map(Status::from);
+        assert!(!under_way.iter().any(Status::is_terminal));
     }
 }

@@ -1,0 +1,42 @@
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+
+/// A value that the API would refuse, found before anything was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidRequest {
+    field: Cow<'static, str>,
+    reason: &'static str,
+}
+
+impl InvalidRequest {
+    /// Returns the field, as the API calls it: `voiceprints[3].label`.
+    #[must_use]
+    pub fn field(&self) -> &str {
+        &self.field
+    }
+
+    /// Returns what is wrong with it, and what to do.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        self.reason
+    }
+
+    pub(in crate::client) fn new(
+        field: impl Into<Cow<'static, str>>,
+        reason: &'static str,
+    ) -> Self {
+        Self {
+            field: field.into(),
+            reason,
+        }
+    }
+}
+
+impl fmt::Display for InvalidRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` {}", self.field, self.reason)
+    }
+}
+
+impl Error for InvalidRequest {}

@@ -1,0 +1,148 @@
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Once;
+
+use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+use tower_pyannote::Client;
+
+use crate::server::{Reply, Server};
+use crate::{KEY, builder, diarize};
+
+thread_local! {
+    /// What was written to the log, in the one thread that observes.
+    static LOG: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+}
+
+struct Log;
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        LOG.with_borrow_mut(|log| log.iter_mut().for_each(|log| log.extend_from_slice(bytes)));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Sets up logging for all tests, before the first has anything to log: tracing may else remember, from a test that does
+/// not listen, that nobody does.
+pub(crate) fn listen() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        tracing_subscriber::fmt()
+            .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+            .with_ansi(false)
+            .with_writer(|| Log)
+            .init();
+    });
+}
+
+/// Runs calls against a server with these replies, and returns the counters and the log.
+fn observe(
+    replies: Vec<Reply>,
+    calls: impl AsyncFnOnce(Client),
+) -> (BTreeMap<String, u64>, String) {
+    LOG.set(Some(Vec::new()));
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    metrics::with_local_recorder(&recorder, || {
+        runtime.block_on(async {
+            let server = Server::start(replies).await;
+            calls(builder(&server).1.build().unwrap()).await;
+        });
+    });
+    let counters = snapshotter.snapshot().into_vec().into_iter();
+    let counters = counters.filter_map(|(key, _, _, value)| {
+        let key = key.key();
+        let labels: Vec<_> = key
+            .labels()
+            .map(|label| format!("{}={}", label.key(), label.value()))
+            .collect();
+        match value {
+            DebugValue::Counter(count) => {
+                Some((format!("{}{{{}}}", key.name(), labels.join(",")), count))
+            }
+            _ => None,
+        }
+    });
+    let counters = counters.collect();
+    let log = String::from_utf8(LOG.take().unwrap()).unwrap();
+    (counters, log)
+}
+
+#[test]
+fn requests_repetitions_and_waits_are_counted() {
+    let replies = vec![
+        Reply::submitted(),
+        Reply::new(500, ""),
+        Reply::new(429, "").with_header("retry-after", 5),
+        Reply::job("running"),
+        Reply::new(402, ""),
+    ];
+    let (counters, _) = observe(replies, async |client| {
+        client.diarize(diarize()).await.unwrap();
+        client.job("job-1").await.unwrap();
+        client.diarize(diarize()).await.unwrap_err();
+    });
+    let counters: Vec<_> = counters
+        .iter()
+        .map(|(name, count)| (&**name, *count))
+        .collect();
+    assert_eq!(
+        counters,
+        [
+            ("pyannote_client_rate_limit_waits_total{}", 1),
+            ("pyannote_client_requests_total{call=diarize,outcome=ok}", 1),
+            (
+                "pyannote_client_requests_total{call=diarize,outcome=payment_required}",
+                1
+            ),
+            ("pyannote_client_requests_total{call=job,outcome=ok}", 1),
+            (
+                "pyannote_client_requests_total{call=job,outcome=rate_limited}",
+                1
+            ),
+            ("pyannote_client_requests_total{call=job,outcome=server}", 1),
+            ("pyannote_client_retries_total{call=job}", 2),
+        ]
+    );
+}
+
+#[test]
+fn a_submission_without_an_answer_is_warned_of() {
+    let (_, log) = observe(vec![Reply::new(500, "")], async |client| {
+        client.diarize(diarize()).await.unwrap_err();
+    });
+    let warning = log
+        .lines()
+        .find(|line| line.contains("was not confirmed"))
+        .unwrap();
+    assert!(
+        warning.contains("WARN") && warning.contains("call=\"diarize\""),
+        "{warning}"
+    );
+}
+
+#[test]
+fn no_log_line_of_this_crate_holds_the_key() {
+    let replies = vec![
+        Reply::submitted(),
+        Reply::new(401, format!(r#"{{"message":"bad {KEY}"}}"#)),
+        Reply::new(500, KEY),
+        Reply::job("running"),
+    ];
+    let (_, log) = observe(replies, async |client| {
+        client.diarize(diarize()).await.unwrap();
+        client.diarize(diarize()).await.unwrap_err();
+        client.job("job-1").await.unwrap();
+    });
+    assert!(log.contains("job submitted") && log.contains("trying again"));
+    assert!(!log.contains(&KEY[3..]), "{log}");
+}
