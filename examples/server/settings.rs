@@ -16,7 +16,6 @@ use crate::{doctor::Case, inbox};
 pub(crate) struct Settings {
     pub(crate) host: String,
     pub(crate) port: u16,
-    pub(crate) debug: bool,
     pub(crate) data_dir: PathBuf,
     pub(crate) database_url: Option<String>,
     pub(crate) secrets: SecretSet,
@@ -28,7 +27,6 @@ impl Settings {
         Ok(Self {
             host: flags.host,
             port: flags.port,
-            debug: flags.debug,
             data_dir: flags.data_dir,
             database_url: flags.database_url,
             secrets,
