@@ -2,6 +2,7 @@
 
 use std::{
     future::pending,
+    io::{BufRead, BufReader},
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -11,7 +12,8 @@ use std::{
 
 use tokio::sync::{Notify, oneshot};
 use tower_pyannote::{
-    ConfigError, Delivery, Diarization, HandlerError, HandlerRegistry, TypedEvent, WebhookEvent,
+    ConfigError, Delivery, Diarization, HandlerError, HandlerRegistry, Inbox, TypedEvent,
+    WebhookEvent,
 };
 
 use crate::place::{Log, Place, entry, event, hasty, on_each_store, spawn, state, until};
@@ -28,6 +30,7 @@ on_each_store! {
     events_of_one_job_are_handled_one_at_a_time_by_two_workers,
     no_more_events_than_asked_for_are_handled_at_a_time,
     what_a_dead_worker_held_is_taken_over_after_its_lease,
+    what_a_worker_held_that_was_killed_in_the_middle_of_a_handler_is_taken_over,
     an_event_that_kills_its_workers_is_dead_in_the_end,
     a_worker_that_is_stopped_finishes_what_runs,
     a_worker_that_is_stopped_hands_back_what_takes_too_long,
@@ -340,6 +343,53 @@ async fn what_a_dead_worker_held_is_taken_over_after_its_lease(place: Place) {
     // The attempt that was cut off counts.
     assert_eq!(log.lines(), ["job 2"]);
 }
+
+async fn what_a_worker_held_that_was_killed_in_the_middle_of_a_handler_is_taken_over(place: Place) {
+    let inbox = place.open().await;
+    inbox.commit(&event("job", "succeeded", "")).await.unwrap();
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--ignored",
+            "--exact",
+            "work::worker_to_be_killed",
+            "--nocapture",
+        ])
+        .env(ADDRESS, place.address())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let begun = lines
+        .map(Result::unwrap)
+        .any(|line| line.ends_with("in the middle of it"));
+    assert!(begun);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(state(&inbox, "job").await, "running");
+
+    let log = Log::default();
+    let _worker = spawn(hasty(&inbox, counting(&log, "hang")));
+    until("handled", async || state(&inbox, "job").await == "handled").await;
+    assert_eq!(log.lines(), ["job 2"]);
+}
+
+#[tokio::test]
+#[ignore = "is run by another test, as a process to be killed"]
+async fn worker_to_be_killed() {
+    let address = std::env::var(ADDRESS).unwrap();
+    let inbox = Inbox::open(&address).await.unwrap();
+    let registry = HandlerRegistry::new()
+        .on_any("hang", async |_: WebhookEvent| {
+            println!("in the middle of it");
+            pending().await
+        })
+        .unwrap()
+        .with_handler_timeout(Duration::from_secs(600))
+        .unwrap();
+    hasty(&inbox, registry).run_until(pending()).await.unwrap();
+}
+
+const ADDRESS: &str = "ADDRESS_OF_THE_INBOX";
 
 async fn an_event_that_kills_its_workers_is_dead_in_the_end(place: Place) {
     let inbox = place.open().await;
