@@ -80,7 +80,7 @@ pub use self::timestamp::TimestampFault;
 ///
 /// assert!(!diagnosis.is_verified());
 /// assert!(matches!(diagnosis.findings()[0], Finding::Body(BodyFault::Reserialised(_))));
-/// assert_eq!(diagnosis.findings()[1], Finding::MatchesOtherwise { secret_index: 0 });
+/// assert!(matches!(diagnosis.findings()[1], Finding::MatchesOtherwise { secret_index: 0, .. }));
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
