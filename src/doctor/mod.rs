@@ -65,7 +65,7 @@ pub use self::timestamp::TimestampFault;
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
 /// use http::HeaderMap;
-/// use tower_pyannote::{Doctor, Finding, BodyFault, SigningKey, WebhookSecret};
+/// use tower_pyannote::{BodyFault, Doctor, Finding, SigningKey, WebhookSecret};
 ///
 /// let secret = WebhookSecret::new("whs_example")?;
 /// let signature = SigningKey::new(&secret).sign("1767225600", br#"{"jobId": "1", "status": "succeeded"}"#);
@@ -78,9 +78,10 @@ pub use self::timestamp::TimestampFault;
 /// let now = UNIX_EPOCH + Duration::from_secs(1_767_225_603);
 /// let diagnosis = Doctor::new(secret).diagnose(&headers, body, now);
 ///
-/// assert!(!diagnosis.is_verified());
+/// assert!(diagnosis.is_explained());
 /// assert!(matches!(diagnosis.findings()[0], Finding::Body(BodyFault::Reserialised(_))));
-/// assert_eq!(diagnosis.findings()[1], Finding::MatchesOtherwise { secret_index: 0 });
+/// assert_eq!(diagnosis.findings()[1].as_str(), "matches_otherwise");
+/// assert_eq!(diagnosis.secret_index(), Some(0));
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
