@@ -62,8 +62,14 @@ fuzz_target!(|input: Input<'_>| {
         let location = ready(archive.keep(&event)).expect("memory takes it");
         let inside = location.as_ref().strip_prefix(prefix);
         let inside = inside.map(|inside| inside.trim_start_matches('/'));
-        assert!(inside.is_some_and(|inside| !inside.contains('/')), "{location}");
-        let is_new = events.insert((event.job_id().to_owned(), event.status().as_str().to_owned()));
+        assert!(
+            inside.is_some_and(|inside| !inside.contains('/')),
+            "{location}"
+        );
+        let is_new = events.insert((
+            event.job_id().to_owned(),
+            event.status().as_str().to_owned(),
+        ));
         // Also where upper and lower case are the same.
         let is_alone = kept.insert(location.as_ref().to_lowercase());
         assert_eq!(is_new, is_alone, "{location}");

@@ -42,7 +42,9 @@ impl Header<'_> {
 }
 
 fuzz_target!(|input: Input<'_>| {
-    let timestamp = NOW.saturating_add_signed(input.signed_at.into()).to_string();
+    let timestamp = NOW
+        .saturating_add_signed(input.signed_at.into())
+        .to_string();
     let digest = digest(
         SECRETS[0],
         timestamp.as_bytes(),
@@ -58,7 +60,9 @@ fuzz_target!(|input: Input<'_>| {
 
     let mut headers = HeaderMap::new();
     let named = |name: &'static str, values: &[Vec<u8>]| {
-        let values = values.iter().map(|value| HeaderValue::from_bytes(value).ok());
+        let values = values
+            .iter()
+            .map(|value| HeaderValue::from_bytes(value).ok());
         let values: Option<Vec<HeaderValue>> = values.collect();
         Some((HeaderName::from_static(name), values?))
     };

@@ -47,9 +47,11 @@ type Cue = (u64, u64, String, String);
 
 fuzz_target!(|input: Input<'_>| {
     let items = &input.items;
-    let exact: Option<Vec<Cue>> = items.iter().map(usable).collect::<Option<Vec<_>>>().map(
-        |cues| cues.into_iter().flatten().collect(),
-    );
+    let exact: Option<Vec<Cue>> = items
+        .iter()
+        .map(usable)
+        .collect::<Option<Vec<_>>>()
+        .map(|cues| cues.into_iter().flatten().collect());
 
     let turns: Turns = items
         .iter()
@@ -61,9 +63,10 @@ fuzz_target!(|input: Input<'_>| {
         let written = rttm.iter().map(|(start, length, _)| (*start, *length));
         assert!(expected.eq(written));
     }
-    assert!(rttm.iter().all(|(.., speaker)| items
-        .iter()
-        .any(|item| field(item.speaker) == *speaker)));
+    assert!(
+        rttm.iter()
+            .all(|(.., speaker)| items.iter().any(|item| field(item.speaker) == *speaker))
+    );
 
     let transcript: Transcript = items
         .iter()
@@ -103,8 +106,18 @@ fn read_rttm(rttm: &str, uri: &str) -> Vec<(u64, u64, String)> {
     assert!(rttm.is_empty() || rttm.ends_with('\n'));
     let lines = rttm.split_terminator('\n').map(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        let ["SPEAKER", file, "1", start, length, "<NA>", "<NA>", speaker, "<NA>", "<NA>"] =
-            fields[..]
+        let [
+            "SPEAKER",
+            file,
+            "1",
+            start,
+            length,
+            "<NA>",
+            "<NA>",
+            speaker,
+            "<NA>",
+            "<NA>",
+        ] = fields[..]
         else {
             panic!("{line:?}");
         };
@@ -151,7 +164,10 @@ fn blocks(text: &str) -> Vec<Vec<&str>> {
     let mut blocks = Vec::new();
     for block in text.split("\n\n").filter(|block| !block.is_empty()) {
         let lines: Vec<&str> = block.split_terminator('\n').collect();
-        assert!(lines.iter().all(|line| !line.trim().is_empty()), "{block:?}");
+        assert!(
+            lines.iter().all(|line| !line.trim().is_empty()),
+            "{block:?}"
+        );
         blocks.push(lines);
     }
     blocks
@@ -166,7 +182,10 @@ fn clock(text: &str, point: char) -> u64 {
     let (hours, rest) = text.split_once(':').expect("hours");
     let (minutes, seconds) = rest.split_once(':').expect("minutes");
     let number = |text: &str| -> u64 {
-        assert!(text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit()), "{text}");
+        assert!(
+            text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit()),
+            "{text}"
+        );
         text.parse().expect("digits")
     };
     let (hours, minutes) = (number(hours), number(minutes));
@@ -178,7 +197,10 @@ fn clock(text: &str, point: char) -> u64 {
 /// Seconds with three decimals, as milliseconds.
 fn millis(text: &str, point: char) -> u64 {
     let (whole, part) = text.split_once(point).expect("a point");
-    assert!(part.len() == 3 && part.bytes().all(|byte| byte.is_ascii_digit()), "{text}");
+    assert!(
+        part.len() == 3 && part.bytes().all(|byte| byte.is_ascii_digit()),
+        "{text}"
+    );
     let whole: u64 = whole.parse().expect("digits");
     whole * 1_000 + part.parse::<u64>().expect("digits")
 }
@@ -186,9 +208,14 @@ fn millis(text: &str, point: char) -> u64 {
 /// Undoes the three escapes, of which nothing may be left bare.
 fn unescaped(text: &str) -> String {
     assert!(!text.contains(['<', '>']), "{text}");
-    let bare = text.replace("&lt;", "").replace("&gt;", "").replace("&amp;", "");
+    let bare = text
+        .replace("&lt;", "")
+        .replace("&gt;", "")
+        .replace("&amp;", "");
     assert!(!bare.contains('&'), "{text}");
-    text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    text.replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&amp;", "&")
 }
 
 fn folded(text: &str) -> String {

@@ -46,7 +46,10 @@ fuzz_target!(|input: Input<'_>| {
         rest = after;
     }
     signer.update(rest);
-    assert!(signer.finish().matches(&signature), "pieces are signed as the whole");
+    assert!(
+        signer.finish().matches(&signature),
+        "pieces are signed as the whole"
+    );
 
     let secrets = SecretSet::new(other).add_secret(secret.clone());
     let verify = |secrets: SecretSet, timestamp: &str, signature: &str, body: &[u8]| {
@@ -67,18 +70,24 @@ fuzz_target!(|input: Input<'_>| {
         // HMAC fills a short key up with zeros and hashes a long one: other bytes can be the same key.
         assert!(matches!(index, Ok(0 | 1)), "{index:?}");
         let parsed = Signature::parse(written.as_bytes()).expect("it is well formed");
-        assert_eq!((parsed.to_hex(), parsed.to_base64()), (hex.clone(), base64.clone()));
+        assert_eq!(
+            (parsed.to_hex(), parsed.to_base64()),
+            (hex.clone(), base64.clone())
+        );
     }
 
     let flipped = |bytes: &[u8]| {
         let mut bytes = bytes.to_vec();
         let at = usize::from(input.bit / 8) % bytes.len().max(1);
-        bytes.get_mut(at).map(|byte| *byte ^= 1 << (input.bit % 8))?;
+        bytes
+            .get_mut(at)
+            .map(|byte| *byte ^= 1 << (input.bit % 8))?;
         Some(bytes)
     };
     let refused = match input.changed {
-        Changed::Body => flipped(input.body)
-            .map(|body| verify(secret.into(), &timestamp, &hex, &body)),
+        Changed::Body => {
+            flipped(input.body).map(|body| verify(secret.into(), &timestamp, &hex, &body))
+        }
         Changed::Timestamp => flipped(timestamp.as_bytes())
             .and_then(|timestamp| String::from_utf8(timestamp).ok())
             .map(|timestamp| verify(secret.into(), &timestamp, &hex, input.body)),
