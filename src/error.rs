@@ -121,3 +121,18 @@ impl fmt::Display for ConfigError {
 }
 
 impl Error for ConfigError {}
+
+/// Writes what caused an error, and what caused that, each after a colon.
+#[cfg(any(
+    feature = "inbox-sqlite",
+    feature = "inbox-postgres",
+    all(feature = "handler", feature = "tracing")
+))]
+pub(crate) fn write_sources(error: &dyn Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut source = error.source();
+    while let Some(error) = source {
+        write!(f, ": {error}")?;
+        source = error.source();
+    }
+    Ok(())
+}

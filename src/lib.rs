@@ -127,6 +127,8 @@ mod error;
 mod event;
 #[cfg(feature = "handler")]
 mod handler;
+#[cfg(any(feature = "layer", feature = "doctor"))]
+mod headers;
 #[cfg(any(feature = "inbox-sqlite", feature = "inbox-postgres"))]
 mod inbox;
 #[cfg(feature = "layer")]

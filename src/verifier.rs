@@ -392,5 +392,5 @@ fn only<'a>(
     }
 }
 
-const DEFAULT_TOLERANCE: Duration = Duration::from_secs(600);
+pub(crate) const DEFAULT_TOLERANCE: Duration = Duration::from_secs(600);
 const MAX_DIGITS: usize = 19;

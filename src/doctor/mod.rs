@@ -22,8 +22,9 @@ use zeroize::Zeroizing;
 
 use self::search::{Search, Work};
 use self::secret::Key;
+use crate::headers::{SIGNATURE, TIMESTAMP, values};
 use crate::secret::{SecretSet, WebhookSecret};
-use crate::verifier::{Verified, Verifier};
+use crate::verifier::{DEFAULT_TOLERANCE, Verified, Verifier};
 
 pub use self::body::{BodyFault, ContentCoding};
 pub use self::diagnosis::Diagnosis;
@@ -205,14 +206,15 @@ impl Doctor {
             .map(|secret| WebhookSecret::new(secret.to_vec()).ok());
         let first = SecretSet::new(secrets.next()??);
         let secrets = secrets.try_fold(first, |set, secret| Some(set.add_secret(secret?)))?;
-        let values = |name| {
-            let values = headers.get_all(name).into_iter();
-            values.map(http::HeaderValue::as_bytes)
-        };
         Verifier::new(secrets)
             .with_past_tolerance(self.past)
             .with_future_tolerance(self.future)
-            .verify(values(TIMESTAMP), values(SIGNATURE), body, now)
+            .verify(
+                values(headers, &TIMESTAMP),
+                values(headers, &SIGNATURE),
+                body,
+                now,
+            )
             .ok()
     }
 }
@@ -228,8 +230,5 @@ impl fmt::Debug for Doctor {
     }
 }
 
-const TIMESTAMP: &str = "x-request-timestamp";
-const SIGNATURE: &str = "x-signature";
-const DEFAULT_TOLERANCE: Duration = Duration::from_secs(600);
 const DEFAULT_WORK_LIMIT: u64 = 8 << 30;
 const MOST_SECRETS: usize = 8;

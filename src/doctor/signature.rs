@@ -3,8 +3,8 @@ use std::fmt;
 use base64ct::Encoding as _;
 use http::HeaderMap;
 
-use super::SIGNATURE;
 use super::text::{percent_decoded, trimmed, unquoted};
+use crate::headers::SIGNATURE;
 use crate::signature::Signature;
 
 /// What is wrong with how a signature is written or sent.
@@ -152,7 +152,7 @@ pub(super) fn read(headers: &HeaderMap) -> Signatures {
         faults: Vec::new(),
         digests: Vec::new(),
     };
-    let values = headers.get_all(SIGNATURE);
+    let values = headers.get_all(&SIGNATURE);
     let count = values.iter().count();
     if count == 0 {
         let others = OTHER_NAMES.iter().find_map(|name| headers.get(*name));

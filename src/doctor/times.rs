@@ -4,8 +4,9 @@ use http::HeaderMap;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 
+use super::TimestampFault;
 use super::text::{trimmed, unquoted};
-use super::{TIMESTAMP, TimestampFault};
+use crate::headers::TIMESTAMP;
 
 /// What the headers hold of times.
 pub(super) struct Timestamps {
@@ -28,7 +29,7 @@ pub(super) fn read(
         texts: Vec::new(),
         near: now.as_secs(),
     };
-    let values = headers.get_all(TIMESTAMP);
+    let values = headers.get_all(&TIMESTAMP);
     let count = values.iter().count();
     if count == 0 {
         let other = OTHER_NAMES.iter().find_map(|name| headers.get(*name));

@@ -1,6 +1,12 @@
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use crate::HandlerError;
+#[cfg(any(
+    feature = "tracing",
+    feature = "inbox-sqlite",
+    feature = "inbox-postgres"
+))]
+use crate::error::write_sources;
 
 /// What became of an event: how each handler that it was meant for ended, in order.
 #[derive(Debug)]
@@ -190,11 +196,6 @@ impl fmt::Display for WithSources<'_> {
         let HandlerOutcome::Failed { error } = self.0 else {
             return Ok(());
         };
-        let mut source = error.as_error().source();
-        while let Some(error) = source {
-            write!(f, ": {error}")?;
-            source = error.source();
-        }
-        Ok(())
+        write_sources(error.as_error(), f)
     }
 }

@@ -45,10 +45,11 @@ impl Source {
 impl Record {
     pub(crate) fn of(event: &WebhookEvent, source: Source) -> Self {
         let (job_id, status) = (event.job_id(), event.status().as_str());
+        let job_key = job_key(job_id);
         let retry = event.retry();
         Self {
-            event_key: event_key(job_id, status),
-            job_key: job_key(job_id),
+            event_key: event_key(&job_key, status),
+            job_key,
             job_id: storable(job_id),
             status: storable(status),
             kind: event.kind().map(Kind::as_str),
@@ -62,6 +63,10 @@ impl Record {
                 .map(|reason| reason.as_str().to_owned()),
             body: event.raw().clone(),
         }
+    }
+
+    pub(crate) fn body_bytes(&self) -> i64 {
+        i64::try_from(self.body.len()).unwrap_or(i64::MAX)
     }
 
     /// Whether this is another event under the name of the one that is kept.
@@ -103,10 +108,10 @@ pub(crate) fn job_key(job_id: &str) -> [u8; 32] {
     Sha256::digest(job_id).into()
 }
 
-pub(crate) fn event_key(job_id: &str, status: &str) -> [u8; 32] {
+fn event_key(job_key: &[u8; 32], status: &str) -> [u8; 32] {
     // The job's digest has a fixed length, so no two pairs run together into the same text.
     let mut digest = Sha256::new();
-    digest.update(job_key(job_id));
+    digest.update(job_key);
     digest.update(status);
     digest.finalize().into()
 }
@@ -243,6 +248,7 @@ mod tests {
 
     #[test]
     fn a_colon_does_not_run_job_and_status_together() {
+        let event_key = |job_id, status| event_key(&job_key(job_id), status);
         assert_ne!(event_key("a:b", "c"), event_key("a", "b:c"));
         assert_ne!(event_key("ab", "c"), event_key("a", "bc"));
     }

@@ -4,7 +4,29 @@
 /// PostgreSQL, but for how apalis' columns are made from seconds since the epoch: `$at("4")` is the fourth parameter as
 /// such a time. What else differs, each store does for itself: `write`, `read`, `lock_job`, and the methods with `_in`.
 macro_rules! sql_store {
-    ($store:ty, $row:ty, $at_open:literal, $at_close:literal) => {
+    ($store:ty, $database:ty, $row:ty, $at_open:literal, $at_close:literal) => {
+        impl $store {
+            /// Keeps the body of an event whose name another one has.
+            async fn keep_aside(
+                tx: &mut Transaction<'_, $database>,
+                record: &Record,
+            ) -> Result<(), InboxError> {
+                sqlx::query(
+                    "INSERT INTO pyannote_conflicts (event_key, sha256, received_at, signed_at, body) \
+                     VALUES ($1, $2, $3, $4, $5) ON CONFLICT (event_key, sha256) DO NOTHING",
+                )
+                .bind(&record.event_key[..])
+                .bind(&record.sha256[..])
+                .bind(record.received_at)
+                .bind(record.signed_at)
+                .bind(&record.body[..])
+                .execute(&mut **tx)
+                .await
+                .map_err(failed)?;
+                Ok(())
+            }
+        }
+
         impl Store for $store {
             fn commit<'a>(&'a self, batch: &'a [Record]) -> StoreFuture<'a, Vec<Commit>> {
                 Box::pin(async move {
@@ -485,6 +507,9 @@ pub(super) fn failed(error: sqlx::Error) -> InboxError {
 pub(super) fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or_default()
 }
+
+/// How long a connection is waited for: less than the time within which a delivery is answered.
+pub(super) const PATIENCE: Duration = Duration::from_secs(4);
 
 /// How long an event waits for another one of its job.
 pub(super) const BUSY: Duration = Duration::from_secs(1);

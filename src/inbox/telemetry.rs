@@ -141,11 +141,11 @@ mod count {
 
 #[cfg(feature = "tracing")]
 mod log {
-    use std::{error::Error, fmt, future::Future};
+    use std::{fmt, future::Future};
 
     use tracing::Instrument;
 
-    use crate::{InboxError, Kind, WebhookEvent, inbox::store::End};
+    use crate::{InboxError, Kind, WebhookEvent, error::write_sources, inbox::store::End};
 
     pub(super) fn duplicate(event: &WebhookEvent) {
         tracing::info!(
@@ -259,12 +259,7 @@ mod log {
     impl fmt::Display for Chain<'_> {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             self.0.fmt(f)?;
-            let mut source = self.0.source();
-            while let Some(error) = source {
-                write!(f, ": {error}")?;
-                source = error.source();
-            }
-            Ok(())
+            write_sources(self.0, f)
         }
     }
 }

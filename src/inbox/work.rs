@@ -99,7 +99,7 @@ impl Service<Task<Vec<u8>>> for Attempts {
 
 impl Inner {
     async fn attempt(&self, claim: &Claim) {
-        let start = self.persist("start", || self.store.start(claim)).await;
+        let start = persist("start", || self.store.start(claim)).await;
         let (stored, settled) = match start {
             Start::Begun { stored, settled } => (stored, settled),
             Start::Busy => return,
@@ -172,33 +172,29 @@ impl Inner {
     }
 
     async fn settle(&self, claim: &Claim, settled: Settled) {
-        self.persist("settle", || self.store.settle(claim, settled.clone()))
-            .await;
+        persist("settle", || self.store.settle(claim, settled.clone())).await;
     }
 
     async fn finish(&self, claim: &Claim, event: Option<&WebhookEvent>, end: End) {
-        if self
-            .persist("finish", || self.store.finish(claim, end.clone()))
-            .await
-        {
+        if persist("finish", || self.store.finish(claim, end.clone())).await {
             telemetry::finished(&claim.id, event, &end);
         } else {
             telemetry::lost(&claim.id);
         }
     }
+}
 
-    /// Does what must not be left undone while this worker lives, as its lease is kept up and nobody else would do it.
-    async fn persist<T, F>(&self, what: &'static str, work: impl Fn() -> F) -> T
-    where
-        F: Future<Output = Result<T, InboxError>>,
-    {
-        loop {
-            match work().await {
-                Ok(done) => return done,
-                Err(error) => telemetry::store_failed(what, &error),
-            }
-            time::sleep(PAUSE).await;
+/// Does what must not be left undone: while this worker lives, its lease is kept up, and nobody else would do it.
+pub(super) async fn persist<T, F>(what: &'static str, work: impl Fn() -> F) -> T
+where
+    F: Future<Output = Result<T, InboxError>>,
+{
+    loop {
+        match work().await {
+            Ok(done) => return done,
+            Err(error) => telemetry::store_failed(what, &error),
         }
+        time::sleep(PAUSE).await;
     }
 }
 
@@ -250,4 +246,5 @@ impl Drop for AbortOnDrop {
     }
 }
 
+/// Before the database is asked again.
 const PAUSE: Duration = Duration::from_secs(1);

@@ -22,7 +22,7 @@ use super::{
     feed::Feed,
     store::Store,
     telemetry,
-    work::{Attempts, Rules},
+    work::{Attempts, Rules, persist},
 };
 use crate::{ConfigError, HandlerRegistry};
 
@@ -159,7 +159,7 @@ impl InboxWorker {
         let store = Arc::clone(&self.inbox.store);
         let mut stop = std::pin::pin!(stop);
         tokio::select! {
-            () = register(&*store, &context, self.lease) => {}
+            () = persist("register", || store.register(&context, self.lease)) => {}
             () = &mut stop => return Ok(()),
         }
         let _alive = Background::start(keep_alive(Arc::clone(&store), context.clone(), self.lease));
@@ -228,13 +228,6 @@ fn above<T: PartialOrd>(
         Ok(value)
     } else {
         Err(ConfigError::InboxSetting { setting, demand })
-    }
-}
-
-async fn register(store: &dyn Store, worker: &WorkerContext, lease: Duration) {
-    while let Err(error) = store.register(worker, lease).await {
-        telemetry::store_failed("register", &error);
-        time::sleep(PAUSE).await;
     }
 }
 
@@ -325,8 +318,6 @@ impl Held {
     }
 }
 
-/// Before the database is asked again.
-const PAUSE: Duration = Duration::from_secs(1);
 const HAND_BACK: Duration = Duration::from_secs(5);
 const COUNT_EVERY: Duration = Duration::from_secs(10);
 const PRUNE_EVERY: Duration = Duration::from_secs(60 * 60);

@@ -15,6 +15,7 @@ use super::rejection::{Rejection, ResponseForRejection};
 use super::{DefaultResponseForRejection, PyannoteSignatureLayer};
 use crate::clock::{Clock, SystemClock};
 use crate::event::{Delivery, Retry};
+use crate::headers::{RETRY_NUMBER, RETRY_REASON, SIGNATURE, TIMESTAMP, values};
 
 /// Middleware that lets through only what pyannoteAI signed, with a [`WebhookEvent`](crate::WebhookEvent) in the request's
 /// extensions.
@@ -106,8 +107,8 @@ where
             return Err(Rejection::BodyTooLarge);
         }
 
-        let first = |name| head.headers.get(name).map(HeaderValue::as_bytes);
-        let retry = Retry::from_headers(first(RETRY_NUM), first(RETRY_REASON));
+        let first = |name: &HeaderName| head.headers.get(name).map(HeaderValue::as_bytes);
+        let retry = Retry::from_headers(first(&RETRY_NUMBER), first(&RETRY_REASON));
         let receive = Receive::new(
             body,
             announced,
@@ -118,10 +119,6 @@ where
         );
         Ok((receive, Delivery::at(now).with_retry(retry)))
     }
-}
-
-fn values<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
-    headers.get_all(name).iter().map(HeaderValue::as_bytes)
 }
 
 /// How long the body says it is. A body knows from its framing; one that has passed other middleware may know only from
@@ -135,8 +132,3 @@ fn announced(headers: &HeaderMap, body: &impl Body) -> Option<usize> {
     };
     Some(usize::try_from(length).unwrap_or(usize::MAX))
 }
-
-static TIMESTAMP: HeaderName = HeaderName::from_static("x-request-timestamp");
-static SIGNATURE: HeaderName = HeaderName::from_static("x-signature");
-const RETRY_NUM: &str = "x-retry-num";
-const RETRY_REASON: &str = "x-retry-reason";

@@ -3,8 +3,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
+use http::{HeaderMap, HeaderValue, Request, Uri};
 
+use crate::headers::{RETRY_NUMBER, RETRY_REASON, SIGNATURE, TIMESTAMP};
 use crate::{Retry, SignatureEncoding, SigningKey, WebhookSecret};
 
 /// A delivery as pyannoteAI makes it: a body, and the headers that sign it.
@@ -150,13 +151,13 @@ impl SignedRequest {
     pub fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(TIMESTAMP, self.timestamp.clone());
-        headers.insert(SIGNATURE, self.signature());
+        headers.insert(&TIMESTAMP, self.timestamp.clone());
+        headers.insert(&SIGNATURE, self.signature());
         if let Some(retry) = &self.retry {
-            headers.insert(RETRY_NUMBER, retry.number.into());
+            headers.insert(&RETRY_NUMBER, retry.number.into());
             let reason = retry.reason.as_ref();
             if let Some(Ok(reason)) = reason.map(|reason| HeaderValue::from_str(reason.as_str())) {
-                headers.insert(RETRY_REASON, reason);
+                headers.insert(&RETRY_REASON, reason);
             }
         }
         headers
@@ -209,8 +210,3 @@ fn seconds(at: SystemTime) -> HeaderValue {
     let since_epoch = at.duration_since(UNIX_EPOCH).unwrap_or_default();
     since_epoch.as_secs().into()
 }
-
-const TIMESTAMP: HeaderName = HeaderName::from_static("x-request-timestamp");
-const SIGNATURE: HeaderName = HeaderName::from_static("x-signature");
-const RETRY_NUMBER: HeaderName = HeaderName::from_static("x-retry-num");
-const RETRY_REASON: HeaderName = HeaderName::from_static("x-retry-reason");

@@ -82,7 +82,6 @@ impl From<VoiceprintRequest> for JobRequest {
 
 /// The model that does a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Model {
     /// `precision-2`, what the API takes if none is named.

@@ -16,7 +16,7 @@ use super::{
     Commit, InboxEntry, InboxError, InboxErrorKind, InboxFilter, InboxState, InboxStats, Replay,
     committer::Grouping,
     record::{Record, Stored, job_key, kind, nanoseconds, seconds, seconds_from_now, time},
-    sql::{BUSY, FORGOTTEN, failed, sql_store, state, task, unsigned},
+    sql::{BUSY, FORGOTTEN, PATIENCE, failed, sql_store, state, task, unsigned},
     store::{Claim, End, OUR_MIGRATIONS, QUEUE, Settled, Start, Store, StoreFuture},
 };
 
@@ -81,7 +81,7 @@ impl PostgresStore {
         .bind(column(&records, |record| record.kind))
         .bind(column(&records, |record| record.source.as_str()))
         .bind(column(&records, |record| &record.sha256[..]))
-        .bind(column(&records, |record| i64::try_from(record.body.len()).unwrap_or(i64::MAX)))
+        .bind(column(&records, |record| record.body_bytes()))
         .bind(column(&records, |record| record.received_at))
         .bind(column(&records, |record| record.signed_at))
         .bind(column(&records, |record| record.retry_number))
@@ -153,25 +153,6 @@ impl PostgresStore {
         Ok(commits)
     }
 
-    async fn keep_aside(
-        tx: &mut Transaction<'_, Postgres>,
-        record: &Record,
-    ) -> Result<(), InboxError> {
-        sqlx::query(
-            "INSERT INTO pyannote_conflicts (event_key, sha256, received_at, signed_at, body) \
-             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (event_key, sha256) DO NOTHING",
-        )
-        .bind(&record.event_key[..])
-        .bind(&record.sha256[..])
-        .bind(record.received_at)
-        .bind(record.signed_at)
-        .bind(&record.body[..])
-        .execute(&mut **tx)
-        .await
-        .map_err(failed)?;
-        Ok(())
-    }
-
     async fn register_in(
         tx: &mut Transaction<'_, Postgres>,
         worker: &WorkerContext,
@@ -235,7 +216,7 @@ impl PostgresStore {
     }
 }
 
-sql_store!(PostgresStore, PgRow, "to_timestamp(", ")");
+sql_store!(PostgresStore, Postgres, PgRow, "to_timestamp(", ")");
 
 fn column<'a, T>(records: &[&'a Record], value: impl Fn(&'a Record) -> T) -> Vec<T> {
     records.iter().map(|record| value(record)).collect()
@@ -275,6 +256,4 @@ pub(super) const GROUPING: Grouping = Grouping {
     largest: 64,
 };
 
-/// Below the time within which a delivery is answered.
-const PATIENCE: Duration = Duration::from_secs(4);
 const CONNECTIONS: u32 = 10;

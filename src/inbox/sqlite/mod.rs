@@ -22,7 +22,7 @@ use super::{
     Commit, InboxEntry, InboxError, InboxErrorKind, InboxFilter, InboxState, InboxStats, Replay,
     committer::Grouping,
     record::{Record, Stored, job_key, kind, nanoseconds, seconds, seconds_from_now, time},
-    sql::{BUSY, FORGOTTEN, failed, sql_store, state, task, unsigned},
+    sql::{BUSY, FORGOTTEN, PATIENCE, failed, sql_store, state, task, unsigned},
     store::{Claim, End, OUR_MIGRATIONS, QUEUE, Settled, Start, Store, StoreFuture},
 };
 
@@ -110,7 +110,7 @@ impl SqliteStore {
             .bind(record.kind)
             .bind(record.source.as_str())
             .bind(&record.sha256[..])
-            .bind(i64::try_from(record.body.len()).unwrap_or(i64::MAX))
+            .bind(record.body_bytes())
             .bind(record.received_at)
             .bind(record.signed_at)
             .bind(record.retry_number)
@@ -147,18 +147,7 @@ impl SqliteStore {
         if !record.conflicts_with(&sha256, &source) {
             return Ok(Commit::Duplicate);
         }
-        sqlx::query(
-            "INSERT INTO pyannote_conflicts (event_key, sha256, received_at, signed_at, body) \
-             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (event_key, sha256) DO NOTHING",
-        )
-        .bind(&record.event_key[..])
-        .bind(&record.sha256[..])
-        .bind(record.received_at)
-        .bind(record.signed_at)
-        .bind(&record.body[..])
-        .execute(&mut **tx)
-        .await
-        .map_err(failed)?;
+        Self::keep_aside(tx, record).await?;
         Ok(Commit::Conflict)
     }
 
@@ -212,7 +201,7 @@ impl SqliteStore {
     }
 }
 
-sql_store!(SqliteStore, SqliteRow, "", "");
+sql_store!(SqliteStore, Sqlite, SqliteRow, "", "");
 
 async fn migrate(pool: &SqlitePool) -> Result<(), sqlx::Error> {
     let mut ours: Migrator = sqlx::migrate!("src/inbox/sqlite/migrations");
@@ -246,6 +235,4 @@ pub(super) const GROUPING: Grouping = Grouping {
     largest: 256,
 };
 
-/// Below the time within which a delivery is answered.
-const PATIENCE: Duration = Duration::from_secs(4);
 const READERS: u32 = 4;
