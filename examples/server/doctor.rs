@@ -12,7 +12,7 @@ use clap::Args;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tower_pyannote::Doctor;
 
-use crate::settings::{Failure, SECRET};
+use crate::{failure::Failure, settings::SECRET};
 
 /// Says why a delivery is refused; ends with 0 if it is not, with 1 if it is
 #[derive(Args)]

@@ -1,4 +1,9 @@
-use std::{fmt, io, path::Path};
+use std::{
+    fmt,
+    io::{self, Write},
+    path::Path,
+    process::ExitCode,
+};
 
 use clap::{
     Command,
@@ -9,7 +14,7 @@ use clap::{
 #[derive(Debug)]
 pub(crate) struct Failure {
     message: String,
-    pub(crate) code: u8,
+    code: u8,
 }
 
 impl Failure {
@@ -27,6 +32,13 @@ impl Failure {
             message: message.to_string(),
             code: 1,
         }
+    }
+
+    /// Prints it, and gives the code to exit with.
+    pub(crate) fn report(&self) -> ExitCode {
+        // Nobody may be left to read it.
+        let _ = writeln!(io::stderr(), "error: {self}");
+        ExitCode::from(self.code)
     }
 
     /// Clap's message in one line, with the variable that may have set the value.
@@ -76,9 +88,10 @@ pub(crate) fn read_env_file() -> Result<(), Failure> {
 
 fn variable_of(argument: &str, command: &Command) -> Option<String> {
     let flag = argument.strip_prefix("--")?.split(' ').next()?;
+    let of_subcommands = command.get_subcommands().flat_map(Command::get_arguments);
     let argument = command
-        .get_subcommands()
-        .flat_map(Command::get_arguments)
+        .get_arguments()
+        .chain(of_subcommands)
         .find(|known| known.get_long() == Some(flag))?;
     Some(argument.get_env()?.to_string_lossy().into_owned())
 }

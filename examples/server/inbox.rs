@@ -9,7 +9,7 @@ use std::{
 use clap::{Subcommand, ValueEnum};
 use tower_pyannote::{Inbox, InboxEntry, InboxError, InboxFilter, InboxState, Replay};
 
-use crate::settings::Failure;
+use crate::failure::Failure;
 
 /// Looks into the inbox and sets right what is in it; the server may run meanwhile
 #[derive(Subcommand)]

@@ -5,7 +5,7 @@ use std::{
 
 use tracing_subscriber::{EnvFilter, fmt::Subscriber};
 
-use crate::settings::Failure;
+use crate::failure::Failure;
 
 /// Logs to stderr: lines for people if that is a terminal, else JSON.
 pub(crate) fn install(debug: bool) -> Result<(), Failure> {

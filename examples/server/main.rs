@@ -7,6 +7,7 @@
 
 mod app;
 mod doctor;
+mod failure;
 mod handlers;
 mod inbox;
 mod logging;
@@ -26,19 +27,13 @@ use std::{
 use tokio::{net::TcpListener, runtime::Runtime, sync::watch};
 
 use self::{
-    settings::{Command, Failure, Flags, Settings},
+    failure::Failure,
+    settings::{Command, Flags, Settings},
     signals::Signals,
 };
 
 fn main() -> ExitCode {
-    match start() {
-        Ok(code) => code,
-        Err(failure) => {
-            // Nobody may be left to read it.
-            let _ = writeln!(io::stderr(), "error: {failure}");
-            ExitCode::from(failure.code)
-        }
-    }
+    start().unwrap_or_else(|failure| failure.report())
 }
 
 fn start() -> Result<ExitCode, Failure> {

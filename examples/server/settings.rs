@@ -1,16 +1,16 @@
 use std::{
-    fmt,
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
-use clap::{
-    CommandFactory, Parser, Subcommand,
-    error::{ContextKind, ContextValue},
-};
+use clap::{CommandFactory, Parser, Subcommand};
 use tower_pyannote::SecretSet;
 
-use crate::{doctor::Case, inbox};
+use crate::{
+    doctor::Case,
+    failure::{Failure, read_env_file},
+    inbox,
+};
 
 /// What the server is told: by flags first, then by the environment, then by `.env`.
 pub(crate) struct Settings {
@@ -82,7 +82,7 @@ impl Flags {
         read_env_file()?;
         match Self::try_parse() {
             Ok(flags) => Ok(Some(flags)),
-            Err(error) if error.use_stderr() => Err(usage(&error)),
+            Err(error) if error.use_stderr() => Err(Failure::of_clap(&error, &Self::command())),
             Err(asked) => {
                 let _ = write!(io::stdout(), "{asked}");
                 Ok(None)
@@ -97,81 +97,6 @@ pub(crate) enum Command {
     Doctor(Case),
     #[command(subcommand)]
     Inbox(inbox::Command),
-}
-
-/// Why the server does not run, in one line, and the code to exit with.
-#[derive(Debug)]
-pub(crate) struct Failure {
-    message: String,
-    pub(crate) code: u8,
-}
-
-impl Failure {
-    /// Something that was set cannot be used.
-    pub(crate) fn usage(message: impl fmt::Display) -> Self {
-        Self {
-            message: message.to_string(),
-            code: 2,
-        }
-    }
-
-    /// Something that the server needs is not to be had.
-    pub(crate) fn run(message: impl fmt::Display) -> Self {
-        Self {
-            message: message.to_string(),
-            code: 1,
-        }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A name or value may hold a line break.
-        self.message.chars().try_for_each(|c| {
-            if c.is_control() {
-                write!(f, "{}", c.escape_debug())
-            } else {
-                write!(f, "{c}")
-            }
-        })
-    }
-}
-
-fn read_env_file() -> Result<(), Failure> {
-    match dotenvy::from_path(Path::new(".env")) {
-        Err(dotenvy::Error::Io(error)) if error.kind() != io::ErrorKind::NotFound => {
-            Err(Failure::usage(format!(".env: cannot be read: {error}")))
-        }
-        // Its own words would repeat the line, and that may hold the secret.
-        Err(dotenvy::Error::LineParse(..)) => Err(Failure::usage(
-            ".env: a line is not NAME=value; a value with blanks or `#` needs quotes",
-        )),
-        _ => Ok(()),
-    }
-}
-
-/// Clap's message in one line, with the variable that may have set the value.
-fn usage(error: &clap::Error) -> Failure {
-    let message = error.to_string();
-    let message = message.strip_prefix("error: ").unwrap_or(&message);
-    let message = message.split("\n\n").next().unwrap_or_default().trim_end();
-    let variable = match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(argument)) => variable_of(argument),
-        _ => None,
-    };
-    match variable {
-        Some(variable) => Failure::usage(format!("{message} (the flag, or {variable})")),
-        None => Failure::usage(message),
-    }
-}
-
-fn variable_of(argument: &str) -> Option<String> {
-    let flag = argument.strip_prefix("--")?.split(' ').next()?;
-    let command = Flags::command();
-    let argument = command
-        .get_arguments()
-        .find(|known| known.get_long() == Some(flag))?;
-    Some(argument.get_env()?.to_string_lossy().into_owned())
 }
 
 pub(crate) const SECRET: &str = "PYANNOTEAI_WEBHOOK_SECRET";

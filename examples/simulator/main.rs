@@ -6,6 +6,7 @@
 //! ```
 
 mod app;
+#[path = "../server/failure.rs"]
 mod failure;
 mod fault_flags;
 #[path = "../server/logging.rs"]
@@ -30,14 +31,7 @@ use self::{
 };
 
 fn main() -> ExitCode {
-    match start() {
-        Ok(code) => code,
-        Err(failure) => {
-            // Nobody may be left to read it.
-            let _ = writeln!(io::stderr(), "error: {failure}");
-            ExitCode::from(failure.code)
-        }
-    }
+    start().unwrap_or_else(|failure| failure.report())
 }
 
 fn start() -> Result<ExitCode, Failure> {

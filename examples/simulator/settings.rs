@@ -9,8 +9,12 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use reqwest::Url;
 use tower_pyannote::{EventBuilder, SecretSet, SignatureEncoding, WebhookSecret};
 
-pub(crate) use crate::failure::Failure;
-use crate::{app::Config, failure::read_env_file, fault_flags::FaultFlags, trigger::Load};
+use crate::{
+    app::Config,
+    failure::{Failure, read_env_file},
+    fault_flags::FaultFlags,
+    trigger::Load,
+};
 
 /// What the program is told: by flags first, then by the environment, then by `.env`.
 pub(crate) struct Settings {
