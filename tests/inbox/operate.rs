@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use tower_pyannote::{Commit, HandlerRegistry, InboxFilter, InboxState, Replay, WebhookEvent};
 
-use crate::place::{Log, Place, entry, event, hasty, on_each_store, spawn, state, until};
+use crate::place::{
+    Log, Place, commit, entry, event, hasty, on_each_store, spawn, until, until_state,
+};
 
 on_each_store! {
     events_are_listed_by_state_job_and_id,
@@ -63,12 +65,12 @@ async fn a_handled_event_is_replayed_to_all_handlers(place: Place) {
         })
         .unwrap();
     let _worker = spawn(hasty(&inbox, registry));
-    inbox.commit(&event("job", "succeeded", "")).await.unwrap();
-    until("handled", async || state(&inbox, "job").await == "handled").await;
+    commit(&inbox, "job").await;
+    until_state(&inbox, "job", "handled").await;
     let id = entry(&inbox, "job").await.id;
     assert!(inbox.replay(&id, Replay::Unfinished).await.unwrap());
     until("handled again", async || log.lines().len() == 4).await;
-    until("done", async || state(&inbox, "job").await == "handled").await;
+    until_state(&inbox, "job", "handled").await;
     assert_eq!(log.lines(), ["one", "two", "one", "two"]);
 }
 
@@ -88,8 +90,8 @@ async fn a_dead_event_is_replayed_to_those_that_did_not_succeed(place: Place) {
         })
         .unwrap();
     let _worker = spawn(hasty(&inbox, registry).with_max_attempts(1).unwrap());
-    inbox.commit(&event("job", "succeeded", "")).await.unwrap();
-    until("dead", async || state(&inbox, "job").await == "dead").await;
+    commit(&inbox, "job").await;
+    until_state(&inbox, "job", "dead").await;
     let dead = entry(&inbox, "job").await;
     assert_eq!(dead.last_error.as_deref(), Some("bad: down"));
     assert_eq!(dead.attempts, 1);
@@ -97,7 +99,7 @@ async fn a_dead_event_is_replayed_to_those_that_did_not_succeed(place: Place) {
 
     assert!(inbox.replay(&dead.id, Replay::Unfinished).await.unwrap());
     until("dead again", async || log.lines().len() == 3).await;
-    until("dead again", async || state(&inbox, "job").await == "dead").await;
+    until_state(&inbox, "job", "dead").await;
     assert_eq!(log.lines(), ["good", "bad 1", "bad 1"]);
 
     assert!(inbox.replay(&dead.id, Replay::All).await.unwrap());
@@ -127,19 +129,16 @@ async fn handled_events_are_pruned_after_their_time_and_others_stay(place: Place
         .unwrap();
     let worker = spawn(hasty(&inbox, registry));
     for number in 0..150 {
-        inbox
-            .commit(&event(&format!("job-{number}"), "succeeded", ""))
-            .await
-            .unwrap();
+        commit(&inbox, &format!("job-{number}")).await;
     }
-    inbox.commit(&event("bad", "succeeded", "")).await.unwrap();
+    commit(&inbox, "bad").await;
     until("all at rest", async || {
         let stats = inbox.stats().await.unwrap();
         (stats.handled, stats.dead) == (150, 1)
     })
     .await;
     worker.abort();
-    inbox.commit(&event("late", "succeeded", "")).await.unwrap();
+    commit(&inbox, "late").await;
     let other = event("job-3", "succeeded", r#","output":null"#);
     assert_eq!(inbox.commit(&other).await.unwrap(), Commit::Conflict);
 
@@ -167,7 +166,7 @@ async fn handled_events_are_pruned_after_their_time_and_others_stay(place: Place
 async fn stats_tell_what_waits_and_for_how_long(place: Place) {
     let inbox = place.open().await;
     assert_eq!(inbox.stats().await.unwrap(), Default::default());
-    inbox.commit(&event("job", "succeeded", "")).await.unwrap();
+    commit(&inbox, "job").await;
     let stats = inbox.stats().await.unwrap();
     assert_eq!(
         (stats.waiting, stats.running, stats.handled, stats.dead),

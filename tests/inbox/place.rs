@@ -118,6 +118,24 @@ pub(crate) async fn until<F: Future<Output = bool>>(what: &str, holds: impl Fn()
     }
 }
 
+/// Commits a bare success of a job.
+pub(crate) async fn commit(inbox: &Inbox, job_id: &str) {
+    inbox.commit(&event(job_id, "succeeded", "")).await.unwrap();
+}
+
+/// Waits until a job's one event is in a state.
+pub(crate) async fn until_state(inbox: &Inbox, job_id: &str, expected: &str) {
+    until(expected, async || state(inbox, job_id).await == expected).await;
+}
+
+/// Waits until so many events are handled.
+pub(crate) async fn until_handled(inbox: &Inbox, events: u64) {
+    until("handled", async || {
+        inbox.stats().await.unwrap().handled == events
+    })
+    .await;
+}
+
 pub(crate) async fn entry(inbox: &Inbox, job_id: &str) -> InboxEntry {
     let filter = InboxFilter::new().with_job_id(job_id);
     let entries = inbox.list(&filter).await.unwrap();

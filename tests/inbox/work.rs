@@ -16,7 +16,10 @@ use tower_pyannote::{
     WebhookEvent,
 };
 
-use crate::place::{Log, Place, entry, event, hasty, on_each_store, spawn, state, until};
+use crate::place::{
+    Log, Place, commit, entry, event, hasty, on_each_store, spawn, state, until, until_handled,
+    until_state,
+};
 
 on_each_store! {
     a_handler_meets_the_event_that_was_received,
@@ -47,6 +50,36 @@ fn counting(log: &Log, name: &'static str) -> HandlerRegistry {
         .unwrap()
 }
 
+/// Counts the events that are being handled at the same time.
+#[derive(Clone, Default)]
+struct Crowd {
+    running: Arc<AtomicU32>,
+    most: Arc<AtomicU32>,
+}
+
+impl Crowd {
+    /// A handler that takes some time.
+    fn registry(&self, time: Duration) -> HandlerRegistry {
+        let crowd = self.clone();
+        HandlerRegistry::new()
+            .on_any("watch", move |_: WebhookEvent| {
+                let crowd = crowd.clone();
+                async move {
+                    let now = crowd.running.fetch_add(1, Ordering::SeqCst) + 1;
+                    crowd.most.fetch_max(now, Ordering::SeqCst);
+                    tokio::time::sleep(time).await;
+                    crowd.running.fetch_sub(1, Ordering::SeqCst);
+                    Ok(())
+                }
+            })
+            .unwrap()
+    }
+
+    fn most(&self) -> u32 {
+        self.most.load(Ordering::SeqCst)
+    }
+}
+
 async fn a_handler_meets_the_event_that_was_received(place: Place) {
     let inbox = place.open().await;
     let (sender, received) = oneshot::channel();
@@ -72,7 +105,7 @@ async fn a_handler_meets_the_event_that_was_received(place: Place) {
     let met = received.await.unwrap();
     assert_eq!(met.raw(), body.as_bytes());
     assert_eq!(met.delivery(), &delivery);
-    until("handled", async || state(&inbox, "job").await == "handled").await;
+    until_state(&inbox, "job", "handled").await;
 }
 
 async fn a_handler_that_fails_twice_succeeds_at_its_third_attempt(place: Place) {
@@ -91,8 +124,8 @@ async fn a_handler_that_fails_twice_succeeds_at_its_third_attempt(place: Place) 
         })
         .unwrap();
     let _worker = spawn(hasty(&inbox, registry));
-    inbox.commit(&event("job", "succeeded", "")).await.unwrap();
-    until("handled", async || state(&inbox, "job").await == "handled").await;
+    commit(&inbox, "job").await;
+    until_state(&inbox, "job", "handled").await;
     assert_eq!(log.lines(), ["1", "2", "3"]);
     let entry = entry(&inbox, "job").await;
     assert_eq!((entry.attempts, entry.last_error), (2, None));
@@ -109,8 +142,8 @@ async fn a_handler_that_always_fails_leaves_a_dead_event_with_its_reason(place: 
         })
         .unwrap();
     let _worker = spawn(hasty(&inbox, registry).with_max_attempts(3).unwrap());
-    inbox.commit(&event("job", "succeeded", "")).await.unwrap();
-    until("dead", async || state(&inbox, "job").await == "dead").await;
+    commit(&inbox, "job").await;
+    until_state(&inbox, "job", "dead").await;
     assert_eq!(log.lines(), ["1", "2", "3"]);
     let entry = entry(&inbox, "job").await;
     assert_eq!(entry.attempts, 3);
@@ -133,8 +166,8 @@ async fn a_handler_that_panics_is_tried_again(place: Place) {
         })
         .unwrap();
     let _worker = spawn(hasty(&inbox, registry));
-    inbox.commit(&event("job", "succeeded", "")).await.unwrap();
-    until("handled", async || state(&inbox, "job").await == "handled").await;
+    commit(&inbox, "job").await;
+    until_state(&inbox, "job", "handled").await;
     assert_eq!(log.lines(), ["1", "2"]);
 }
 
@@ -156,23 +189,11 @@ async fn a_handler_that_hangs_is_stopped_and_tried_again_while_others_go_on(plac
         .with_handler_timeout(Duration::from_millis(1_500))
         .unwrap();
     let _worker = spawn(hasty(&inbox, registry));
-    inbox
-        .commit(&event("stuck", "succeeded", ""))
-        .await
-        .unwrap();
+    commit(&inbox, "stuck").await;
     until("begun", async || log.lines() == ["stuck 1"]).await;
-    inbox
-        .commit(&event("other", "succeeded", ""))
-        .await
-        .unwrap();
-    until("the other is handled", async || {
-        state(&inbox, "other").await == "handled"
-    })
-    .await;
-    until("handled", async || {
-        state(&inbox, "stuck").await == "handled"
-    })
-    .await;
+    commit(&inbox, "other").await;
+    until_state(&inbox, "other", "handled").await;
+    until_state(&inbox, "stuck", "handled").await;
     assert_eq!(log.lines(), ["stuck 1", "other 1", "stuck 2"]);
 }
 
@@ -187,16 +208,16 @@ async fn a_permanent_error_is_not_repeated(place: Place) {
         })
         .unwrap();
     let _worker = spawn(hasty(&inbox, registry));
-    inbox.commit(&event("job", "succeeded", "")).await.unwrap();
-    until("dead", async || state(&inbox, "job").await == "dead").await;
+    commit(&inbox, "job").await;
+    until_state(&inbox, "job", "dead").await;
     let entry = entry(&inbox, "job").await;
     assert_eq!(
         entry.last_error.as_deref(),
         Some("strict: no such customer")
     );
     // Were it to be repeated, it would be due before what comes after it.
-    inbox.commit(&event("next", "succeeded", "")).await.unwrap();
-    until("dead", async || state(&inbox, "next").await == "dead").await;
+    commit(&inbox, "next").await;
+    until_state(&inbox, "next", "dead").await;
     assert_eq!(log.lines(), ["1", "1"]);
 }
 
@@ -219,8 +240,8 @@ async fn of_three_handlers_only_the_one_that_failed_is_repeated(place: Place) {
             .unwrap();
     }
     let _worker = spawn(hasty(&inbox, registry));
-    inbox.commit(&event("job", "succeeded", "")).await.unwrap();
-    until("handled", async || state(&inbox, "job").await == "handled").await;
+    commit(&inbox, "job").await;
+    until_state(&inbox, "job", "handled").await;
     assert_eq!(
         log.lines(),
         ["first 1", "second 1", "third 1", "second 2", "second 3"]
@@ -248,8 +269,8 @@ async fn an_event_is_kept_if_one_handler_gave_up_and_another_came_through_later(
         })
         .unwrap();
     let _worker = spawn(hasty(&inbox, registry));
-    inbox.commit(&event("job", "succeeded", "")).await.unwrap();
-    until("dead", async || state(&inbox, "job").await == "dead").await;
+    commit(&inbox, "job").await;
+    until_state(&inbox, "job", "dead").await;
     assert_eq!(log.lines(), ["gives up", "comes through", "comes through"]);
     let entry = entry(&inbox, "job").await;
     assert_eq!(entry.last_error.as_deref(), Some("gives up: hopeless"));
@@ -257,34 +278,16 @@ async fn an_event_is_kept_if_one_handler_gave_up_and_another_came_through_later(
 
 async fn events_of_one_job_are_handled_one_at_a_time_by_two_workers(place: Place) {
     let inboxes = [place.open().await, place.open().await];
-    let (running, most) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let crowd = Crowd::default();
     let workers: Vec<_> = inboxes
         .iter()
-        .map(|inbox| {
-            let (running, most) = (Arc::clone(&running), Arc::clone(&most));
-            let registry = HandlerRegistry::new()
-                .on_any("watch", move |_: WebhookEvent| {
-                    let (running, most) = (Arc::clone(&running), Arc::clone(&most));
-                    async move {
-                        let now = running.fetch_add(1, Ordering::SeqCst) + 1;
-                        most.fetch_max(now, Ordering::SeqCst);
-                        tokio::time::sleep(Duration::from_millis(300)).await;
-                        running.fetch_sub(1, Ordering::SeqCst);
-                        Ok(())
-                    }
-                })
-                .unwrap();
-            spawn(hasty(inbox, registry))
-        })
+        .map(|inbox| spawn(hasty(inbox, crowd.registry(Duration::from_millis(300)))))
         .collect();
     for status in ["succeeded", "failed", "canceled", "paused"] {
         inboxes[0].commit(&event("job", status, "")).await.unwrap();
     }
-    until("handled", async || {
-        inboxes[0].stats().await.unwrap().handled == 4
-    })
-    .await;
-    assert_eq!(most.load(Ordering::SeqCst), 1);
+    until_handled(&inboxes[0], 4).await;
+    assert_eq!(crowd.most(), 1);
     // To be put off is no attempt.
     for entry in inboxes[0].list(&Default::default()).await.unwrap() {
         assert_eq!(entry.attempts, 0);
@@ -294,32 +297,14 @@ async fn events_of_one_job_are_handled_one_at_a_time_by_two_workers(place: Place
 
 async fn no_more_events_than_asked_for_are_handled_at_a_time(place: Place) {
     let inbox = place.open().await;
-    let (running, most) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
-    let highest = Arc::clone(&most);
-    let registry = HandlerRegistry::new()
-        .on_any("watch", move |_: WebhookEvent| {
-            let (running, most) = (Arc::clone(&running), Arc::clone(&most));
-            async move {
-                let now = running.fetch_add(1, Ordering::SeqCst) + 1;
-                most.fetch_max(now, Ordering::SeqCst);
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                running.fetch_sub(1, Ordering::SeqCst);
-                Ok(())
-            }
-        })
-        .unwrap();
+    let crowd = Crowd::default();
+    let registry = crowd.registry(Duration::from_millis(100));
     let _worker = spawn(hasty(&inbox, registry).with_concurrency(3).unwrap());
     for number in 0..12 {
-        inbox
-            .commit(&event(&format!("job-{number}"), "succeeded", ""))
-            .await
-            .unwrap();
+        commit(&inbox, &format!("job-{number}")).await;
     }
-    until("handled", async || {
-        inbox.stats().await.unwrap().handled == 12
-    })
-    .await;
-    assert_eq!(highest.load(Ordering::SeqCst), 3);
+    until_handled(&inbox, 12).await;
+    assert_eq!(crowd.most(), 3);
 }
 
 async fn what_a_dead_worker_held_is_taken_over_after_its_lease(place: Place) {
@@ -333,20 +318,20 @@ async fn what_a_dead_worker_held_is_taken_over_after_its_lease(place: Place) {
         })
         .unwrap();
     let dying = spawn(hasty(&one, registry));
-    one.commit(&event("job", "succeeded", "")).await.unwrap();
+    commit(&one, "job").await;
     begun.notified().await;
     dying.abort();
 
     let log = Log::default();
     let _worker = spawn(hasty(&two, counting(&log, "count")));
-    until("handled", async || state(&two, "job").await == "handled").await;
+    until_state(&two, "job", "handled").await;
     // The attempt that was cut off counts.
     assert_eq!(log.lines(), ["job 2"]);
 }
 
 async fn what_a_worker_held_that_was_killed_in_the_middle_of_a_handler_is_taken_over(place: Place) {
     let inbox = place.open().await;
-    inbox.commit(&event("job", "succeeded", "")).await.unwrap();
+    commit(&inbox, "job").await;
     let mut child = std::process::Command::new(std::env::current_exe().unwrap())
         .args([
             "--ignored",
@@ -369,7 +354,7 @@ async fn what_a_worker_held_that_was_killed_in_the_middle_of_a_handler_is_taken_
 
     let log = Log::default();
     let _worker = spawn(hasty(&inbox, counting(&log, "hang")));
-    until("handled", async || state(&inbox, "job").await == "handled").await;
+    until_state(&inbox, "job", "handled").await;
     assert_eq!(log.lines(), ["job 2"]);
 }
 
@@ -393,7 +378,7 @@ const ADDRESS: &str = "ADDRESS_OF_THE_INBOX";
 
 async fn an_event_that_kills_its_workers_is_dead_in_the_end(place: Place) {
     let inbox = place.open().await;
-    inbox.commit(&event("job", "succeeded", "")).await.unwrap();
+    commit(&inbox, "job").await;
     for _ in 0..2 {
         let begun = Arc::new(Notify::new());
         let tell = Arc::clone(&begun);
@@ -413,7 +398,7 @@ async fn an_event_that_kills_its_workers_is_dead_in_the_end(place: Place) {
             .with_max_attempts(2)
             .unwrap(),
     );
-    until("dead", async || state(&inbox, "job").await == "dead").await;
+    until_state(&inbox, "job", "dead").await;
     assert_eq!(log.lines(), Vec::<String>::new());
     let entry = entry(&inbox, "job").await;
     assert_eq!(
@@ -442,7 +427,7 @@ async fn a_worker_that_is_stopped_finishes_what_runs(place: Place) {
         let _ = stopped.await;
     }));
     for job_id in ["runs", "waits"] {
-        inbox.commit(&event(job_id, "succeeded", "")).await.unwrap();
+        commit(&inbox, job_id).await;
     }
     begun.notified().await;
     stop.send(()).unwrap();
@@ -468,7 +453,7 @@ async fn a_worker_that_is_stopped_hands_back_what_takes_too_long(place: Place) {
     let worker = tokio::spawn(worker.run_until(async {
         let _ = stopped.await;
     }));
-    inbox.commit(&event("job", "succeeded", "")).await.unwrap();
+    commit(&inbox, "job").await;
     begun.notified().await;
     stop.send(()).unwrap();
     worker.await.unwrap().unwrap();
@@ -480,7 +465,7 @@ async fn a_worker_that_is_stopped_hands_back_what_takes_too_long(place: Place) {
         .worker(counting(&log, "hang"))
         .with_lease(Duration::from_secs(3_600));
     let _worker = spawn(worker.unwrap());
-    until("handled", async || state(&inbox, "job").await == "handled").await;
+    until_state(&inbox, "job", "handled").await;
     assert_eq!(log.lines(), ["job 1"]);
 }
 
@@ -497,15 +482,9 @@ async fn ten_workers_handle_a_hundred_events_once_each(place: Place) {
         .collect();
     for number in 0..100 {
         let inbox = &inboxes[number % 5];
-        inbox
-            .commit(&event(&format!("{number:03}"), "succeeded", ""))
-            .await
-            .unwrap();
+        commit(inbox, &format!("{number:03}")).await;
     }
-    until("handled", async || {
-        inboxes[0].stats().await.unwrap().handled == 100
-    })
-    .await;
+    until_handled(&inboxes[0], 100).await;
     let mut lines = log.lines();
     lines.sort();
     let expected: Vec<_> = (0..100).map(|number| format!("{number:03} 1")).collect();

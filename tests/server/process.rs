@@ -15,7 +15,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    example::binary,
+    example,
     http::{SECRET, get},
 };
 
@@ -216,14 +216,7 @@ fn wait(child: &mut Child) -> ExitStatus {
 }
 
 fn command(dir: &Path, flags: &[&str], env: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(binary("server"));
-    command
-        .args(flags)
-        .env_clear()
-        .envs(env.iter().copied())
-        .current_dir(dir)
-        .stdin(Stdio::null());
-    command
+    example::command("server", dir, flags, env)
 }
 
 pub(crate) const SECRET_NAME: &str = "PYANNOTEAI_WEBHOOK_SECRET";

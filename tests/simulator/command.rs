@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    example::binary,
+    example,
     simulated::{PATIENCE, SECRET},
 };
 
@@ -19,14 +19,7 @@ pub(crate) const SECRET_NAME: &str = "PYANNOTEAI_WEBHOOK_SECRET";
 
 /// The simulator with nothing but this in its environment.
 pub(crate) fn command(dir: &Path, args: &[&str], env: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(binary("simulator"));
-    command
-        .args(args)
-        .env_clear()
-        .envs(env.iter().copied())
-        .current_dir(dir)
-        .stdin(Stdio::null());
-    command
+    example::command("simulator", dir, args, env)
 }
 
 /// Runs one that is expected to end by itself.

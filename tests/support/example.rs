@@ -1,10 +1,28 @@
 use std::{
     collections::BTreeMap,
     env,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::{Mutex, PoisonError},
 };
+
+/// An example to be run in a directory, with nothing but `env` in its environment.
+#[allow(dead_code, reason = "each test uses its part")]
+pub(crate) fn command(
+    example: &'static str,
+    dir: &Path,
+    arguments: &[&str],
+    env: &[(&str, &str)],
+) -> Command {
+    let mut command = Command::new(binary(example));
+    command
+        .args(arguments)
+        .env_clear()
+        .envs(env.iter().copied())
+        .current_dir(dir)
+        .stdin(Stdio::null());
+    command
+}
 
 /// An example's program, built if it is not. `cargo test` builds it with all examples, but `cargo test --test name` does
 /// not, and would test what an earlier build left.
