@@ -6,17 +6,21 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use rustix::time::ClockId;
+
 /// A way to do something: gives the time that it took so often.
+///
+/// It is time of the processor, not of the clock on the wall: others may have it in between.
 pub type Way<'a> = Box<dyn FnMut(usize) -> Duration + 'a>;
 
 /// A way without preparation.
 pub fn way<'a, T>(mut run: impl FnMut() -> T + 'a) -> Way<'a> {
     Box::new(move |times| {
-        let begun = Instant::now();
+        let begun = thread_time();
         for _ in 0..times {
             black_box(run());
         }
-        begun.elapsed()
+        thread_time() - begun
     })
 }
 
@@ -27,15 +31,29 @@ pub fn prepared_way<'a, I, T>(
 ) -> Way<'a> {
     Box::new(move |times| {
         let mut took = Duration::ZERO;
-        for _ in 0..times {
-            let input = black_box(prepare());
-            let begun = Instant::now();
-            let made = run(input);
-            took += begun.elapsed();
+        let mut left = times;
+        while left > 0 {
+            // Few at once, so that they stay in the cache.
+            let batch = left.min(16);
+            left -= batch;
+            let inputs: Vec<I> = (0..batch).map(|_| prepare()).collect();
+            let mut made = Vec::with_capacity(batch);
+            let begun = thread_time();
+            for input in inputs {
+                made.push(run(black_box(input)));
+            }
+            took += thread_time() - begun;
             drop(black_box(made));
         }
         took
     })
+}
+
+/// How long this thread has had a processor.
+pub fn thread_time() -> Duration {
+    let time = rustix::time::clock_gettime(ClockId::ThreadCPUTime);
+    let time = Duration::try_from(time);
+    time.expect("it is not negative")
 }
 
 /// How long to measure.
@@ -50,8 +68,8 @@ impl Rounds {
     pub fn from_args() -> Self {
         match std::env::args().any(|argument| argument == "--bench") {
             true => Self {
-                rounds: 61,
-                round: Duration::from_millis(2),
+                rounds: 201,
+                round: Duration::from_micros(500),
             },
             false => Self {
                 rounds: 1,
@@ -67,7 +85,7 @@ impl Rounds {
     /// The median seconds of each way.
     pub fn medians<const N: usize>(self, mut ways: [Way<'_>; N]) -> [f64; N] {
         let times = ways.each_mut().map(|way| {
-            let once = way(1).min(way(1));
+            let once = (0..5).map(|_| way(1)).min().unwrap_or_default();
             let times = self.round.as_secs_f64() / once.as_secs_f64().max(1e-9);
             (times as usize).clamp(1, 20_000)
         });
@@ -79,7 +97,7 @@ impl Rounds {
                 figures[index].push(way(times[index]).as_secs_f64() / times[index] as f64);
             }
             // What takes long varies less, and fewer rounds of it do.
-            let weight = (begun.elapsed().as_secs_f64() / 0.1) as usize;
+            let weight = (begun.elapsed().as_secs_f64() / 0.025) as usize;
             rounds = rounds.saturating_sub(1 + weight);
         }
         figures.map(median)
