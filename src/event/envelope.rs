@@ -214,16 +214,16 @@ impl Fields {
     }
 
     fn into_envelope(self, body: &[u8]) -> Result<Envelope, EventError> {
-        let read = |place: &Place| {
-            let json = body.get(place.clone()?)?;
-            // The whole body was checked.
-            std::str::from_utf8(json).ok()
-        };
+        let bytes = |place: &Place| body.get(place.clone()?);
+        // The whole body was checked, so that this fails for none.
+        let read = |place| std::str::from_utf8(bytes(place)?).ok();
         let inner = &self.in_output;
-        let job_id = read(&self.job_id).and_then(string).filter(|id| !id.is_empty());
-        let output = match read(&self.output) {
-            None | Some("null") => None,
-            Some(json) if json.starts_with('{') => Some(inner.kind(read)),
+        let job_id = read(&self.job_id)
+            .and_then(string)
+            .filter(|id| !id.is_empty());
+        let output = match bytes(&self.output) {
+            None | Some(b"null") => None,
+            Some([b'{', ..]) => Some(inner.kind(bytes)),
             Some(_) => Some(Kind::Unknown),
         };
         let text = |json| string_lossy(json).map(|text| Text::from(&*text));
@@ -257,11 +257,11 @@ impl OutputFields {
         }
     }
 
-    fn kind<'a>(&self, read: impl Fn(&Place) -> Option<&'a str>) -> Kind {
-        let voiceprint = Shape::of(read(&self.voiceprint), '"');
-        let identification = Shape::of(read(&self.identification), '[');
-        let voiceprints = Shape::of(read(&self.voiceprints), '[');
-        let diarization = Shape::of(read(&self.diarization), '[');
+    fn kind<'a>(&self, bytes: impl Fn(&Place) -> Option<&'a [u8]>) -> Kind {
+        let voiceprint = Shape::of(bytes(&self.voiceprint), b'"');
+        let identification = Shape::of(bytes(&self.identification), b'[');
+        let voiceprints = Shape::of(bytes(&self.voiceprints), b'[');
+        let diarization = Shape::of(bytes(&self.diarization), b'[');
         match (voiceprint, identification, voiceprints, diarization) {
             (Shape::Odd, ..) | (_, Shape::Odd, ..) => Kind::Unknown,
             (_, _, Shape::Odd, _) | (_, _, _, Shape::Odd) => Kind::Unknown,
@@ -282,11 +282,11 @@ enum Shape {
 }
 
 impl Shape {
-    fn of(value: Option<&str>, foreseen: char) -> Self {
+    fn of(value: Option<&[u8]>, foreseen: u8) -> Self {
         match value {
             None => Self::Absent,
-            Some("null") => Self::Null,
-            Some(value) if value.starts_with(foreseen) => Self::Foreseen,
+            Some(b"null") => Self::Null,
+            Some(value) if value.first() == Some(&foreseen) => Self::Foreseen,
             Some(_) => Self::Odd,
         }
     }
@@ -297,12 +297,7 @@ fn status(json: &str) -> Status {
     match string_lossy(json) {
         Some(status) => Status::from(&*status),
         None if json == "null" => Status::from(""),
-        None => Status::Other(
-            json.chars()
-                .take(LONGEST_STATUS)
-                .collect::<String>()
-                .into(),
-        ),
+        None => Status::Other(json.chars().take(LONGEST_STATUS).collect::<String>().into()),
     }
 }
 

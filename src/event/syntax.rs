@@ -426,7 +426,9 @@ fn end_of_plain(text: &[u8], at: usize) -> usize {
     let mut end = at;
     // Most strings are short; a long one is looked through in blocks, as far as these are plain.
     for _ in 0..8 {
-        let Some(eight) = eight_at(text, end) else { break };
+        let Some(eight) = eight_at(text, end) else {
+            break;
+        };
         let marked = marks(eight);
         if marked != 0 {
             return end + place(marked);
@@ -437,7 +439,8 @@ fn end_of_plain(text: &[u8], at: usize) -> usize {
 }
 
 fn end_of_long_plain(text: &[u8], mut end: usize) -> usize {
-    let marked = |byte: u8| u8::from(byte == b'"') | u8::from(byte == b'\\') | u8::from(byte < b' ');
+    let marked =
+        |byte: u8| u8::from(byte == b'"') | u8::from(byte == b'\\') | u8::from(byte < b' ');
     while let Some(block) = text.get(end..end + BLOCK) {
         if block.iter().fold(0, |any, &byte| any | marked(byte)) != 0 {
             break;

@@ -8,7 +8,10 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{Delivery, EventError, Kind, Output, Retry, Status, envelope::{Envelope, EnvelopeScan}};
+use super::{
+    Delivery, EventError, Kind, Output, Retry, Status,
+    envelope::{Envelope, EnvelopeScan},
+};
 
 /// A delivery of pyannoteAI: how a job ended, and its output.
 ///

@@ -153,7 +153,8 @@ where
         match offload::pool_for(bytes.len() - scan.scanned()) {
             // The hold goes along: should the sender leave, the body lives for as long as its scan.
             Some(pool) => State::Scanning {
-                scan: pool.spawn_blocking(move || (WebhookEvent::scanned(bytes, delivery, scan), hold)),
+                scan: pool
+                    .spawn_blocking(move || (WebhookEvent::scanned(bytes, delivery, scan), hold)),
                 next: Some(self),
             },
             None => self.call(WebhookEvent::scanned(bytes, delivery, scan), hold),

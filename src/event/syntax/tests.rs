@@ -28,7 +28,9 @@ fn told(text: &[u8], ends: impl IntoIterator<Item = usize>) -> Option<Told> {
     let mut syntax = Syntax::default();
     let mut notes = Told::default();
     for end in ends.into_iter().chain([text.len()]) {
-        syntax.advance(&text[..end.min(text.len())], &mut notes).ok()?;
+        syntax
+            .advance(&text[..end.min(text.len())], &mut notes)
+            .ok()?;
     }
     syntax.is_whole().then_some(notes)
 }
@@ -37,7 +39,11 @@ fn agrees(text: &str) {
     let whole = told(text.as_bytes(), []);
     let is_json = serde_json::from_str::<IgnoredAny>(text).is_ok();
     assert_eq!(whole.is_some(), is_json, "{text}");
-    assert_eq!(told(text.as_bytes(), 0..text.len()), whole, "byte by byte: {text}");
+    assert_eq!(
+        told(text.as_bytes(), 0..text.len()),
+        whole,
+        "byte by byte: {text}"
+    );
 }
 
 #[test]
@@ -64,12 +70,83 @@ fn values_of_the_root_and_of_its_objects_are_told() {
 #[test]
 fn syntax_is_that_of_serde_json() {
     let texts = [
-        "", " ", "{", "}", "[", "]", "[]", "{}", "[}", "{]", "[1,]", "[,1]", "[1 2]", "{,}", "{\"a\"}", "{\"a\":}",
-        "{\"a\":1,}", "{\"a\":1 \"b\":2}", "{a:1}", "{1:1}", "{\"a\"::1}", "1", "1 ", " 1", "1 1", "1,", "-", "-1", "--1",
-        "+1", "01", "-01", "0", "-0", "0.", "0.0", "00.0", ".5", "1.", "1.5", "1.5.5", "1e", "1e5", "1e+", "1e+5", "1e-5",
-        "1E5", "1e5.5", "0e1", "01e1", "1e05", "true", "tru", "truee", "false", "null", "nul", "nulll", "True", "\"", "\"\"",
-        "\"\\\"", "\"\\\"\"", "\"\\u\"", "\"\\u12\"", "\"\\u12g4\"", "\"\\uD800\"", "\"\\x\"", "\"\t\"", "\"\u{1}\"",
-        "\"\u{7f}\"", "\"\\/\\b\\f\\n\\r\\t\\\\\"", "[[[[]]]]", "[[[[]]]", "[1]]", "{\"a\":{\"b\":[{}]}}", "\u{feff}{}",
+        "",
+        " ",
+        "{",
+        "}",
+        "[",
+        "]",
+        "[]",
+        "{}",
+        "[}",
+        "{]",
+        "[1,]",
+        "[,1]",
+        "[1 2]",
+        "{,}",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{\"a\":1,}",
+        "{\"a\":1 \"b\":2}",
+        "{a:1}",
+        "{1:1}",
+        "{\"a\"::1}",
+        "1",
+        "1 ",
+        " 1",
+        "1 1",
+        "1,",
+        "-",
+        "-1",
+        "--1",
+        "+1",
+        "01",
+        "-01",
+        "0",
+        "-0",
+        "0.",
+        "0.0",
+        "00.0",
+        ".5",
+        "1.",
+        "1.5",
+        "1.5.5",
+        "1e",
+        "1e5",
+        "1e+",
+        "1e+5",
+        "1e-5",
+        "1E5",
+        "1e5.5",
+        "0e1",
+        "01e1",
+        "1e05",
+        "true",
+        "tru",
+        "truee",
+        "false",
+        "null",
+        "nul",
+        "nulll",
+        "True",
+        "\"",
+        "\"\"",
+        "\"\\\"",
+        "\"\\\"\"",
+        "\"\\u\"",
+        "\"\\u12\"",
+        "\"\\u12g4\"",
+        "\"\\uD800\"",
+        "\"\\x\"",
+        "\"\t\"",
+        "\"\u{1}\"",
+        "\"\u{7f}\"",
+        "\"\\/\\b\\f\\n\\r\\t\\\\\"",
+        "[[[[]]]]",
+        "[[[[]]]",
+        "[1]]",
+        "{\"a\":{\"b\":[{}]}}",
+        "\u{feff}{}",
     ];
     texts.into_iter().for_each(agrees);
 }
