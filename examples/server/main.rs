@@ -6,6 +6,7 @@
 //! ```
 
 mod app;
+mod connections;
 mod doctor;
 mod failure;
 mod handlers;
