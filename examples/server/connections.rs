@@ -24,7 +24,8 @@ use tokio::{
 /// The connections that are open.
 ///
 /// Anyone can open one and leave it, or let a body trickle into it. So when there are as many as there may be, a new one
-/// takes the place of the slowest; one whose request has come whole, and waits for its answer, keeps its place.
+/// takes the place of the slowest of those that have had some time, or, if there are none, of the oldest. One whose request
+/// has come whole, and waits for its answer, keeps its place.
 pub(crate) struct Connections {
     slots: Arc<Semaphore>,
     open: Mutex<BTreeMap<u64, Open>>,
@@ -33,6 +34,7 @@ pub(crate) struct Connections {
 struct Open {
     progress: Arc<Progress>,
     task: AbortHandle,
+    slot: OwnedSemaphorePermit,
 }
 
 impl Connections {
@@ -46,11 +48,15 @@ impl Connections {
     /// A place for one more connection.
     pub(crate) async fn slot(&self) -> OwnedSemaphorePermit {
         loop {
-            let slot = Arc::clone(&self.slots).acquire_owned();
-            if self.slots.available_permits() == 0 {
-                self.drop_slowest();
+            if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
+                return slot;
             }
-            // Should all wait for their answers, one of them soon has it.
+            // At once, lest those who come in good faith queue up behind those who do not.
+            if let Some(slot) = self.drop_slowest() {
+                return slot;
+            }
+            // All wait for their answers, and soon have them.
+            let slot = Arc::clone(&self.slots).acquire_owned();
             if let Ok(Ok(slot)) = time::timeout(SOON, slot).await {
                 return slot;
             }
@@ -70,16 +76,23 @@ impl Connections {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let progress = Arc::new(Progress::new());
         let served = serve(Arc::clone(&progress));
-        let connections = Arc::clone(self);
+        let leave = Leave {
+            connections: Arc::clone(self),
+            number,
+        };
         // Locked until it is in the list, lest it end before.
-        let mut open = self.open();
+        let mut open = self.list();
         let task = tokio::spawn(async move {
             served.await;
-            connections.open().remove(&number);
-            drop(slot);
+            drop(leave);
         });
         let task = task.abort_handle();
-        open.insert(number, Open { progress, task });
+        let connection = Open {
+            progress,
+            task,
+            slot,
+        };
+        open.insert(number, connection);
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -92,21 +105,35 @@ impl Connections {
         let _ = self.slots.acquire_many(all).await;
     }
 
-    fn drop_slowest(&self) {
+    /// Makes a place of the slowest one's.
+    fn drop_slowest(&self) -> Option<OwnedSemaphorePermit> {
         let now = Instant::now();
-        let mut open = self.open();
-        let slowest = open
+        let mut open = self.list();
+        let (_, slowest) = open
             .iter()
-            .filter_map(|(number, open)| Some((open.progress.rate(now)?, *number)))
-            .min();
-        if let Some(slowest) = slowest.and_then(|(_, number)| open.remove(&number)) {
-            tracing::debug!("connection dropped, as the slowest of too many");
-            slowest.task.abort();
-        }
+            .filter_map(|(number, open)| Some((open.progress.rank(now)?, *number)))
+            .min()?;
+        let slowest = open.remove(&slowest)?;
+        drop(open);
+        tracing::debug!("connection dropped, as the slowest of too many");
+        slowest.task.abort();
+        Some(slowest.slot)
     }
 
-    fn open(&self) -> MutexGuard<'_, BTreeMap<u64, Open>> {
+    fn list(&self) -> MutexGuard<'_, BTreeMap<u64, Open>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes a connection off the list, however it ends.
+struct Leave {
+    connections: Arc<Connections>,
+    number: u64,
+}
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        self.connections.list().remove(&self.number);
     }
 }
 
@@ -149,15 +176,13 @@ impl Progress {
         *self.state() = State::Come;
     }
 
-    /// Bytes a second so far; `None` if they have all come.
-    ///
-    /// At first a connection gets some credit, or one that has just been opened would be the slowest.
-    fn rate(&self, now: Instant) -> Option<u64> {
+    /// The lowest has to go first; `None` if all of the request has come.
+    fn rank(&self, now: Instant) -> Option<Rank> {
         match &*self.state() {
+            State::Coming { since, .. } if now - *since < SOME_TIME => Some(Rank::New(*since)),
             State::Coming { since, bytes } => {
-                let milliseconds = (now - *since).as_millis() + 1_000;
-                let rate = u128::from(*bytes + CREDIT) * 1_000_000 / milliseconds;
-                Some(u64::try_from(rate).unwrap_or(u64::MAX))
+                let milliseconds = (now - *since).as_millis();
+                Some(Rank::Rate(u128::from(*bytes) * 1_000 / milliseconds))
             }
             State::Come => None,
         }
@@ -166,6 +191,14 @@ impl Progress {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// Bytes a second so far.
+    Rate(u128),
+    /// Begun only then.
+    New(Instant),
 }
 
 impl State {
@@ -213,10 +246,11 @@ impl Body for Watched {
     }
 }
 
-/// Half of the 1024 files that a process may commonly open; the others are for what is being kept.
-const MAX_CONNECTIONS: usize = 512;
+/// Each may take some 200 KiB, for what it reads ahead and what the layer's budget does not count: together this is less
+/// than a fifth of that budget.
+const MAX_CONNECTIONS: usize = 192;
 
 const SOON: Duration = Duration::from_millis(50);
 
-/// What the layer lets a body have in any case.
-const CREDIT: u64 = 64 << 10;
+/// For a small delivery to come, or for a large one to show how fast it is.
+const SOME_TIME: Duration = Duration::from_secs(2);

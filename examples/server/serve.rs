@@ -10,13 +10,32 @@ use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{self, AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream, lookup_host},
     sync::watch,
     time,
 };
 use tower::ServiceExt;
 
 use crate::connections::{Connections, Progress};
+
+/// Listens as `TcpListener::bind` does, but with a longer queue: a burst of connections that fills it has the system drop
+/// the next ones, which come again only after a second.
+pub(crate) async fn listen(host: &str, port: u16) -> io::Result<TcpListener> {
+    let mut failed = io::ErrorKind::AddrNotAvailable.into();
+    for address in lookup_host((host, port)).await? {
+        let socket = match address.is_ipv4() {
+            true => TcpSocket::new_v4()?,
+            false => TcpSocket::new_v6()?,
+        };
+        #[cfg(unix)]
+        socket.set_reuseaddr(true)?;
+        match socket.bind(address).and_then(|()| socket.listen(QUEUE)) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
 
 /// Serves until `stop`; then takes no more connections and lets the requests in flight finish, for 10 s.
 pub(crate) async fn serve(listener: TcpListener, app: Router, stop: impl Future<Output = ()>) {
@@ -84,6 +103,7 @@ async fn connection(
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_READ_TIMEOUT)
         .max_headers(MAX_HEADERS)
+        .max_buf_size(READ_AT_ONCE)
         .serve_connection(TokioIo::new(stream), service_fn(answer));
     let ended = tokio::select! {
         ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => Some(ended),
@@ -128,9 +148,15 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
+/// What Linux allows if it is not told otherwise.
+const QUEUE: u32 = 4096;
+
 /// For a head, and for the time between two requests.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_HEADERS: usize = 64;
+
+/// The most that a head may have, and that a connection reads ahead: without this, 400 KiB.
+const READ_AT_ONCE: usize = 64 << 10;
 
 /// Lets nobody keep a connection by sending requests without reading the answers.
 const MAX_AGE: Duration = Duration::from_secs(300);

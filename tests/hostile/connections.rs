@@ -12,7 +12,7 @@ use crate::{
 #[test]
 fn connections_opened_and_left() {
     let crowd = Crowd {
-        connections: 900,
+        connections: 600,
         greeting: Vec::new(),
         refrain: Vec::new(),
         pause: Duration::from_millis(10),

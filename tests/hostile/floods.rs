@@ -34,13 +34,13 @@ fn slow_bodies_500_at_once() {
 
 #[test]
 fn slow_bodies_more_than_there_may_be_connections() {
-    slow_bodies(900);
+    slow_bodies(600);
 }
 
 #[test]
 fn bodies_just_fast_enough() {
     let crowd = Crowd {
-        connections: 700,
+        connections: 600,
         greeting: forged_head(UPLOAD),
         refrain: vec![b' '; 2_000],
         pause: Duration::from_millis(100),
@@ -59,13 +59,13 @@ fn chunked_bodies_that_never_end() {
     for (attack, connections, chunk) in [
         ("large chunks", 32, large),
         ("chunks of a byte", 32, "1\r\nx\r\n".repeat(10_000)),
-        ("chunk extensions", 200, extended.repeat(100)),
+        ("chunk extensions", 64, extended.repeat(100)),
     ] {
         let crowd = Crowd {
             connections,
             greeting: head.clone(),
             refrain: chunk.into_bytes(),
-            pause: Duration::ZERO,
+            pause: Duration::from_millis(1),
             reads: true,
         };
         Target::start().withstands(attack, BUDGET, |address| crowd.attack(address));
@@ -79,7 +79,7 @@ fn forged_uploads() {
             connections,
             greeting: [forged_head(UPLOAD), vec![b' '; UPLOAD]].concat(),
             refrain: Vec::new(),
-            pause: Duration::ZERO,
+            pause: Duration::from_millis(1),
             reads: true,
         };
         Target::start().withstands(attack, BUDGET, |address| crowd.attack(address));

@@ -9,7 +9,7 @@ use crate::{
 #[test]
 fn slow_headers() {
     let crowd = Crowd {
-        connections: 700,
+        connections: 600,
         greeting: b"POST /webhook HTTP/1.1\r\nhost: a\r\n".to_vec(),
         refrain: b"x".to_vec(),
         pause: Duration::from_millis(100),
@@ -41,11 +41,11 @@ fn header_bombs() {
         );
     }
     let crowd = Crowd {
-        connections: 700,
+        connections: 600,
         greeting: start.into(),
         // Just below what is refused at once, and then no more.
         refrain: line(0, 6_000).into_bytes(),
-        pause: Duration::ZERO,
+        pause: Duration::from_millis(1),
         reads: true,
     };
     target.withstands("header bombs", LITTLE, |address| crowd.attack(address));
