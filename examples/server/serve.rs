@@ -105,8 +105,13 @@ async fn connection(
         .max_headers(MAX_HEADERS)
         .max_buf_size(READ_AT_ONCE)
         .serve_connection(TokioIo::new(stream), service_fn(answer));
+    let serve = poll_fn(|cx| {
+        let ended = connection.poll_without_shutdown(cx);
+        progress.read();
+        ended
+    });
     let ended = tokio::select! {
-        ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => Some(ended),
+        ended = serve => Some(ended),
         _ = drain.changed() => None,
         () = time::sleep(MAX_AGE) => None,
     };

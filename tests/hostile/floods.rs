@@ -24,7 +24,7 @@ fn slow_bodies(connections: usize) {
         pause: Duration::from_millis(100),
         reads: true,
     };
-    Target::start().withstands("slow bodies", LITTLE, |address| crowd.attack(address));
+    Target::start().withstands("slow bodies", LITTLE, |address| crowd.besiege(address));
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn bodies_just_fast_enough() {
         reads: true,
     };
     Target::start().withstands("bodies just fast enough", BUDGET, |address| {
-        crowd.attack_for(Duration::from_secs(8), address);
+        crowd.besiege(address);
     });
 }
 
@@ -68,7 +68,7 @@ fn chunked_bodies_that_never_end() {
             pause: Duration::from_millis(1),
             reads: true,
         };
-        Target::start().withstands(attack, BUDGET, |address| crowd.attack(address));
+        Target::start().withstands(attack, BUDGET, |address| crowd.storm(address));
     }
 }
 
@@ -82,7 +82,7 @@ fn forged_uploads() {
             pause: Duration::from_millis(1),
             reads: true,
         };
-        Target::start().withstands(attack, BUDGET, |address| crowd.attack(address));
+        Target::start().withstands(attack, BUDGET, |address| crowd.storm(address));
     }
 }
 
