@@ -12,7 +12,7 @@ use tokio::{
     io::{self, AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpSocket, TcpStream, lookup_host},
     sync::watch,
-    time,
+    task, time,
 };
 use tower::ServiceExt;
 
@@ -138,7 +138,10 @@ async fn hang_up(mut stream: TcpStream) {
     let leave = async {
         stream.shutdown().await?;
         let mut scrap = vec![0; 64 << 10];
-        while time::timeout(LULL, stream.read(&mut scrap)).await?? > 0 {}
+        while time::timeout(LULL, stream.read(&mut scrap)).await?? > 0 {
+            // What comes fast would never let go of the thread.
+            task::yield_now().await;
+        }
         io::Result::Ok(())
     };
     let _ = time::timeout(LINGER, leave).await;

@@ -74,10 +74,15 @@ fn chunked_bodies_that_never_end() {
 
 #[test]
 fn forged_uploads() {
-    for (attack, connections) in [("32 forged uploads", 32), ("500 forged uploads", 500)] {
+    let stale = Post::signed_with("whs_guess", vec![b' '; UPLOAD], 3_600);
+    for (attack, connections, head) in [
+        ("32 forged uploads", 32, forged_head(UPLOAD)),
+        ("500 forged uploads", 500, forged_head(UPLOAD)),
+        ("500 stale uploads", 500, stale.head().into_bytes()),
+    ] {
         let crowd = Crowd {
             connections,
-            greeting: [forged_head(UPLOAD), vec![b' '; UPLOAD]].concat(),
+            greeting: [head, vec![b' '; UPLOAD]].concat(),
             refrain: Vec::new(),
             pause: Duration::from_millis(1),
             reads: true,
