@@ -85,6 +85,7 @@
 //! | commit events before they are acknowledged, and work on them | [`Inbox`], [`InboxWorker`] | `inbox` or `inbox-sqlite`, `inbox-postgres` |
 //! | why a signature does not match | [`Doctor`] | `doctor` |
 //! | sign, make and deliver events, for tests | [`SignedRequest`], [`EventBuilder`], [`WebhookSender`] | `testing` |
+//! | make an inbox's database fail, for tests | [`StoreFaults`] | `testing` with `inbox` |
 //! | submit jobs, read them, move media | [`Client`] | `client` |
 //! | await a job by webhook or by polling | [`JobWaiter`] | `client` |
 //! | logs, and a span per delivery | | `tracing` |
@@ -189,6 +190,11 @@ pub use self::signature::{Signature, SignatureEncoding, Signer, SigningKey};
 pub use self::testing::{
     DeliveryAttempt, DeliveryReport, EventBuilder, SignedRequest, WebhookSender,
 };
+#[cfg(all(
+    feature = "testing",
+    any(feature = "inbox-sqlite", feature = "inbox-postgres")
+))]
+pub use self::testing::{StoreFault, StoreFaults};
 pub use self::verifier::{Mismatch, Verification, Verified, Verifier, VerifyError};
 
 /// Compiles and runs what the README shows.

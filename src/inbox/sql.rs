@@ -28,6 +28,10 @@ macro_rules! sql_store {
         }
 
         impl Store for $store {
+            fn grouping(&self) -> Grouping {
+                GROUPING
+            }
+
             fn commit<'a>(&'a self, batch: &'a [Record]) -> StoreFuture<'a, Vec<Commit>> {
                 Box::pin(async move {
                     let mut tx = self.write().await?;
@@ -60,6 +64,7 @@ macro_rules! sql_store {
                 Box::pin(async move {
                     let mut tx = self.write().await?;
                     Self::register_in(&mut tx, worker, lease).await?;
+                    Self::keep_alive_in(&mut tx, worker, lease).await?;
                     tx.commit().await.map_err(failed)
                 })
             }
@@ -368,20 +373,27 @@ macro_rules! sql_store {
                 })
             }
 
-            fn prune(&self, before: i64, limit: u32) -> StoreFuture<'_, u64> {
+            fn prune(&self, before: i64) -> StoreFuture<'_, u64> {
                 Box::pin(async move {
                     let mut tx = self.write().await?;
                     let old = sqlx::query(
-                        "SELECT e.id, e.event_key FROM pyannote_events e JOIN jobs j ON j.id = e.id \
+                        "SELECT e.id, e.event_key, e.body_bytes + (SELECT COALESCE(SUM(LENGTH(c.body)), 0) \
+                         FROM pyannote_conflicts c WHERE c.event_key = e.event_key) \
+                         FROM pyannote_events e JOIN jobs j ON j.id = e.id \
                          WHERE e.finished_at < $1 AND j.status = 'Done' LIMIT $2",
                     )
                     .bind(before)
-                    .bind(i64::from(limit))
+                    .bind(PRUNED_AT_ONCE)
                     .fetch_all(&mut *tx)
                     .await
                     .map_err(failed)?;
                     let mut pruned = 0;
+                    let mut bytes = 0;
                     for row in &old {
+                        if bytes >= PRUNED_BYTES {
+                            break;
+                        }
+                        bytes += row.try_get::<i64, _>(2).map_err(failed)?;
                         let id: String = row.try_get(0).map_err(failed)?;
                         let event_key: Vec<u8> = row.try_get(1).map_err(failed)?;
                         // Not if it was replayed in the meantime.
@@ -513,6 +525,10 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(4);
 
 /// How long an event waits for another one of its job.
 pub(super) const BUSY: Duration = Duration::from_secs(1);
+
+/// Few enough, and small enough together, but for the last of them, that deliveries do not wait for them.
+pub(super) const PRUNED_AT_ONCE: i64 = 100;
+pub(super) const PRUNED_BYTES: i64 = 16 << 20;
 
 /// When the name of a worker that died is no longer of use to anyone.
 pub(super) const FORGOTTEN: Duration = Duration::from_secs(24 * 60 * 60);

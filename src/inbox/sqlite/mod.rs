@@ -2,6 +2,7 @@ mod file;
 
 use std::{
     collections::HashSet,
+    io::ErrorKind,
     path::Path,
     time::{Duration, SystemTime},
 };
@@ -22,7 +23,10 @@ use super::{
     Commit, InboxEntry, InboxError, InboxErrorKind, InboxFilter, InboxState, InboxStats, Replay,
     committer::Grouping,
     record::{Record, Stored, job_key, kind, nanoseconds, seconds, seconds_from_now, time},
-    sql::{BUSY, FORGOTTEN, PATIENCE, failed, sql_store, state, task, unsigned},
+    sql::{
+        BUSY, FORGOTTEN, PATIENCE, PRUNED_AT_ONCE, PRUNED_BYTES, failed, sql_store, state, task,
+        unsigned,
+    },
     store::{Claim, End, OUR_MIGRATIONS, QUEUE, Settled, Start, Store, StoreFuture},
 };
 
@@ -166,10 +170,13 @@ impl SqliteStore {
         worker: &WorkerContext,
         lease: Duration,
     ) -> Result<(), InboxError> {
-        let config = config(lease);
-        queries::keep_alive(&mut **tx, &config, worker)
-            .await
-            .map_err(failed)?;
+        match queries::keep_alive(&mut **tx, &config(lease), worker).await {
+            // After a long silence another worker may have removed its name.
+            Err(sqlx::Error::Io(error)) if error.kind() == ErrorKind::NotFound => {
+                Self::register_in(tx, worker, lease).await?;
+            }
+            kept => kept.map_err(failed)?,
+        }
         let silent = i64::try_from(lease.as_secs()).unwrap_or(i64::MAX);
         queries::reenqueue_orphaned(&mut **tx, silent, QUEUE, &WorkerFilter::None)
             .await
@@ -230,9 +237,48 @@ fn engine(error: apalis_sqlite::Error) -> InboxError {
 const BEGIN: &str = "BEGIN IMMEDIATE";
 
 /// There is one writer, so more commits at a time would only wait for each other.
-pub(super) const GROUPING: Grouping = Grouping {
+const GROUPING: Grouping = Grouping {
     parallel: 1,
     largest: 256,
 };
 
 const READERS: u32 = 4;
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{Delivery, WebhookEvent, inbox::record::Source};
+
+    #[tokio::test]
+    async fn what_is_pruned_in_one_transaction_is_bounded_in_number_and_size() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&directory.path().join("inbox.sqlite"))
+            .await
+            .unwrap();
+        // 150 small ones, then 20 of a MiB each.
+        let sizes = [(150, 64), (20, 1 << 20)];
+        let sizes = sizes
+            .into_iter()
+            .flat_map(|(count, size)| vec![size; count]);
+        let mut records = Vec::new();
+        for (number, size) in sizes.enumerate() {
+            let mut body = format!(r#"{{"jobId":"{number}"}}"#).into_bytes();
+            body.resize(size, b' ');
+            let delivery = Delivery::at(SystemTime::UNIX_EPOCH);
+            let event = WebhookEvent::new(Bytes::from(body), delivery).unwrap();
+            records.push(Record::of(&event, Source::Delivered));
+        }
+        store.commit(&records).await.unwrap();
+        sqlx::raw_sql("UPDATE jobs SET status = 'Done'; UPDATE pyannote_events SET finished_at = received_at + rowid")
+            .execute(&store.writer)
+            .await
+            .unwrap();
+        let mut pruned = Vec::new();
+        while pruned.last() != Some(&0) {
+            pruned.push(store.prune(i64::MAX).await.unwrap());
+        }
+        assert_eq!(pruned, [100, 66, 4, 0]);
+    }
+}
