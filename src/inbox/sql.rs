@@ -493,19 +493,7 @@ pub(super) use {sql_store, state};
 
 use std::time::Duration;
 
-use apalis_core::task::{Task, builder::TaskBuilder, task_id::TaskId};
-use ulid::Ulid;
-
 use super::{InboxError, InboxErrorKind};
-
-/// The task that stands for an event: it carries nothing, as the event's own row has the same id.
-pub(super) fn task(id: Ulid) -> Task<Vec<u8>> {
-    TaskBuilder::new(Vec::new())
-        .task_id(TaskId::from_ulid(id))
-        // How often is the worker's affair: apalis' own count would take a failed task up again at once.
-        .max_attempts(MANY)
-        .build()
-}
 
 pub(super) fn failed(error: sqlx::Error) -> InboxError {
     let kind = match error {
@@ -533,4 +521,5 @@ pub(super) const PRUNED_BYTES: i64 = 16 << 20;
 /// When the name of a worker that died is no longer of use to anyone.
 pub(super) const FORGOTTEN: Duration = Duration::from_secs(24 * 60 * 60);
 
-const MANY: usize = 1_000_000;
+/// How often an event is tried is the worker's affair: apalis' own count would take a failed task up again at once.
+pub(super) const MANY: i32 = 1_000_000;

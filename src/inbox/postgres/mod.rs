@@ -3,7 +3,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use apalis_core::{task::Task, worker::context::WorkerContext};
+use apalis_core::{
+    task::{Task, builder::TaskBuilder, task_id::TaskId},
+    worker::context::WorkerContext,
+};
 use apalis_postgres::{Config, PostgresStorage, queries};
 use sqlx::{
     Connection, PgConnection, PgPool, Postgres, Row, Transaction,
@@ -18,7 +21,7 @@ use super::{
     committer::Grouping,
     record::{Record, Stored, job_key, kind, nanoseconds, seconds, seconds_from_now, time},
     sql::{
-        BUSY, FORGOTTEN, PATIENCE, PRUNED_AT_ONCE, PRUNED_BYTES, failed, sql_store, state, task,
+        BUSY, FORGOTTEN, MANY, PATIENCE, PRUNED_AT_ONCE, PRUNED_BYTES, failed, sql_store, state,
         unsigned,
     },
     store::{Claim, End, OUR_MIGRATIONS, QUEUE, Settled, Start, Store, StoreFuture},
@@ -236,6 +239,14 @@ impl PostgresStore {
 }
 
 sql_store!(PostgresStore, Postgres, PgRow, "to_timestamp(", ")");
+
+/// The task that stands for an event: it carries nothing, as the event's own row has the same id.
+fn task(id: Ulid) -> Task<Vec<u8>> {
+    TaskBuilder::new(Vec::new())
+        .task_id(TaskId::from_ulid(id))
+        .max_attempts(usize::try_from(MANY).unwrap_or(usize::MAX))
+        .build()
+}
 
 fn column<'a, T>(records: &[&'a Record], value: impl Fn(&'a Record) -> T) -> Vec<T> {
     records.iter().map(|record| value(record)).collect()
