@@ -87,6 +87,7 @@
 //! | sign, make and deliver events, for tests | [`SignedRequest`], [`EventBuilder`], [`WebhookSender`] | `testing` |
 //! | submit jobs, read them, move media | [`Client`] | `client` |
 //! | await a job by webhook or by polling | [`JobWaiter`] | `client` |
+//! | fetch the events whose webhook never came | [`Reconciler`], [`Submissions`] | `client` with an inbox |
 //! | logs, and a span per delivery | | `tracing` |
 //! | counters and histograms | | `metrics` |
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -135,6 +136,11 @@ mod inbox;
 mod layer;
 #[cfg(any(feature = "layer", feature = "handler"))]
 mod offload;
+#[cfg(all(
+    feature = "client",
+    any(feature = "inbox-sqlite", feature = "inbox-postgres")
+))]
+mod reconciler;
 mod secret;
 mod signature;
 #[cfg(feature = "layer")]
@@ -182,6 +188,14 @@ pub use self::inbox::{
 pub use self::layer::{
     ByteBudget, DefaultResponseForRejection, PyannoteSignature, PyannoteSignatureLayer, Rejection,
     ResponseForRejection, ResponseFuture, VerifiedBody,
+};
+#[cfg(all(
+    feature = "client",
+    any(feature = "inbox-sqlite", feature = "inbox-postgres")
+))]
+pub use self::{
+    inbox::Submissions,
+    reconciler::{ReconcileReport, Reconciler},
 };
 pub use self::secret::{SecretError, SecretErrorKind, SecretSet, WebhookSecret};
 pub use self::signature::{Signature, SignatureEncoding, Signer, SigningKey};

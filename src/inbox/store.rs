@@ -5,12 +5,13 @@ use apalis_core::{task::Task, worker::context::WorkerContext};
 use super::{
     Commit, InboxEntry, InboxError, InboxFilter, InboxStats, Replay,
     record::{Record, Stored},
+    submissions::SubmissionStore,
 };
 
 /// A database under the inbox: apalis' tables, which say what is to be done, beside ours, which keep the events.
 ///
 /// Every method is one transaction, and may be called from many tasks and processes at a time.
-pub(crate) trait Store: Send + Sync + 'static {
+pub(crate) trait Store: SubmissionStore + Send + Sync + 'static {
     /// Commits events, in one transaction: all, or none with an error. The answers are in the same order.
     fn commit<'a>(&'a self, batch: &'a [Record]) -> StoreFuture<'a, Vec<Commit>>;
 

@@ -16,9 +16,15 @@ use super::{
     Commit, InboxEntry, InboxError, InboxErrorKind, InboxFilter, InboxState, InboxStats, Replay,
     committer::Grouping,
     record::{Record, Stored, job_key, kind, nanoseconds, seconds, seconds_from_now, time},
-    sql::{BUSY, FORGOTTEN, PATIENCE, failed, sql_store, state, task, unsigned},
+    sql::{
+        BUSY, FORGOTTEN, FORGOTTEN_AT_ONCE, PATIENCE, REMEMBERED, failed, sql_store, state, task,
+        unsigned,
+    },
     store::{Claim, End, OUR_MIGRATIONS, QUEUE, Settled, Start, Store, StoreFuture},
+    submissions::submission_store,
 };
+#[cfg(feature = "client")]
+use super::submissions::received;
 
 /// An inbox that many servers share.
 #[derive(Debug)]
@@ -217,6 +223,7 @@ impl PostgresStore {
 }
 
 sql_store!(PostgresStore, Postgres, PgRow, "to_timestamp(", ")");
+submission_store!(PostgresStore);
 
 fn column<'a, T>(records: &[&'a Record], value: impl Fn(&'a Record) -> T) -> Vec<T> {
     records.iter().map(|record| value(record)).collect()

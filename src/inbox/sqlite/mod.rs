@@ -22,9 +22,15 @@ use super::{
     Commit, InboxEntry, InboxError, InboxErrorKind, InboxFilter, InboxState, InboxStats, Replay,
     committer::Grouping,
     record::{Record, Stored, job_key, kind, nanoseconds, seconds, seconds_from_now, time},
-    sql::{BUSY, FORGOTTEN, PATIENCE, failed, sql_store, state, task, unsigned},
+    sql::{
+        BUSY, FORGOTTEN, FORGOTTEN_AT_ONCE, PATIENCE, REMEMBERED, failed, sql_store, state, task,
+        unsigned,
+    },
     store::{Claim, End, OUR_MIGRATIONS, QUEUE, Settled, Start, Store, StoreFuture},
+    submissions::submission_store,
 };
+#[cfg(feature = "client")]
+use super::submissions::received;
 
 /// An inbox in one file.
 #[derive(Debug)]
@@ -202,6 +208,7 @@ impl SqliteStore {
 }
 
 sql_store!(SqliteStore, Sqlite, SqliteRow, "", "");
+submission_store!(SqliteStore);
 
 async fn migrate(pool: &SqlitePool) -> Result<(), sqlx::Error> {
     let mut ours: Migrator = sqlx::migrate!("src/inbox/sqlite/migrations");

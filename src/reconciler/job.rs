@@ -1,0 +1,103 @@
+use std::time::{Duration, SystemTime};
+
+use crate::{Kind, inbox::Submission};
+
+/// A job whose event is not in the inbox.
+#[derive(Clone, Debug)]
+pub(super) struct Missing {
+    pub(super) submission: Submission,
+    /// Whether the date of it is known.
+    pub(super) dated: bool,
+    /// Whether the API said that it is not over.
+    pub(super) running: bool,
+}
+
+impl Missing {
+    pub(super) fn job_id(&self) -> &str {
+        &self.submission.job_id
+    }
+
+    pub(super) fn kind(&self) -> &'static str {
+        self.submission.kind.map_or("none", Kind::as_str)
+    }
+
+    /// How long ago it was submitted.
+    pub(super) fn age(&self, now: SystemTime) -> Duration {
+        let submitted_at = self.submission.submitted_at;
+        now.duration_since(submitted_at).unwrap_or_default()
+    }
+
+    /// How long its output is still there at least: 24 h after its end it is deleted, and it did not end before it began.
+    pub(super) fn left(&self, now: SystemTime) -> Duration {
+        OUTPUT_KEPT.saturating_sub(self.age(now))
+    }
+
+    /// Whether it is still left to its webhook.
+    pub(super) fn is_young(&self, now: SystemTime, grace: Duration) -> bool {
+        self.dated && self.age(now) < grace
+    }
+
+    /// Whether its output may be deleted within the hour.
+    pub(super) fn is_urgent(&self, now: SystemTime) -> bool {
+        let left = self.left(now);
+        !self.running && !left.is_zero() && left <= URGENT
+    }
+
+    /// Whether nothing can come of it any more.
+    pub(super) fn is_hopeless(&self, now: SystemTime) -> bool {
+        self.dated && self.age(now) >= HOPELESS
+    }
+}
+
+/// How long the API has the output of a job.
+pub(super) const OUTPUT_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A day, and the hours that a job may take.
+pub(super) const LISTED: Duration = Duration::from_secs(30 * 60 * 60);
+
+const URGENT: Duration = Duration::from_secs(60 * 60);
+
+/// No job takes two days.
+const HOPELESS: Duration = Duration::from_secs(3 * 24 * 60 * 60);
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+
+    fn job(hours: u64) -> (Missing, SystemTime) {
+        let submitted_at = UNIX_EPOCH + Duration::from_secs(1_767_225_600);
+        let missing = Missing {
+            submission: Submission {
+                job_id: "a".into(),
+                kind: None,
+                status_only: false,
+                submitted_at,
+            },
+            dated: true,
+            running: false,
+        };
+        (missing, submitted_at + Duration::from_secs(hours * 3_600))
+    }
+
+    #[test]
+    fn a_job_is_urgent_in_the_last_hour_of_its_output() {
+        for (hours, urgent) in [(0, false), (22, false), (23, true), (24, false), (90, false)] {
+            let (job, now) = job(hours);
+            assert_eq!(job.is_urgent(now), urgent, "{hours}");
+        }
+        let (mut job, now) = job(23);
+        job.running = true;
+        assert!(!job.is_urgent(now));
+    }
+
+    #[test]
+    fn a_clock_that_is_behind_makes_a_job_young() {
+        let (job, submitted_at) = job(0);
+        let before = submitted_at - Duration::from_secs(60);
+        assert!(job.is_young(before, Duration::from_secs(1)));
+        assert_eq!(job.left(before), OUTPUT_KEPT);
+        assert!(!job.is_hopeless(before));
+    }
+}
