@@ -85,6 +85,7 @@
 //! | commit events before they are acknowledged, and work on them | [`Inbox`], [`InboxWorker`] | `inbox` or `inbox-sqlite`, `inbox-postgres` |
 //! | why a signature does not match | [`Doctor`] | `doctor` |
 //! | sign, make and deliver events, for tests | [`SignedRequest`], [`EventBuilder`], [`WebhookSender`] | `testing` |
+//! | make an inbox's database fail, for tests | [`StoreFaults`] | `testing` with `inbox` |
 //! | submit jobs, read them, move media | [`Client`] | `client` |
 //! | await a job by webhook or by polling | [`JobWaiter`] | `client` |
 //! | fetch the events whose webhook never came | [`Reconciler`], [`Submissions`] | `client` with an inbox |
@@ -189,6 +190,18 @@ pub use self::layer::{
     ByteBudget, DefaultResponseForRejection, PyannoteSignature, PyannoteSignatureLayer, Rejection,
     ResponseForRejection, ResponseFuture, VerifiedBody,
 };
+pub use self::secret::{SecretError, SecretErrorKind, SecretSet, WebhookSecret};
+pub use self::signature::{Signature, SignatureEncoding, Signer, SigningKey};
+#[cfg(feature = "testing")]
+pub use self::testing::{
+    DeliveryAttempt, DeliveryReport, EventBuilder, SignedRequest, WebhookSender,
+};
+#[cfg(all(
+    feature = "testing",
+    any(feature = "inbox-sqlite", feature = "inbox-postgres")
+))]
+pub use self::testing::{StoreFault, StoreFaults};
+pub use self::verifier::{Mismatch, Verification, Verified, Verifier, VerifyError};
 #[cfg(all(
     feature = "client",
     any(feature = "inbox-sqlite", feature = "inbox-postgres")
@@ -197,13 +210,6 @@ pub use self::{
     inbox::Submissions,
     reconciler::{ReconcileReport, Reconciler},
 };
-pub use self::secret::{SecretError, SecretErrorKind, SecretSet, WebhookSecret};
-pub use self::signature::{Signature, SignatureEncoding, Signer, SigningKey};
-#[cfg(feature = "testing")]
-pub use self::testing::{
-    DeliveryAttempt, DeliveryReport, EventBuilder, SignedRequest, WebhookSender,
-};
-pub use self::verifier::{Mismatch, Verification, Verified, Verifier, VerifyError};
 
 /// Compiles and runs what the README shows.
 #[cfg(all(doctest, feature = "axum", feature = "client"))]

@@ -97,7 +97,7 @@ fn start_from_zero() {
     for outcome in ["new", "duplicate", "conflict", "failed"] {
         counter!(COMMITS, "outcome" => outcome).absolute(0);
     }
-    for outcome in ["handled", "retried", "dead", "lost", "broken"] {
+    for outcome in ["handled", "retried", "dead", "lost"] {
         counter!(ATTEMPTS, "outcome" => outcome).absolute(0);
     }
     for state in ["waiting", "running", "handled", "dead"] {

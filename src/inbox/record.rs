@@ -180,7 +180,8 @@ pub(crate) fn seconds(time: SystemTime) -> i64 {
 }
 
 pub(crate) fn seconds_from_now(duration: Duration) -> i64 {
-    seconds(SystemTime::now() + duration)
+    let then = SystemTime::now().checked_add(duration);
+    then.map_or(i64::MAX, seconds)
 }
 
 pub(crate) fn time(nanoseconds: i64) -> SystemTime {

@@ -72,6 +72,10 @@ macro_rules! sql_store {
         }
 
         impl Store for $store {
+            fn grouping(&self) -> Grouping {
+                GROUPING
+            }
+
             fn commit<'a>(&'a self, batch: &'a [Record]) -> StoreFuture<'a, Vec<Commit>> {
                 Box::pin(async move {
                     let mut tx = self.write().await?;
@@ -104,6 +108,7 @@ macro_rules! sql_store {
                 Box::pin(async move {
                     let mut tx = self.write().await?;
                     Self::register_in(&mut tx, worker, lease).await?;
+                    Self::keep_alive_in(&mut tx, worker, lease).await?;
                     tx.commit().await.map_err(failed)
                 })
             }
@@ -413,20 +418,27 @@ macro_rules! sql_store {
                 })
             }
 
-            fn prune(&self, before: i64, limit: u32) -> StoreFuture<'_, u64> {
+            fn prune(&self, before: i64) -> StoreFuture<'_, u64> {
                 Box::pin(async move {
                     let mut tx = self.write().await?;
                     let old = sqlx::query(
-                        "SELECT e.id, e.event_key FROM pyannote_events e JOIN jobs j ON j.id = e.id \
+                        "SELECT e.id, e.event_key, e.body_bytes + (SELECT COALESCE(SUM(LENGTH(c.body)), 0) \
+                         FROM pyannote_conflicts c WHERE c.event_key = e.event_key) \
+                         FROM pyannote_events e JOIN jobs j ON j.id = e.id \
                          WHERE e.finished_at < $1 AND j.status = 'Done' LIMIT $2",
                     )
                     .bind(before)
-                    .bind(i64::from(limit))
+                    .bind(PRUNED_AT_ONCE)
                     .fetch_all(&mut *tx)
                     .await
                     .map_err(failed)?;
                     let mut pruned = 0;
+                    let mut bytes = 0;
                     for row in &old {
+                        if bytes >= PRUNED_BYTES {
+                            break;
+                        }
+                        bytes += row.try_get::<i64, _>(2).map_err(failed)?;
                         let id: String = row.try_get(0).map_err(failed)?;
                         let event_key: Vec<u8> = row.try_get(1).map_err(failed)?;
                         // Not if it was replayed in the meantime.
@@ -530,19 +542,7 @@ pub(super) use {sql_store, state};
 
 use std::time::Duration;
 
-use apalis_core::task::{Task, builder::TaskBuilder, task_id::TaskId};
-use ulid::Ulid;
-
 use super::{InboxError, InboxErrorKind};
-
-/// The task that stands for an event: it carries nothing, as the event's own row has the same id.
-pub(super) fn task(id: Ulid) -> Task<Vec<u8>> {
-    TaskBuilder::new(Vec::new())
-        .task_id(TaskId::from_ulid(id))
-        // How often is the worker's affair: apalis' own count would take a failed task up again at once.
-        .max_attempts(MANY)
-        .build()
-}
 
 pub(super) fn failed(error: sqlx::Error) -> InboxError {
     let kind = match error {
@@ -563,6 +563,10 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(4);
 /// How long an event waits for another one of its job.
 pub(super) const BUSY: Duration = Duration::from_secs(1);
 
+/// Few enough, and small enough together, but for the last of them, that deliveries do not wait for them.
+pub(super) const PRUNED_AT_ONCE: i64 = 100;
+pub(super) const PRUNED_BYTES: i64 = 16 << 20;
+
 /// When the name of a worker that died is no longer of use to anyone.
 pub(super) const FORGOTTEN: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -571,4 +575,5 @@ pub(super) const REMEMBERED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 pub(super) const FORGOTTEN_AT_ONCE: i64 = 1_000;
 
-const MANY: usize = 1_000_000;
+/// How often an event is tried is the worker's affair: apalis' own count would take a failed task up again at once.
+pub(super) const MANY: i32 = 1_000_000;

@@ -1,14 +1,6 @@
-use std::{
-    error::Error,
-    fmt,
-    time::{Duration, SystemTime},
-};
+use std::{error::Error, fmt, time::SystemTime};
 
-use super::{
-    Inbox, InboxError, InboxErrorKind,
-    record::job_key,
-    store::StoreFuture,
-};
+use super::{Inbox, InboxError, record::job_key, store::StoreFuture};
 use crate::{Kind, SubmissionLog, SubmittedJob, Text};
 
 /// Records in an inbox the jobs that a client submits, from [`Inbox::submissions`].
@@ -96,26 +88,20 @@ impl Inbox {
     }
 
     async fn record_submission(&self, submission: &Submission) -> Result<(), InboxError> {
-        within(self.store.record(submission)).await
+        let recorded = self.database.ask(|store| store.record(submission));
+        recorded.await
     }
 
     pub(crate) async fn awaited(&self) -> Result<Vec<Submission>, InboxError> {
-        within(self.store.awaited()).await
+        self.database.ask(|store| store.awaited()).await
     }
 
     pub(crate) async fn settled(&self, job_ids: &[Text]) -> Result<Vec<bool>, InboxError> {
-        within(self.store.settled(job_ids)).await
+        self.database.ask(|store| store.settled(job_ids)).await
     }
 
     pub(crate) async fn give_up(&self, submission: &Submission) -> Result<(), InboxError> {
-        within(self.store.give_up(submission)).await
-    }
-}
-
-async fn within<T>(answer: StoreFuture<'_, T>) -> Result<T, InboxError> {
-    match tokio::time::timeout(ANSWER, answer).await {
-        Ok(answer) => answer,
-        Err(_) => Err(InboxError::new(InboxErrorKind::Timeout)),
+        self.database.ask(|store| store.give_up(submission)).await
     }
 }
 
@@ -234,5 +220,3 @@ pub(super) use {received, submission_store};
 
 /// More than are submitted in a day.
 pub(super) const MOST_AWAITED: i64 = 200_000;
-
-const ANSWER: Duration = Duration::from_secs(10);

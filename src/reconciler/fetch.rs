@@ -97,10 +97,7 @@ async fn event(
 }
 
 async fn give_up(inbox: &Inbox, job: &Missing, why: &'static str) -> Result<Fetched, Failure> {
-    inbox
-        .give_up(&job.submission)
-        .await
-        .map_err(Failure::of)?;
+    inbox.give_up(&job.submission).await.map_err(Failure::of)?;
     telemetry::lost(job, why);
     Ok(Fetched::Lost)
 }

@@ -83,7 +83,13 @@ mod tests {
 
     #[test]
     fn a_job_is_urgent_in_the_last_hour_of_its_output() {
-        for (hours, urgent) in [(0, false), (22, false), (23, true), (24, false), (90, false)] {
+        for (hours, urgent) in [
+            (0, false),
+            (22, false),
+            (23, true),
+            (24, false),
+            (90, false),
+        ] {
             let (job, now) = job(hours);
             assert_eq!(job.is_urgent(now), urgent, "{hours}");
         }

@@ -56,7 +56,9 @@ impl Pass<'_> {
             true => self.list(&mut jobs).await,
             false => None,
         };
-        self.reconciler.warned.retain(|job_id| jobs.contains_key(job_id));
+        self.reconciler
+            .warned
+            .retain(|job_id| jobs.contains_key(job_id));
         let (due, early) = self.part(jobs);
         let open = self.fetch(due).await;
         // What is not done with is listed again.
@@ -86,7 +88,11 @@ impl Pass<'_> {
                 }
             };
             let date = |job: &JobSummary| job.created_at.and_then(|date| date.try_into().ok());
-            let is_last = page.items.last().and_then(date).is_some_and(|date| date < from);
+            let is_last = page
+                .items
+                .last()
+                .and_then(date)
+                .is_some_and(|date| date < from);
             let mut items = page.items;
             items.retain(|job| date(job).is_none_or(|date| date >= from));
             self.report.listed += count(items.len());
@@ -134,9 +140,8 @@ impl Pass<'_> {
     /// Parts what is to be fetched, the nearest deadline first, from what is not; of the latter it gives the dates.
     fn part(&mut self, jobs: HashMap<Text, Missing>) -> (Vec<Missing>, Vec<SystemTime>) {
         let (now, grace) = (self.now, self.reconciler.grace);
-        let is_due = |job: &Missing| {
-            !job.is_young(now, grace) && (!job.running || job.is_hopeless(now))
-        };
+        let is_due =
+            |job: &Missing| !job.is_young(now, grace) && (!job.running || job.is_hopeless(now));
         let (mut due, early): (Vec<_>, Vec<_>) = jobs.into_values().partition(is_due);
         self.report.missing = count(due.len());
         self.report.pending = count(early.len());

@@ -120,7 +120,16 @@ mod log {
             tracing::debug!(listed, awaited, pending, "nothing is missing in the inbox");
         } else {
             tracing::info!(
-                listed, awaited, missing, new, duplicates, pending, lost, failed, errors, "reconciled"
+                listed,
+                awaited,
+                missing,
+                new,
+                duplicates,
+                pending,
+                lost,
+                failed,
+                errors,
+                "reconciled"
             );
         }
     }
@@ -128,7 +137,11 @@ mod log {
     pub(super) fn fetched(job: &Missing, outcome: &'static str) {
         let (job_id, kind) = (job.job_id(), job.kind());
         match outcome {
-            "new" => tracing::info!(job_id, kind, "an event whose webhook did not come was fetched"),
+            "new" => tracing::info!(
+                job_id,
+                kind,
+                "an event whose webhook did not come was fetched"
+            ),
             outcome => tracing::debug!(job_id, kind, outcome, "a missing job was asked for"),
         }
     }
@@ -165,7 +178,10 @@ mod log {
     }
 
     pub(super) fn broken_off(left: usize) {
-        tracing::warn!(left, "one job after another failed: the others are left for the next pass");
+        tracing::warn!(
+            left,
+            "one job after another failed: the others are left for the next pass"
+        );
     }
 
     /// An error with its causes.
