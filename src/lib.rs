@@ -212,6 +212,6 @@ pub use self::{
 };
 
 /// Compiles and runs what the README shows.
-#[cfg(all(doctest, feature = "axum", feature = "client"))]
+#[cfg(all(doctest, feature = "axum", feature = "client", feature = "inbox-sqlite"))]
 #[doc = include_str!("../README.md")]
 mod readme {}
