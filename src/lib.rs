@@ -212,6 +212,11 @@ pub use self::{
 };
 
 /// Compiles and runs what the README shows.
-#[cfg(all(doctest, feature = "axum", feature = "client", feature = "inbox-sqlite"))]
+#[cfg(all(
+    doctest,
+    feature = "axum",
+    feature = "client",
+    feature = "inbox-sqlite"
+))]
 #[doc = include_str!("../README.md")]
 mod readme {}

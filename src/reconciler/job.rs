@@ -1,6 +1,6 @@
 use std::time::{Duration, SystemTime};
 
-use crate::{Kind, inbox::Submission};
+use crate::inbox::Submission;
 
 /// A job whose event is not in the inbox.
 #[derive(Clone, Debug)]
@@ -15,10 +15,6 @@ pub(super) struct Missing {
 impl Missing {
     pub(super) fn job_id(&self) -> &str {
         &self.submission.job_id
-    }
-
-    pub(super) fn kind(&self) -> &'static str {
-        self.submission.kind.map_or("none", Kind::as_str)
     }
 
     /// How long ago it was submitted.

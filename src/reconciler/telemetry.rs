@@ -102,7 +102,7 @@ mod count {
 mod log {
     use std::{error::Error, fmt, time::Duration};
 
-    use crate::{ReconcileReport, error::write_sources, reconciler::job::Missing};
+    use crate::{Kind, ReconcileReport, error::write_sources, reconciler::job::Missing};
 
     pub(super) fn passed(report: &ReconcileReport) {
         let ReconcileReport {
@@ -135,7 +135,7 @@ mod log {
     }
 
     pub(super) fn fetched(job: &Missing, outcome: &'static str) {
-        let (job_id, kind) = (job.job_id(), job.kind());
+        let (job_id, kind) = (job.job_id(), kind(job));
         match outcome {
             "new" => tracing::info!(
                 job_id,
@@ -149,7 +149,7 @@ mod log {
     pub(super) fn urgent(job: &Missing, left: Duration) {
         tracing::warn!(
             job_id = job.job_id(),
-            kind = job.kind(),
+            kind = kind(job),
             minutes = left.as_secs() / 60,
             "a job's output may be deleted within the hour, and its event is not in the inbox"
         );
@@ -158,7 +158,7 @@ mod log {
     pub(super) fn lost(job: &Missing, why: &'static str) {
         tracing::error!(
             job_id = job.job_id(),
-            kind = job.kind(),
+            kind = kind(job),
             why,
             "a job's event is lost: its webhook did not come, and it can no longer be fetched"
         );
@@ -167,7 +167,7 @@ mod log {
     pub(super) fn job_failed(job: &Missing, error: &(dyn Error + 'static)) {
         tracing::error!(
             job_id = job.job_id(),
-            kind = job.kind(),
+            kind = kind(job),
             error = %Chain(error),
             "a missing event could not be fetched, to be tried again"
         );
@@ -182,6 +182,10 @@ mod log {
             left,
             "one job after another failed: the others are left for the next pass"
         );
+    }
+
+    fn kind(job: &Missing) -> Option<&'static str> {
+        job.submission.kind.map(Kind::as_str)
     }
 
     /// An error with its causes.
