@@ -9,7 +9,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
         mpsc,
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -113,6 +113,8 @@ async fn bodies_of_deliveries_that_were_given_up_do_not_pile_up(place: Place) {
     faults.end();
     commit(&inbox, "after").await;
     until("none is kept", async || kept.load(Ordering::SeqCst) == 0).await;
+    // They come again, and whoever waits gets no 200 for them now.
+    assert_eq!(inbox.stats().await.unwrap().waiting, 1);
 }
 
 /// A body that says when it is gone.
@@ -277,17 +279,31 @@ async fn connections_that_went_dark_are_given_up_and_new_ones_made() {
     senders.join_all().await;
     until_handled(&inbox, 50).await;
 
+    // More than there are connections, so that each of those is in use when it goes dark.
+    let asked = Arc::new(AtomicUsize::new(0));
+    let mut load = JoinSet::new();
+    for _ in 0..20 {
+        let (inbox, asked) = (inbox.clone(), Arc::clone(&asked));
+        load.spawn(async move {
+            loop {
+                let _ = inbox.stats().await;
+                asked.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+    }
+    until("in use", async || asked.load(Ordering::SeqCst) >= 100).await;
     wire.goes_dark();
-    let begun = Instant::now();
-    until("a delivery is accepted", async || {
-        let asked = Instant::now();
-        let accepted = inbox.commit(&event("after", "succeeded", "")).await.is_ok();
-        assert!(asked.elapsed() < Duration::from_secs(6));
-        accepted
-    })
-    .await;
-    // Of the attempts of a delivery, which are spread over six minutes, the next one after the first comes through.
-    assert!(begun.elapsed() < Duration::from_secs(30));
+    let mut refused = 0;
+    while inbox
+        .commit(&event("after", "succeeded", ""))
+        .await
+        .is_err()
+    {
+        refused += 1;
+        // Each within 5 s, as another test shows: so this is well within the six minutes that a delivery is repeated for.
+        assert!(refused < 10);
+    }
+    load.shutdown().await;
     until_handled(&inbox, 51).await;
     let lines = log.lines();
     let once: HashSet<_> = lines.iter().collect();
