@@ -26,6 +26,7 @@ mod postgres;
 #[path = "../server/process.rs"]
 #[allow(dead_code, reason = "each test uses its part")]
 mod process;
+mod properties;
 mod server;
 mod store;
 mod telemetry;

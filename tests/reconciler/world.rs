@@ -82,7 +82,7 @@ impl World {
     }
 }
 
-fn is_over(job: &Value) -> bool {
+pub(crate) fn is_over(job: &Value) -> bool {
     matches!(
         job["status"].as_str(),
         Some("succeeded" | "failed" | "canceled")
