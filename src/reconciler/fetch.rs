@@ -14,10 +14,18 @@ pub(super) enum Fetched {
     /// It is not over.
     Pending,
     Lost,
-    /// `stop` says that no other job would fare better.
-    Failed {
-        stop: bool,
-    },
+    Failed(Cause),
+}
+
+/// What it is that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// The job alone.
+    Job,
+    /// Perhaps everything.
+    Service,
+    /// Everything: no other job would fare better.
+    Key,
 }
 
 /// Fetches a job and commits its event.
@@ -26,7 +34,7 @@ pub(super) async fn fetch(client: Client, inbox: Inbox, job: Missing) -> (Missin
         Ok(fetched) => fetched,
         Err(failure) => {
             telemetry::job_failed(&job, &*failure.error);
-            Fetched::Failed { stop: failure.stop }
+            Fetched::Failed(failure.cause)
         }
     };
     (job, fetched)
@@ -104,29 +112,32 @@ async fn give_up(inbox: &Inbox, job: &Missing, why: &'static str) -> Result<Fetc
 
 struct Failure {
     error: Box<dyn Error + Send + Sync>,
-    stop: bool,
+    cause: Cause,
 }
 
 impl Failure {
     fn of(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self {
             error: error.into(),
-            stop: false,
+            cause: Cause::Service,
         }
     }
 }
 
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
-        let stop = matches!(
-            error.kind(),
+        let cause = match error.kind() {
             ClientErrorKind::Unauthorized
-                | ClientErrorKind::PaymentRequired
-                | ClientErrorKind::Forbidden
-        );
+            | ClientErrorKind::PaymentRequired
+            | ClientErrorKind::Forbidden => Cause::Key,
+            ClientErrorKind::NotFound | ClientErrorKind::Decode | ClientErrorKind::TooLarge => {
+                Cause::Job
+            }
+            _ => Cause::Service,
+        };
         Self {
             error: error.into(),
-            stop,
+            cause,
         }
     }
 }

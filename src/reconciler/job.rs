@@ -10,11 +10,28 @@ pub(super) struct Missing {
     pub(super) dated: bool,
     /// Whether the API said that it is not over.
     pub(super) running: bool,
+    /// Whether it failed to be fetched in the last pass.
+    pub(super) failed: bool,
 }
 
 impl Missing {
+    pub(super) fn of(submission: Submission) -> Self {
+        Self {
+            submission,
+            dated: true,
+            running: false,
+            failed: false,
+        }
+    }
+
     pub(super) fn job_id(&self) -> &str {
         &self.submission.job_id
+    }
+
+    /// What comes first is fetched first: the nearest deadline, but what failed before after what did not, lest a few that
+    /// always fail keep all others from their turn.
+    pub(super) fn turn(&self) -> (bool, bool, SystemTime) {
+        (self.failed, self.dated, self.submission.submitted_at)
     }
 
     /// How long ago it was submitted.
@@ -64,16 +81,12 @@ mod tests {
 
     fn job(hours: u64) -> (Missing, SystemTime) {
         let submitted_at = UNIX_EPOCH + Duration::from_secs(1_767_225_600);
-        let missing = Missing {
-            submission: Submission {
-                job_id: "a".into(),
-                kind: None,
-                status_only: false,
-                submitted_at,
-            },
-            dated: true,
-            running: false,
-        };
+        let missing = Missing::of(Submission {
+            job_id: "a".into(),
+            kind: None,
+            status_only: false,
+            submitted_at,
+        });
         (missing, submitted_at + Duration::from_secs(hours * 3_600))
     }
 
@@ -92,6 +105,26 @@ mod tests {
         let (mut job, now) = job(23);
         job.running = true;
         assert!(!job.is_urgent(now));
+    }
+
+    #[test]
+    fn the_nearest_deadline_comes_first_and_what_failed_comes_last() {
+        let named = |name: &str, minutes: u64, dated, failed| {
+            let (mut job, _) = job(0);
+            job.submission.job_id = name.into();
+            job.submission.submitted_at += Duration::from_secs(60 * minutes);
+            (job.dated, job.failed) = (dated, failed);
+            job
+        };
+        let mut jobs = [
+            named("failed", 0, true, true),
+            named("newer", 20, true, false),
+            named("older", 10, true, false),
+            named("undated", 30, false, false),
+        ];
+        jobs.sort_by_key(Missing::turn);
+        let names = jobs.each_ref().map(Missing::job_id);
+        assert_eq!(names, ["undated", "older", "newer", "failed"]);
     }
 
     #[test]

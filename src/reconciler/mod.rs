@@ -6,12 +6,13 @@ mod report;
 mod telemetry;
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     fmt,
     future::Future,
     time::{Duration, SystemTime},
 };
 
+use self::job::Missing;
 pub use self::report::ReconcileReport;
 use crate::{Client, ConfigError, Inbox, Text};
 
@@ -57,8 +58,10 @@ pub struct Reconciler {
     interval: Duration,
     grace: Duration,
     listing: bool,
-    /// When the oldest job was created whose end is not known; all that were listed before are done with.
-    done_before: Option<SystemTime>,
+    /// The list need not be read further back than this.
+    listed_until: Option<SystemTime>,
+    /// The jobs that were to be fetched in the last pass, and that were not.
+    left: HashMap<Text, Missing>,
     /// The jobs that were warned of.
     warned: HashSet<Text>,
 }
@@ -72,7 +75,8 @@ impl Reconciler {
             interval: Duration::from_secs(5 * 60),
             grace: Duration::from_secs(10 * 60),
             listing: true,
-            done_before: None,
+            listed_until: None,
+            left: HashMap::new(),
             warned: HashSet::new(),
         }
     }

@@ -7,7 +7,7 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 
 use super::{
     ReconcileReport, Reconciler,
-    fetch::{Fetched, fetch},
+    fetch::{Cause, Fetched, fetch},
     job::{LISTED, Missing},
     telemetry,
 };
@@ -40,38 +40,58 @@ impl Pass<'_> {
             Err(error) => return self.failed("read submissions", &error),
         };
         self.report.awaited = count(awaited.len());
+        let awaited = awaited.into_iter().map(Missing::of);
         let mut jobs: HashMap<Text, Missing> = awaited
-            .into_iter()
-            .map(|submission| {
-                let missing = Missing {
-                    submission,
-                    dated: true,
-                    running: false,
-                };
-                (missing.submission.job_id.clone(), missing)
-            })
+            .map(|job| (job.submission.job_id.clone(), job))
             .collect();
+        // A copy, as this pass may end before its own is made.
+        jobs.extend(self.reconciler.left.clone());
+        if let Err(error) = self.forget_settled(&mut jobs).await {
+            return self.failed("look jobs up", &error);
+        }
 
         let listed = match self.reconciler.listing {
             true => self.list(&mut jobs).await,
             false => None,
         };
-        self.reconciler
-            .warned
-            .retain(|job_id| jobs.contains_key(job_id));
+        let warned = &mut self.reconciler.warned;
+        warned.retain(|job_id| jobs.contains_key(job_id));
         let (due, early) = self.part(jobs);
-        let open = self.fetch(due).await;
-        // What is not done with is listed again.
-        self.reconciler.done_before = listed.map(|newest| {
-            let open = early.into_iter().chain(open);
-            open.fold(newest, |oldest, date| oldest.min(date))
+        let left = self.fetch(due).await;
+        self.remember(listed, early, left);
+    }
+
+    /// Removes those whose event came since the last pass.
+    async fn forget_settled(&self, jobs: &mut HashMap<Text, Missing>) -> Result<(), InboxError> {
+        let ids: Vec<Text> = jobs.keys().cloned().collect();
+        for ids in ids.chunks(PAGE.into()) {
+            let settled = self.reconciler.inbox.settled(ids).await?;
+            for (id, _) in ids.iter().zip(settled).filter(|(_, settled)| *settled) {
+                jobs.remove(id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes where the next pass begins. What was not fetched is remembered one by one; of what was not yet due the list
+    /// tells again.
+    fn remember(&mut self, listed: Option<SystemTime>, early: Vec<Missing>, left: Vec<Missing>) {
+        let now = self.now;
+        let (slow, early): (Vec<_>, Vec<_>) =
+            early.into_iter().partition(|job| job.age(now) >= SLOW);
+        let early = early.iter().map(|job| job.submission.submitted_at);
+        self.reconciler.listed_until = listed.map(|newest| early.fold(newest, SystemTime::min));
+        let left = left.into_iter().chain(slow).map(|mut job| {
+            job.running = false;
+            (job.submission.job_id.clone(), job)
         });
+        self.reconciler.left = left.collect();
     }
 
     /// Adds the jobs that the API lists and that are missing; says when the newest of all was created, if all were listed.
     async fn list(&mut self, jobs: &mut HashMap<Text, Missing>) -> Option<SystemTime> {
         let oldest = self.now.checked_sub(LISTED)?;
-        let from = match self.reconciler.done_before {
+        let from = match self.reconciler.listed_until {
             Some(date) => oldest.max(date.checked_sub(OVERLAP)?),
             None => oldest,
         };
@@ -131,60 +151,62 @@ impl Pass<'_> {
                 },
                 dated: created_at.is_some(),
                 running,
+                failed: false,
             });
             job.running = running;
         }
         Ok(())
     }
 
-    /// Parts what is to be fetched, the nearest deadline first, from what is not; of the latter it gives the dates.
-    fn part(&mut self, jobs: HashMap<Text, Missing>) -> (Vec<Missing>, Vec<SystemTime>) {
+    /// Parts what is to be fetched, the nearest deadline first, from what is not.
+    fn part(&mut self, jobs: HashMap<Text, Missing>) -> (Vec<Missing>, Vec<Missing>) {
         let (now, grace) = (self.now, self.reconciler.grace);
         let is_due =
             |job: &Missing| !job.is_young(now, grace) && (!job.running || job.is_hopeless(now));
         let (mut due, early): (Vec<_>, Vec<_>) = jobs.into_values().partition(is_due);
         self.report.missing = count(due.len());
         self.report.pending = count(early.len());
-        due.sort_by(|a, b| {
-            let key = |job: &Missing| (job.dated, job.submission.submitted_at);
-            key(a).cmp(&key(b)).then_with(|| a.job_id().cmp(b.job_id()))
-        });
-        let early = early.iter().map(|job| job.submission.submitted_at);
-        (due, early.collect())
+        due.sort_by_key(Missing::turn);
+        (due, early)
     }
 
-    /// Fetches jobs, a few at a time; gives the dates of those that are still missing.
-    async fn fetch(&mut self, due: Vec<Missing>) -> Vec<SystemTime> {
+    /// Fetches jobs, a few at a time; gives those that are still missing.
+    async fn fetch(&mut self, due: Vec<Missing>) -> Vec<Missing> {
         let mut due = VecDeque::from(due);
-        let mut open = Vec::new();
+        let mut left = Vec::new();
         let mut running = FuturesUnordered::new();
         let mut failures = 0;
+        let mut warned: Option<Instant> = None;
         loop {
-            self.warn(&due);
+            if warned.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
+                self.warn(&due);
+                warned = Some(Instant::now());
+            }
             while running.len() < AT_ONCE && failures < MOST_FAILURES {
                 let Some(job) = due.pop_front() else { break };
                 let (client, inbox) = (&self.reconciler.client, &self.reconciler.inbox);
                 running.push(fetch(client.clone(), inbox.clone(), job));
             }
-            let Some((job, fetched)) = running.next().await else {
+            let Some((mut job, fetched)) = running.next().await else {
                 break;
             };
-            match &fetched {
-                Fetched::Failed { stop: true } => failures = MOST_FAILURES,
-                Fetched::Failed { stop: false } => failures += 1,
+            self.note(&job, &fetched);
+            job.failed = matches!(fetched, Fetched::Failed(_));
+            match fetched {
+                Fetched::Failed(Cause::Key) => failures = MOST_FAILURES,
+                Fetched::Failed(Cause::Service) => failures += 1,
                 _ if failures < MOST_FAILURES => failures = 0,
                 _ => {}
             }
-            if matches!(fetched, Fetched::Pending | Fetched::Failed { .. }) {
-                open.push(job.submission.submitted_at);
+            if matches!(fetched, Fetched::Pending | Fetched::Failed(_)) {
+                left.push(job);
             }
-            self.note(&job, &fetched);
         }
         if !due.is_empty() {
             telemetry::broken_off(due.len());
         }
-        open.extend(due.iter().map(|job| job.submission.submitted_at));
-        open
+        left.extend(due);
+        left
     }
 
     fn note(&mut self, job: &Missing, fetched: &Fetched) {
@@ -194,7 +216,7 @@ impl Pass<'_> {
             Fetched::Duplicate => &mut self.report.duplicates,
             Fetched::Pending => &mut self.report.pending,
             Fetched::Lost => &mut self.report.lost,
-            Fetched::Failed { .. } => {
+            Fetched::Failed(_) => {
                 self.report.errors += 1;
                 &mut self.report.failed
             }
@@ -231,6 +253,12 @@ const PAGE: u8 = 100;
 
 /// Dates in a list may be out of order by a little.
 const OVERLAP: Duration = Duration::from_secs(10 * 60);
+
+/// A job that takes so long is asked for itself, lest the list be read that far back each time.
+const SLOW: Duration = Duration::from_secs(3 * 60 * 60);
+
+/// While a long queue of jobs is worked off, one of them may come to its last hour.
+const WARN_EVERY: Duration = Duration::from_secs(60);
 
 /// Fetches under way: one that hangs does not hold up the others, and each may take the memory of an output.
 const AT_ONCE: usize = 4;

@@ -1,6 +1,6 @@
 /// What a [`Reconciler`](crate::Reconciler) found and did in one pass.
 ///
-/// Every missing job is one of new, duplicate, pending, lost and failed, unless the pass was broken off: what is then
+/// What became of a missing job is new, duplicate, pending, lost or failed, unless the pass was broken off: what is then
 /// left over is for the next one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

@@ -17,7 +17,7 @@ pub(super) fn fetched(job: &Missing, fetched: &Fetched) {
         Fetched::Duplicate => "duplicate",
         Fetched::Pending => "pending",
         Fetched::Lost => "lost",
-        Fetched::Failed { .. } => "failed",
+        Fetched::Failed(_) => "failed",
     };
     count::fetched(outcome);
     log::fetched(job, outcome);

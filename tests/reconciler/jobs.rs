@@ -239,6 +239,34 @@ async fn a_job_that_the_api_does_not_know_is_lost_when_its_day_is_over() {
 }
 
 #[tokio::test]
+async fn many_jobs_that_cannot_be_fetched_keep_no_other_from_its_turn() {
+    let place = Place::sqlite().unwrap();
+    let lost = |config: &mut crate::app::Config| {
+        config.faults = Faults::default().with(Fault::Lost, Odds::Percent(100.0));
+    };
+    let elsewhere = World::start(&place, lost).await;
+    for _ in 0..20 {
+        elsewhere.diarize().await;
+    }
+    let world = World::start(&place, |config| {
+        config.seed = 1;
+        lost(config);
+    })
+    .await;
+    let job_id = world.diarize().await;
+    world.rest().await;
+    let mut reconciler = world.reconciler();
+    let report = reconciler.pass().await;
+    assert_eq!((report.missing, report.failed, report.new), (21, 20, 1));
+    assert_eq!(entry(&world.inbox, &job_id).await.status, "succeeded");
+    let report = reconciler.pass().await;
+    assert_eq!(
+        (report.awaited, report.missing, report.failed),
+        (20, 20, 20)
+    );
+}
+
+#[tokio::test]
 async fn it_goes_on_until_it_is_stopped_whatever_fails() {
     let place = Place::sqlite().unwrap();
     let world = World::start(&place, |config| {

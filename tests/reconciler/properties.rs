@@ -88,7 +88,7 @@ fn config() -> ProptestConfig {
     match env::var_os("PROPTEST_CASES") {
         Some(_) => config,
         None => ProptestConfig {
-            cases: 20,
+            cases: 16,
             ..config
         },
     }
@@ -184,11 +184,11 @@ async fn go_through(trouble: Trouble) {
 fn simulated(trouble: &Trouble) -> Config {
     let mut config = Config::new(WebhookSecret::new(SECRET).unwrap());
     config.seed = trouble.seed;
-    config.time_scale = 1_000.0;
+    config.time_scale = 400.0;
     config.rate_limit = None;
     config.duration = Duration::from_secs(5);
-    config.job_time = Duration::from_secs(30);
-    config.late_by = Duration::from_secs(300);
+    config.job_time = Duration::from_secs(12);
+    config.late_by = Duration::from_secs(120);
     config.answer_timeout = Some(Duration::from_millis(100));
     for (fault, percent) in FAULTS.into_iter().zip(trouble.faults) {
         config.faults =

@@ -2,6 +2,7 @@
 
 use crate::{
     app::{Fault, Faults, Odds},
+    example,
     place::Place,
     process::{SECRET_NAME, Server, dir, wait_until},
     world::{SECRET, World, diarize},
@@ -9,6 +10,8 @@ use crate::{
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server_fetches_what_no_webhook_brought() {
+    // To build it may take longer than the simulator keeps the output.
+    example::binary("server");
     let place = Place::sqlite().unwrap();
     let world = World::start(&place, |config| {
         config.faults = Faults::default().with(Fault::Lost, Odds::Percent(100.0));

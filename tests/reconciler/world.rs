@@ -36,7 +36,8 @@ impl World {
     /// One that is fast, but for what `change` says.
     pub(crate) async fn start(place: &Place, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::new(WebhookSecret::new(SECRET).unwrap());
-        config.time_scale = 10_000.0;
+        // A day, after which outputs are gone, is still over a minute.
+        config.time_scale = 1_000.0;
         config.answer_timeout = Some(Duration::from_secs(20));
         config.rate_limit = None;
         config.duration = Duration::from_secs(20);
