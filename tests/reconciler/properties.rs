@@ -88,7 +88,7 @@ fn config() -> ProptestConfig {
     match env::var_os("PROPTEST_CASES") {
         Some(_) => config,
         None => ProptestConfig {
-            cases: 16,
+            cases: 12,
             ..config
         },
     }
