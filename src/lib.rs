@@ -88,6 +88,7 @@
 //! | make an inbox's database fail, for tests | [`StoreFaults`] | `testing` with `inbox` |
 //! | submit jobs, read them, move media | [`Client`] | `client` |
 //! | await a job by webhook or by polling | [`JobWaiter`] | `client` |
+//! | fetch the events whose webhook never came | [`Reconciler`], [`Submissions`] | `client` with an inbox |
 //! | logs, and a span per delivery | | `tracing` |
 //! | counters and histograms | | `metrics` |
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -136,6 +137,11 @@ mod inbox;
 mod layer;
 #[cfg(any(feature = "layer", feature = "handler"))]
 mod offload;
+#[cfg(all(
+    feature = "client",
+    any(feature = "inbox-sqlite", feature = "inbox-postgres")
+))]
+mod reconciler;
 mod secret;
 mod signature;
 #[cfg(feature = "layer")]
@@ -196,8 +202,21 @@ pub use self::testing::{
 ))]
 pub use self::testing::{StoreFault, StoreFaults};
 pub use self::verifier::{Mismatch, Verification, Verified, Verifier, VerifyError};
+#[cfg(all(
+    feature = "client",
+    any(feature = "inbox-sqlite", feature = "inbox-postgres")
+))]
+pub use self::{
+    inbox::Submissions,
+    reconciler::{ReconcileReport, Reconciler},
+};
 
 /// Compiles and runs what the README shows.
-#[cfg(all(doctest, feature = "axum", feature = "client"))]
+#[cfg(all(
+    doctest,
+    feature = "axum",
+    feature = "client",
+    feature = "inbox-sqlite"
+))]
 #[doc = include_str!("../README.md")]
 mod readme {}

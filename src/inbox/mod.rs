@@ -11,6 +11,8 @@ mod sql;
 #[cfg(feature = "inbox-sqlite")]
 mod sqlite;
 pub(crate) mod store;
+#[cfg_attr(not(feature = "client"), path = "submissions_off.rs")]
+mod submissions;
 mod telemetry;
 mod work;
 mod worker;
@@ -23,6 +25,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+#[cfg(feature = "client")]
+pub(crate) use self::submissions::Submission;
+#[cfg(feature = "client")]
+pub use self::submissions::Submissions;
 use self::{
     committer::Committer,
     record::{Record, Source, nanoseconds},
@@ -171,7 +177,21 @@ impl Inbox {
     /// Returns an error within 5 s if the database failed or did not answer. The event may be committed all the same, where
     /// the answer was lost; when it comes again it is then a duplicate.
     pub async fn commit(&self, event: &WebhookEvent) -> Result<Commit, InboxError> {
-        let record = record(event, Source::Delivered).await;
+        self.commit_from(event, Source::Delivered).await
+    }
+
+    /// Commits an event that the API told of.
+    #[cfg(feature = "client")]
+    pub(crate) async fn commit_fetched(&self, event: &WebhookEvent) -> Result<Commit, InboxError> {
+        self.commit_from(event, Source::Fetched).await
+    }
+
+    async fn commit_from(
+        &self,
+        event: &WebhookEvent,
+        source: Source,
+    ) -> Result<Commit, InboxError> {
+        let record = record(event, source).await;
         let commit = self.committer.commit(record).await;
         telemetry::answered(event, &commit);
         commit

@@ -7,12 +7,13 @@ use super::{Commit, InboxEntry, InboxError, InboxErrorKind, InboxFilter, InboxSt
 pub(crate) use super::{
     committer::Grouping,
     record::{Record, Stored},
+    submissions::SubmissionStore,
 };
 
 /// A database under the inbox: apalis' tables, which say what is to be done, beside ours, which keep the events.
 ///
 /// Every method is one transaction, and may be called from many tasks and processes at a time.
-pub(crate) trait Store: Send + Sync + 'static {
+pub(crate) trait Store: SubmissionStore + Send + Sync + 'static {
     /// How it likes its commits.
     fn grouping(&self) -> Grouping;
 

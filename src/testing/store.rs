@@ -15,6 +15,11 @@ use crate::{
     Commit, Inbox, InboxEntry, InboxError, InboxErrorKind, InboxFilter, InboxStats, Replay,
     inbox::store::{Claim, End, Grouping, Record, Settled, Start, Store, StoreFuture, Stored},
 };
+#[cfg(feature = "client")]
+use crate::{
+    Text,
+    inbox::{Submission, store::SubmissionStore},
+};
 
 /// Makes the database under an [`Inbox`] fail on command.
 ///
@@ -209,5 +214,24 @@ impl Store for FaultyStore {
 
     fn prune(&self, before: i64) -> StoreFuture<'_, u64> {
         self.through(self.store.prune(before))
+    }
+}
+
+#[cfg(feature = "client")]
+impl SubmissionStore for FaultyStore {
+    fn record<'a>(&'a self, submission: &'a Submission) -> StoreFuture<'a, ()> {
+        self.through(self.store.record(submission))
+    }
+
+    fn awaited(&self) -> StoreFuture<'_, Vec<Submission>> {
+        self.through(self.store.awaited())
+    }
+
+    fn settled<'a>(&'a self, job_ids: &'a [Text]) -> StoreFuture<'a, Vec<bool>> {
+        self.through(self.store.settled(job_ids))
+    }
+
+    fn give_up<'a>(&'a self, submission: &'a Submission) -> StoreFuture<'a, ()> {
+        self.through(self.store.give_up(submission))
     }
 }

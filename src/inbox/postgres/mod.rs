@@ -16,15 +16,18 @@ use sqlx::{
 use tokio::time::timeout;
 use ulid::Ulid;
 
+#[cfg(feature = "client")]
+use super::submissions::received;
 use super::{
     Commit, InboxEntry, InboxError, InboxErrorKind, InboxFilter, InboxState, InboxStats, Replay,
     committer::Grouping,
     record::{Record, Stored, job_key, kind, nanoseconds, seconds, seconds_from_now, time},
     sql::{
-        BUSY, FORGOTTEN, MANY, PATIENCE, PRUNED_AT_ONCE, PRUNED_BYTES, failed, sql_store, state,
-        unsigned,
+        BUSY, FORGOTTEN, FORGOTTEN_AT_ONCE, MANY, PATIENCE, PRUNED_AT_ONCE, PRUNED_BYTES,
+        REMEMBERED, failed, sql_store, state, unsigned,
     },
     store::{Claim, End, OUR_MIGRATIONS, QUEUE, Settled, Start, Store, StoreFuture},
+    submissions::submission_store,
 };
 
 /// An inbox that many servers share.
@@ -239,6 +242,7 @@ impl PostgresStore {
 }
 
 sql_store!(PostgresStore, Postgres, PgRow, "to_timestamp(", ")");
+submission_store!(PostgresStore);
 
 /// The task that stands for an event: it carries nothing, as the event's own row has the same id.
 fn task(id: Ulid) -> Task<Vec<u8>> {

@@ -19,15 +19,18 @@ use sqlx::{
 };
 use ulid::Ulid;
 
+#[cfg(feature = "client")]
+use super::submissions::received;
 use super::{
     Commit, InboxEntry, InboxError, InboxErrorKind, InboxFilter, InboxState, InboxStats, Replay,
     committer::Grouping,
     record::{Record, Stored, job_key, kind, nanoseconds, seconds, seconds_from_now, time},
     sql::{
-        BUSY, FORGOTTEN, MANY, PATIENCE, PRUNED_AT_ONCE, PRUNED_BYTES, failed, sql_store, state,
-        unsigned,
+        BUSY, FORGOTTEN, FORGOTTEN_AT_ONCE, MANY, PATIENCE, PRUNED_AT_ONCE, PRUNED_BYTES,
+        REMEMBERED, failed, sql_store, state, unsigned,
     },
     store::{Claim, End, OUR_MIGRATIONS, QUEUE, Settled, Start, Store, StoreFuture},
+    submissions::submission_store,
 };
 
 /// An inbox in one file.
@@ -235,6 +238,7 @@ impl SqliteStore {
 }
 
 sql_store!(SqliteStore, Sqlite, SqliteRow, "", "");
+submission_store!(SqliteStore);
 
 async fn migrate(pool: &SqlitePool) -> Result<(), sqlx::Error> {
     let mut ours: Migrator = sqlx::migrate!("src/inbox/sqlite/migrations");
