@@ -13,6 +13,7 @@ mod inbox;
 mod logging;
 mod metrics;
 mod pages;
+mod reconcile;
 mod serve;
 mod settings;
 mod signals;
@@ -70,6 +71,7 @@ async fn run(settings: Settings) -> Result<(), Failure> {
     let worker = handlers::registry(Arc::clone(&store))
         .map(|registry| inbox.worker(registry))
         .map_err(|error| Failure::run(error.to_string()))?;
+    let reconciler = settings.reconcile.reconciler(&inbox)?;
     let app = app::router(settings.secrets, inbox, store, metrics);
 
     // Before anyone is told that the server is up, as they may stop it at once.
@@ -98,8 +100,13 @@ async fn run(settings: Settings) -> Result<(), Failure> {
     };
     let served = serve::serve(listener, app, stopped());
     let worked = tokio::spawn(worker.run_until(stopped()));
-    let both = async {
-        let ((), worked) = tokio::join!(served, worked);
+    let reconciled = async {
+        if let Some(reconciler) = reconciler {
+            reconciler.run_until(stopped()).await;
+        }
+    };
+    let all = async {
+        let ((), (), worked) = tokio::join!(served, reconciled, worked);
         match worked {
             Ok(worked) => worked.map_err(|error| Failure::run(inbox::in_full(&error))),
             Err(panic) => Err(Failure::run(format!("the inbox's worker broke: {panic}"))),
@@ -112,7 +119,7 @@ async fn run(settings: Settings) -> Result<(), Failure> {
         signals.next().await
     };
     tokio::select! {
-        ended = both => ended,
+        ended = all => ended,
         signal = asked_twice => Err(Failure::run(format!("stopped at once by a second {signal}"))),
     }
 }

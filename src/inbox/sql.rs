@@ -25,9 +25,57 @@ macro_rules! sql_store {
                 .map_err(failed)?;
                 Ok(())
             }
+
+            /// Before an event is removed: its job must not be asked for again while the API still lists it.
+            async fn note_received(
+                tx: &mut Transaction<'_, $database>,
+                id: &str,
+            ) -> Result<(), InboxError> {
+                sqlx::query(
+                    "UPDATE pyannote_submissions SET outcome = 'received' WHERE job_key IN \
+                     (SELECT job_key FROM pyannote_events WHERE id = $1)",
+                )
+                .bind(id)
+                .execute(&mut **tx)
+                .await
+                .map_err(failed)?;
+                sqlx::query(
+                    "INSERT INTO pyannote_submissions \
+                     (job_key, job_id, status_only, submitted_at, outcome) \
+                     SELECT job_key, job_id, FALSE, received_at, 'received' FROM pyannote_events \
+                     WHERE id = $1 AND received_at > $2 ON CONFLICT (job_key) DO NOTHING",
+                )
+                .bind(id)
+                .bind(nanoseconds(SystemTime::now() - REMEMBERED))
+                .execute(&mut **tx)
+                .await
+                .map_err(failed)?;
+                Ok(())
+            }
+
+            /// Removes what is known of jobs that nobody asks for any more.
+            async fn forget_submissions(
+                tx: &mut Transaction<'_, $database>,
+            ) -> Result<(), InboxError> {
+                sqlx::query(
+                    "DELETE FROM pyannote_submissions WHERE job_key IN \
+                     (SELECT s.job_key FROM pyannote_submissions s WHERE s.submitted_at < $1 AND NOT EXISTS \
+                     (SELECT 1 FROM pyannote_events e WHERE e.job_key = s.job_key) LIMIT $2)",
+                )
+                .bind(nanoseconds(SystemTime::now() - REMEMBERED))
+                .bind(FORGOTTEN_AT_ONCE)
+                .execute(&mut **tx)
+                .await
+                .map_err(failed)?;
+                Ok(())
+            }
         }
 
         impl Store for $store {
+            fn grouping(&self) -> Grouping {
+                GROUPING
+            }
+
             fn commit<'a>(&'a self, batch: &'a [Record]) -> StoreFuture<'a, Vec<Commit>> {
                 Box::pin(async move {
                     let mut tx = self.write().await?;
@@ -60,6 +108,7 @@ macro_rules! sql_store {
                 Box::pin(async move {
                     let mut tx = self.write().await?;
                     Self::register_in(&mut tx, worker, lease).await?;
+                    Self::keep_alive_in(&mut tx, worker, lease).await?;
                     tx.commit().await.map_err(failed)
                 })
             }
@@ -304,7 +353,8 @@ macro_rules! sql_store {
             fn list<'a>(&'a self, filter: &'a InboxFilter) -> StoreFuture<'a, Vec<InboxEntry>> {
                 Box::pin(async move {
                     let rows = sqlx::query(concat!(
-                        "SELECT e.id, e.job_id, e.status, e.kind, ", state!("j.status"),
+                        "SELECT e.id, e.job_id, e.status, COALESCE(e.kind, \
+                         (SELECT s.kind FROM pyannote_submissions s WHERE s.job_key = e.job_key)), ", state!("j.status"),
                         ", CAST(j.attempts AS BIGINT), e.body_bytes, e.received_at, e.finished_at, e.last_error, \
                          (SELECT COUNT(*) FROM pyannote_conflicts c WHERE c.event_key = e.event_key) \
                          FROM pyannote_events e JOIN jobs j ON j.id = e.id \
@@ -368,20 +418,27 @@ macro_rules! sql_store {
                 })
             }
 
-            fn prune(&self, before: i64, limit: u32) -> StoreFuture<'_, u64> {
+            fn prune(&self, before: i64) -> StoreFuture<'_, u64> {
                 Box::pin(async move {
                     let mut tx = self.write().await?;
                     let old = sqlx::query(
-                        "SELECT e.id, e.event_key FROM pyannote_events e JOIN jobs j ON j.id = e.id \
+                        "SELECT e.id, e.event_key, e.body_bytes + (SELECT COALESCE(SUM(LENGTH(c.body)), 0) \
+                         FROM pyannote_conflicts c WHERE c.event_key = e.event_key) \
+                         FROM pyannote_events e JOIN jobs j ON j.id = e.id \
                          WHERE e.finished_at < $1 AND j.status = 'Done' LIMIT $2",
                     )
                     .bind(before)
-                    .bind(i64::from(limit))
+                    .bind(PRUNED_AT_ONCE)
                     .fetch_all(&mut *tx)
                     .await
                     .map_err(failed)?;
                     let mut pruned = 0;
+                    let mut bytes = 0;
                     for row in &old {
+                        if bytes >= PRUNED_BYTES {
+                            break;
+                        }
+                        bytes += row.try_get::<i64, _>(2).map_err(failed)?;
                         let id: String = row.try_get(0).map_err(failed)?;
                         let event_key: Vec<u8> = row.try_get(1).map_err(failed)?;
                         // Not if it was replayed in the meantime.
@@ -394,6 +451,7 @@ macro_rules! sql_store {
                         if removed == 0 {
                             continue;
                         }
+                        Self::note_received(&mut tx, &id).await?;
                         sqlx::query("DELETE FROM pyannote_conflicts WHERE event_key = $1")
                             .bind(&event_key)
                             .execute(&mut *tx)
@@ -421,6 +479,7 @@ macro_rules! sql_store {
                     .execute(&mut *tx)
                     .await
                     .map_err(failed)?;
+                    Self::forget_submissions(&mut tx).await?;
                     Self::tidy(&mut tx).await?;
                     tx.commit().await.map_err(failed)?;
                     Ok(pruned)
@@ -436,6 +495,7 @@ macro_rules! sql_store {
                     retry_number: row.try_get(2)?,
                     retry_reason: row.try_get(3)?,
                     body: row.try_get(4)?,
+                    job_kind: row.try_get(5)?,
                 })
             };
             read().map_err(failed)
@@ -460,8 +520,9 @@ macro_rules! sql_store {
             })
         }
 
-        const STORED: &str = "SELECT received_at, signed_at, retry_number, retry_reason, body \
-                              FROM pyannote_events WHERE id = $1";
+        const STORED: &str = "SELECT received_at, signed_at, retry_number, retry_reason, body, \
+                              (SELECT s.kind FROM pyannote_submissions s WHERE s.job_key = e.job_key) \
+                              FROM pyannote_events e WHERE id = $1";
     };
 }
 
@@ -481,19 +542,7 @@ pub(super) use {sql_store, state};
 
 use std::time::Duration;
 
-use apalis_core::task::{Task, builder::TaskBuilder, task_id::TaskId};
-use ulid::Ulid;
-
 use super::{InboxError, InboxErrorKind};
-
-/// The task that stands for an event: it carries nothing, as the event's own row has the same id.
-pub(super) fn task(id: Ulid) -> Task<Vec<u8>> {
-    TaskBuilder::new(Vec::new())
-        .task_id(TaskId::from_ulid(id))
-        // How often is the worker's affair: apalis' own count would take a failed task up again at once.
-        .max_attempts(MANY)
-        .build()
-}
 
 pub(super) fn failed(error: sqlx::Error) -> InboxError {
     let kind = match error {
@@ -514,7 +563,17 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(4);
 /// How long an event waits for another one of its job.
 pub(super) const BUSY: Duration = Duration::from_secs(1);
 
+/// Few enough, and small enough together, but for the last of them, that deliveries do not wait for them.
+pub(super) const PRUNED_AT_ONCE: i64 = 100;
+pub(super) const PRUNED_BYTES: i64 = 16 << 20;
+
 /// When the name of a worker that died is no longer of use to anyone.
 pub(super) const FORGOTTEN: Duration = Duration::from_secs(24 * 60 * 60);
 
-const MANY: usize = 1_000_000;
+/// How long what is known of a job outlives it: far longer than the API has its output, or lists it to a reconciler.
+pub(super) const REMEMBERED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+pub(super) const FORGOTTEN_AT_ONCE: i64 = 1_000;
+
+/// How often an event is tried is the worker's affair: apalis' own count would take a failed task up again at once.
+pub(super) const MANY: i32 = 1_000_000;

@@ -17,8 +17,8 @@ use tower_pyannote::{
 };
 
 use crate::place::{
-    Log, Place, commit, entry, event, hasty, on_each_store, spawn, state, until, until_handled,
-    until_state,
+    Log, Place, commit, counting, entry, event, hasty, on_each_store, spawn, state, until,
+    until_handled, until_state,
 };
 
 on_each_store! {
@@ -38,16 +38,6 @@ on_each_store! {
     a_worker_that_is_stopped_finishes_what_runs,
     a_worker_that_is_stopped_hands_back_what_takes_too_long,
     ten_workers_handle_a_hundred_events_once_each,
-}
-
-fn counting(log: &Log, name: &'static str) -> HandlerRegistry {
-    let log = log.clone();
-    HandlerRegistry::new()
-        .on_any(name, move |event: WebhookEvent| {
-            log.add(format!("{} {}", event.job_id(), event.attempt()));
-            async { Ok(()) }
-        })
-        .unwrap()
 }
 
 /// Counts the events that are being handled at the same time.
@@ -505,7 +495,14 @@ async fn a_setting_that_cannot_work_is_refused_by_name() {
             "backoff",
             worker().with_backoff(seconds(2), seconds(1)).unwrap_err(),
         ),
+        (
+            "backoff",
+            worker()
+                .with_backoff(seconds(2), Duration::MAX)
+                .unwrap_err(),
+        ),
         ("lease", worker().with_lease(seconds(2)).unwrap_err()),
+        ("lease", worker().with_lease(seconds(3_601)).unwrap_err()),
         (
             "retention",
             worker().with_retention(seconds(3_599)).unwrap_err(),

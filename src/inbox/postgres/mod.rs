@@ -3,21 +3,31 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use apalis_core::{task::Task, worker::context::WorkerContext};
+use apalis_core::{
+    task::{Task, builder::TaskBuilder, task_id::TaskId},
+    worker::context::WorkerContext,
+};
 use apalis_postgres::{Config, PostgresStorage, queries};
 use sqlx::{
-    PgPool, Postgres, Row, Transaction,
+    Connection, PgConnection, PgPool, Postgres, Row, Transaction,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions, PgRow},
 };
+use tokio::time::timeout;
 use ulid::Ulid;
 
+#[cfg(feature = "client")]
+use super::submissions::received;
 use super::{
     Commit, InboxEntry, InboxError, InboxErrorKind, InboxFilter, InboxState, InboxStats, Replay,
     committer::Grouping,
     record::{Record, Stored, job_key, kind, nanoseconds, seconds, seconds_from_now, time},
-    sql::{BUSY, FORGOTTEN, PATIENCE, failed, sql_store, state, task, unsigned},
+    sql::{
+        BUSY, FORGOTTEN, FORGOTTEN_AT_ONCE, MANY, PATIENCE, PRUNED_AT_ONCE, PRUNED_BYTES,
+        REMEMBERED, failed, sql_store, state, unsigned,
+    },
     store::{Claim, End, OUR_MIGRATIONS, QUEUE, Settled, Start, Store, StoreFuture},
+    submissions::submission_store,
 };
 
 /// An inbox that many servers share.
@@ -38,6 +48,10 @@ impl PostgresStore {
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(PATIENCE)
+            // As the pool does by itself, but it would wait for ever on a connection that went dark.
+            .test_before_acquire(false)
+            .before_acquire(|connection, _| Box::pin(answers(connection)))
+            .after_release(|connection, _| Box::pin(answers(connection)))
             .connect_with(options)
             .await;
         let opened = |error| InboxError::because(InboxErrorKind::Open, error);
@@ -153,10 +167,9 @@ impl PostgresStore {
         Ok(commits)
     }
 
-    async fn register_in(
+    async fn add_worker(
         tx: &mut Transaction<'_, Postgres>,
         worker: &WorkerContext,
-        lease: Duration,
     ) -> Result<(), InboxError> {
         // The type of the time has no public name; the default is long ago, and is brought up to date below.
         queries::register_worker(
@@ -168,7 +181,17 @@ impl PostgresStore {
         )
         .await
         .map_err(engine)?;
-        Self::keep_alive_in(tx, worker, lease).await
+        queries::keep_alive(&mut **tx, QUEUE, worker)
+            .await
+            .map_err(engine)
+    }
+
+    async fn register_in(
+        tx: &mut Transaction<'_, Postgres>,
+        worker: &WorkerContext,
+        _: Duration,
+    ) -> Result<(), InboxError> {
+        Self::add_worker(tx, worker).await
     }
 
     async fn keep_alive_in(
@@ -176,9 +199,11 @@ impl PostgresStore {
         worker: &WorkerContext,
         lease: Duration,
     ) -> Result<(), InboxError> {
-        queries::keep_alive(&mut **tx, QUEUE, worker)
-            .await
-            .map_err(engine)?;
+        match queries::keep_alive(&mut **tx, QUEUE, worker).await {
+            // After a long silence another worker may have removed its name.
+            Err(apalis_postgres::Error::WorkerOutOfSync) => Self::add_worker(tx, worker).await?,
+            kept => kept.map_err(engine)?,
+        }
         queries::reenqueue_orphaned(&mut **tx, QUEUE, lease.as_secs())
             .await
             .map_err(engine)?;
@@ -217,6 +242,15 @@ impl PostgresStore {
 }
 
 sql_store!(PostgresStore, Postgres, PgRow, "to_timestamp(", ")");
+submission_store!(PostgresStore);
+
+/// The task that stands for an event: it carries nothing, as the event's own row has the same id.
+fn task(id: Ulid) -> Task<Vec<u8>> {
+    TaskBuilder::new(Vec::new())
+        .task_id(TaskId::from_ulid(id))
+        .max_attempts(usize::try_from(MANY).unwrap_or(usize::MAX))
+        .build()
+}
 
 fn column<'a, T>(records: &[&'a Record], value: impl Fn(&'a Record) -> T) -> Vec<T> {
     records.iter().map(|record| value(record)).collect()
@@ -240,6 +274,14 @@ async fn migrate(pool: &PgPool) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
+/// Whether a connection is alive; an error has the pool throw it away.
+async fn answers(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    match timeout(PING, connection.ping()).await {
+        Ok(answer) => answer.map(|()| true),
+        Err(_) => Err(sqlx::Error::PoolTimedOut),
+    }
+}
+
 fn engine(error: apalis_postgres::Error) -> InboxError {
     match error {
         apalis_postgres::Error::Database(error) => failed(error),
@@ -251,9 +293,12 @@ fn engine(error: apalis_postgres::Error) -> InboxError {
 const SEARCH_PATH: &str = "tower_pyannote,apalis,public";
 
 /// A few commits at a time, as PostgreSQL flushes those together that come together.
-pub(super) const GROUPING: Grouping = Grouping {
+const GROUPING: Grouping = Grouping {
     parallel: 4,
     largest: 64,
 };
+
+/// A connection that needs longer is no good for a delivery that has to be answered within 5 s.
+const PING: Duration = Duration::from_secs(1);
 
 const CONNECTIONS: u32 = 10;
