@@ -97,8 +97,24 @@ async fn run(settings: Settings) -> Result<(), Failure> {
             let _ = stopped.changed().await;
         }
     };
-    let served = serve::serve(listener, app, stopped());
+    // A server whose worker broke must not go on to acknowledge what nobody handles.
+    let (broken, broke) = watch::channel(());
     let worked = tokio::spawn(worker.run_until(stopped()));
+    let worked = async {
+        let worked = worked.await;
+        drop(broken);
+        worked
+    };
+    let stop_serving = {
+        let (stopped, mut broke) = (stopped(), broke);
+        async move {
+            tokio::select! {
+                () = stopped => {}
+                _ = broke.changed() => {}
+            }
+        }
+    };
+    let served = serve::serve(listener, app, stop_serving);
     let reconciled = async {
         if let Some(reconciler) = reconciler {
             reconciler.run_until(stopped()).await;

@@ -1,4 +1,5 @@
 use std::{
+    future::Future,
     slice,
     sync::Arc,
     time::{Duration, Instant},
@@ -67,9 +68,13 @@ impl Committer {
     /// Commits an event, or says within 5 s that it could not.
     ///
     /// After a timeout it may be committed all the same; it is then a duplicate when it comes again.
-    pub(crate) async fn commit(&self, record: Record) -> Result<Commit, InboxError> {
+    pub(crate) async fn commit(
+        &self,
+        record: impl Future<Output = Record>,
+    ) -> Result<Commit, InboxError> {
         let begun = Instant::now();
-        let commit = match time::timeout(PATIENCE, self.hand_in(record)).await {
+        let handed_in = async { self.hand_in(record.await).await };
+        let commit = match time::timeout(PATIENCE, handed_in).await {
             Ok(commit) => commit,
             Err(_) => Err(InboxError::new(InboxErrorKind::Timeout)),
         };
@@ -111,34 +116,39 @@ async fn run(
         if group.is_empty() {
             return;
         }
-        let alone = group.len() == 1;
-        let (records, answers): (Vec<_>, Vec<_>) = group
-            .into_iter()
-            .map(|pending| (pending.record, pending.answer))
-            .unzip();
-        match commit(&database, &records).await {
-            Ok(commits) => {
+        // Should it panic, as a recorder of logs or metrics may, the next group is committed all the same.
+        let _ = tokio::spawn(commit_group(database.clone(), wake.clone(), group)).await;
+    }
+}
+
+async fn commit_group(database: Database, wake: Wake, group: Vec<Pending>) {
+    let alone = group.len() == 1;
+    let (records, answers): (Vec<_>, Vec<_>) = group
+        .into_iter()
+        .map(|pending| (pending.record, pending.answer))
+        .unzip();
+    match commit(&database, &records).await {
+        Ok(commits) => {
+            wake.notify();
+            for (answer, commit) in answers.into_iter().zip(commits) {
+                answer.send(Ok(commit));
+            }
+        }
+        // One that the database cannot take must not keep its neighbours out.
+        Err(error) if !alone && error.kind() == InboxErrorKind::Store => {
+            for (record, answer) in records.iter().zip(answers) {
+                // If the database is down, that ends this soon.
+                if !answer.is_awaited() {
+                    continue;
+                }
+                let commits = commit(&database, slice::from_ref(record)).await;
                 wake.notify();
-                for (answer, commit) in answers.into_iter().zip(commits) {
-                    answer.send(Ok(commit));
-                }
+                answer.send(commits.map(|commits| first(&commits)));
             }
-            // One that the database cannot take must not keep its neighbours out.
-            Err(error) if !alone && error.kind() == InboxErrorKind::Store => {
-                for (record, answer) in records.iter().zip(answers) {
-                    // If the database is down, that ends this soon.
-                    if !answer.is_awaited() {
-                        continue;
-                    }
-                    let commits = commit(&database, slice::from_ref(record)).await;
-                    wake.notify();
-                    answer.send(commits.map(|commits| first(&commits)));
-                }
-            }
-            Err(error) => {
-                for answer in answers {
-                    answer.send(Err(error.clone()));
-                }
+        }
+        Err(error) => {
+            for answer in answers {
+                answer.send(Err(error.clone()));
             }
         }
     }

@@ -8,7 +8,6 @@ use std::{
 
 use apalis_core::{
     backend::{Backend, BackendConfig, finalize::Ephemeral},
-    task::Task,
     worker::context::WorkerContext,
 };
 use tokio::time;
@@ -16,7 +15,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tower_layer::Identity;
 
 use super::{
-    store::Database,
+    store::{Claimed, Database},
     telemetry,
     worker::{Held, Wake},
 };
@@ -31,7 +30,7 @@ pub(super) struct Feed {
     wake: Wake,
     held: Held,
     stop: CancellationToken,
-    next: Option<AbortOnDropHandle<Option<Task<Vec<u8>>>>>,
+    next: Option<AbortOnDropHandle<Option<Claimed>>>,
 }
 
 impl Feed {
@@ -47,7 +46,7 @@ impl Feed {
 
     /// In a task of its own: a worker that is stopped polls its backend no more, and a claim that stood still in the
     /// middle of a transaction would keep all others from writing.
-    fn find(&self, worker: &WorkerContext) -> AbortOnDropHandle<Option<Task<Vec<u8>>>> {
+    fn find(&self, worker: &WorkerContext) -> AbortOnDropHandle<Option<Claimed>> {
         let (database, wake) = (self.database.clone(), self.wake.clone());
         let (held, stop, worker) = (self.held.clone(), self.stop.clone(), worker.clone());
         AbortOnDropHandle::new(tokio::spawn(async move {
@@ -55,8 +54,8 @@ impl Feed {
                 .run_until_cancelled(next(&database, &wake, &held, &worker))
                 .await;
             if found.is_none() {
-                // The claim may have been committed all the same.
-                held.hand_back_others(&database, worker.name()).await;
+                // The claim may have been committed all the same. If this fails, the end of the worker does it.
+                let _ = held.hand_back_others(&database, worker.name()).await;
             }
             found
         }))
@@ -64,7 +63,7 @@ impl Feed {
 }
 
 impl Backend for Feed {
-    type Task = Task<Vec<u8>>;
+    type Task = Claimed;
     type Error = Infallible;
 
     fn poll_ready(
@@ -87,10 +86,8 @@ impl Backend for Feed {
                 Poll::Pending
             }
             Poll::Ready(Ok(found)) => Poll::Ready(found.map(Ok)),
-            Poll::Ready(Err(ended)) => match ended.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Poll::Ready(None),
-            },
+            // It is never cut off but with the runtime.
+            Poll::Ready(Err(_)) => Poll::Ready(None),
         }
     }
 
@@ -106,7 +103,7 @@ impl Backend for Feed {
 }
 
 impl BackendConfig for Feed {
-    type Args = Vec<u8>;
+    type Args = i64;
     type Id = ();
     type Kind = Ephemeral;
     type Config = ();
@@ -122,12 +119,7 @@ impl BackendConfig for Feed {
 }
 
 /// Waits for an event that is due, and claims it.
-async fn next(
-    database: &Database,
-    wake: &Wake,
-    held: &Held,
-    worker: &WorkerContext,
-) -> Task<Vec<u8>> {
+async fn next(database: &Database, wake: &Wake, held: &Held, worker: &WorkerContext) -> Claimed {
     loop {
         let woken = wake.woken();
         match database.ask(|store| store.claim(worker)).await {
@@ -138,8 +130,15 @@ async fn next(
             Err(error) => {
                 telemetry::store_failed("claim", &error);
                 time::sleep(IDLE).await;
-                // The claim may have been committed, and only the answer lost.
-                held.hand_back_others(database, worker.name()).await;
+                // The claim may have been committed, and only the answer lost. While this worker lives nobody else would take
+                // the event, nor would this one know of it after its next claim.
+                while held
+                    .hand_back_others(database, worker.name())
+                    .await
+                    .is_err()
+                {
+                    time::sleep(IDLE).await;
+                }
             }
         }
     }

@@ -21,6 +21,7 @@ mod worker;
 use std::path::Path;
 use std::{
     fmt,
+    future::Future,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -122,7 +123,7 @@ impl Inbox {
     /// Returns [`InboxErrorKind::Open`] if the file cannot be opened, made or brought up to date.
     #[cfg(feature = "inbox-sqlite")]
     pub async fn sqlite(path: impl AsRef<Path>) -> Result<Self, InboxError> {
-        let store = sqlite::SqliteStore::open(path.as_ref()).await?;
+        let store = opened(sqlite::SqliteStore::open(path.as_ref())).await?;
         Ok(Self::over(Arc::new(store)))
     }
 
@@ -137,7 +138,7 @@ impl Inbox {
     /// cannot be reached or brought up to date.
     #[cfg(feature = "inbox-postgres")]
     pub async fn postgres(url: &str) -> Result<Self, InboxError> {
-        let store = postgres::PostgresStore::open(url).await?;
+        let store = opened(postgres::PostgresStore::open(url)).await?;
         Ok(Self::over(Arc::new(store)))
     }
 
@@ -191,8 +192,7 @@ impl Inbox {
         event: &WebhookEvent,
         source: Source,
     ) -> Result<Commit, InboxError> {
-        let record = record(event, source).await;
-        let commit = self.committer.commit(record).await;
+        let commit = self.committer.commit(record(event, source)).await;
         telemetry::answered(event, &commit);
         commit
     }
@@ -278,6 +278,17 @@ impl fmt::Debug for Inbox {
     }
 }
 
+/// An open database, or an error if it takes more than a minute.
+async fn opened<T>(open: impl Future<Output = Result<T, InboxError>>) -> Result<T, InboxError> {
+    match tokio::time::timeout(OPENING, open).await {
+        Ok(opened) => opened,
+        Err(_) => Err(InboxError::because(
+            InboxErrorKind::Open,
+            "no answer within a minute",
+        )),
+    }
+}
+
 async fn record(event: &WebhookEvent, source: Source) -> Record {
     // To hash takes about half a millisecond a MiB.
     if let Some(pool) = offload::pool_for(event.raw().len()) {
@@ -291,5 +302,7 @@ async fn record(event: &WebhookEvent, source: Source) -> Record {
     }
     Record::of(event, source)
 }
+
+const OPENING: Duration = Duration::from_secs(60);
 
 const CHECK: Duration = Duration::from_millis(4_500);

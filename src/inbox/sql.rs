@@ -128,12 +128,24 @@ macro_rules! sql_store {
             fn claim<'a>(
                 &'a self,
                 worker: &'a WorkerContext,
-            ) -> StoreFuture<'a, Option<Task<Vec<u8>>>> {
+            ) -> StoreFuture<'a, Option<Claimed>> {
                 Box::pin(async move {
                     let mut tx = self.write().await?;
                     let tasks = Self::claim_in(&mut tx, worker).await?;
+                    let Some(task) = tasks.into_iter().next() else {
+                        return Ok(None);
+                    };
+                    let number: i64 = sqlx::query(
+                        "INSERT INTO pyannote_claims (event_id, claims) VALUES ($1, 1) \
+                         ON CONFLICT (event_id) DO UPDATE SET claims = pyannote_claims.claims + 1 RETURNING claims",
+                    )
+                    .bind(task.task_id().map(ToString::to_string))
+                    .fetch_one(&mut *tx)
+                    .await
+                    .and_then(|row| row.try_get(0))
+                    .map_err(failed)?;
                     tx.commit().await.map_err(failed)?;
-                    Ok(tasks.into_iter().next())
+                    Ok(Some(task.map_args(|_| number)))
                 })
             }
 
@@ -151,18 +163,19 @@ macro_rules! sql_store {
                     };
                     let job_key: Vec<u8> = found.try_get(0).map_err(failed)?;
                     Self::lock_job(&mut tx, &job_key).await?;
+                    Self::lock_event(&mut tx, &claim.id).await?;
 
                     // Begun before, too, if the answer to that was lost on the way.
                     let begun = sqlx::query(
                         "UPDATE jobs SET status = 'Running' \
-                         WHERE id = $1 AND lock_by = $2 AND attempts = $3 \
-                         AND status IN ('Queued', 'Running') AND NOT EXISTS (\
+                         WHERE id = $1 AND lock_by = $2 AND status IN ('Queued', 'Running') AND EXISTS (\
+                         SELECT 1 FROM pyannote_claims c WHERE c.event_id = $1 AND c.claims = $3) AND NOT EXISTS (\
                          SELECT 1 FROM pyannote_events e JOIN jobs j ON j.id = e.id \
                          WHERE e.job_key = $4 AND e.id <> $1 AND j.status = 'Running')",
                     )
                     .bind(&claim.id)
                     .bind(&*claim.worker)
-                    .bind(i64::from(claim.attempts))
+                    .bind(claim.number)
                     .bind(&job_key)
                     .execute(&mut *tx)
                     .await
@@ -172,11 +185,12 @@ macro_rules! sql_store {
                         let put_off = sqlx::query(concat!(
                             "UPDATE jobs SET status = 'Pending', lock_by = NULL, lock_at = NULL, run_at = ",
                             $at_open, "$4", $at_close,
-                            " WHERE id = $1 AND lock_by = $2 AND attempts = $3 AND status = 'Queued'",
+                            " WHERE id = $1 AND lock_by = $2 AND status = 'Queued' AND EXISTS (\
+                             SELECT 1 FROM pyannote_claims c WHERE c.event_id = $1 AND c.claims = $3)",
                         ))
                         .bind(&claim.id)
                         .bind(&*claim.worker)
-                        .bind(i64::from(claim.attempts))
+                        .bind(claim.number)
                         .bind(seconds_from_now(BUSY))
                         .execute(&mut *tx)
                         .await
@@ -233,22 +247,26 @@ macro_rules! sql_store {
 
             fn finish<'a>(&'a self, claim: &'a Claim, end: End) -> StoreFuture<'a, bool> {
                 Box::pin(async move {
+                    let is_exhausted = end == End::Exhausted;
                     let (status, failures, at, error) = match end {
                         End::Handled => ("Done", 0, None, None),
                         End::Retry { at, error } => ("Pending", 1, Some(at), Some(error)),
                         End::Dead { error } => ("Killed", 1, None, Some(error)),
+                        End::Exhausted => ("Killed", 0, None, Some(EXHAUSTED.to_owned())),
                     };
                     let now = SystemTime::now();
                     let mut tx = self.write().await?;
+                    Self::lock_event(&mut tx, &claim.id).await?;
                     let finished = sqlx::query(concat!(
                         "UPDATE jobs SET status = $4, attempts = attempts + $5, \
                          lock_by = NULL, lock_at = NULL, run_at = ",
                         $at_open, "$6", $at_close, ", done_at = ", $at_open, "$7", $at_close,
-                        " WHERE id = $1 AND lock_by = $2 AND attempts = $3 AND status = 'Running'",
+                        " WHERE id = $1 AND lock_by = $2 AND status IN ('Queued', 'Running') AND EXISTS (\
+                         SELECT 1 FROM pyannote_claims c WHERE c.event_id = $1 AND c.claims = $3)",
                     ))
                     .bind(&claim.id)
                     .bind(&*claim.worker)
-                    .bind(i64::from(claim.attempts))
+                    .bind(claim.number)
                     .bind(status)
                     .bind(failures)
                     .bind(at.unwrap_or_else(|| seconds(now)))
@@ -258,14 +276,27 @@ macro_rules! sql_store {
                     .map_err(failed)?
                     .rows_affected();
                     if finished == 0 {
-                        return Ok(false);
+                        // Done before, if the answer to that was lost on the way.
+                        let done = sqlx::query(
+                            "SELECT 1 FROM jobs j JOIN pyannote_claims c ON c.event_id = j.id \
+                             WHERE j.id = $1 AND j.status = $2 AND c.claims = $3",
+                        )
+                        .bind(&claim.id)
+                        .bind(status)
+                        .bind(claim.number)
+                        .fetch_optional(&mut *tx)
+                        .await
+                        .map_err(failed)?;
+                        return Ok(done.is_some());
                     }
                     sqlx::query(
-                        "UPDATE pyannote_events SET finished_at = $2, last_error = $3 WHERE id = $1",
+                        "UPDATE pyannote_events SET finished_at = $2, last_error = CASE WHEN $4 \
+                         THEN COALESCE(last_error || '; then ', '') || $3 ELSE $3 END WHERE id = $1",
                     )
                     .bind(&claim.id)
                     .bind(at.is_none().then(|| nanoseconds(now)))
                     .bind(&error)
+                    .bind(is_exhausted)
                     .execute(&mut *tx)
                     .await
                     .map_err(failed)?;
@@ -457,11 +488,16 @@ macro_rules! sql_store {
                             .execute(&mut *tx)
                             .await
                             .map_err(failed)?;
-                        sqlx::query("DELETE FROM pyannote_settled WHERE event_id = $1")
-                            .bind(&id)
-                            .execute(&mut *tx)
-                            .await
-                            .map_err(failed)?;
+                        for part in [
+                            "DELETE FROM pyannote_settled WHERE event_id = $1",
+                            "DELETE FROM pyannote_claims WHERE event_id = $1",
+                        ] {
+                            sqlx::query(part)
+                                .bind(&id)
+                                .execute(&mut *tx)
+                                .await
+                                .map_err(failed)?;
+                        }
                         sqlx::query("DELETE FROM pyannote_events WHERE id = $1")
                             .bind(&id)
                             .execute(&mut *tx)
@@ -469,6 +505,14 @@ macro_rules! sql_store {
                             .map_err(failed)?;
                         pruned += 1;
                     }
+                    // Of those that came just as their event was pruned.
+                    sqlx::query(
+                        "DELETE FROM pyannote_conflicts WHERE NOT EXISTS (\
+                         SELECT 1 FROM pyannote_events e WHERE e.event_key = pyannote_conflicts.event_key)",
+                    )
+                    .execute(&mut *tx)
+                    .await
+                    .map_err(failed)?;
                     sqlx::query(concat!(
                         "DELETE FROM workers WHERE worker_type = $1 AND last_seen < ",
                         $at_open, "$2", $at_close,
@@ -562,6 +606,9 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(4);
 
 /// How long an event waits for another one of its job.
 pub(super) const BUSY: Duration = Duration::from_secs(1);
+
+/// Why an event is dead whose attempts were used up by workers that died, or were cut off for too long.
+pub(super) const EXHAUSTED: &str = "its attempts are used up, the last by a worker that died";
 
 /// Few enough, and small enough together, but for the last of them, that deliveries do not wait for them.
 pub(super) const PRUNED_AT_ONCE: i64 = 100;

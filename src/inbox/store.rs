@@ -30,7 +30,7 @@ pub(crate) trait Store: SubmissionStore + Send + Sync + 'static {
     fn keep_alive<'a>(&'a self, worker: &'a WorkerContext, lease: Duration) -> StoreFuture<'a, ()>;
 
     /// Takes the next event that is due, for this worker alone.
-    fn claim<'a>(&'a self, worker: &'a WorkerContext) -> StoreFuture<'a, Option<Task<Vec<u8>>>>;
+    fn claim<'a>(&'a self, worker: &'a WorkerContext) -> StoreFuture<'a, Option<Claimed>>;
 
     /// Begins to handle what was claimed.
     fn start<'a>(&'a self, claim: &'a Claim) -> StoreFuture<'a, Start>;
@@ -109,13 +109,19 @@ impl fmt::Debug for Database {
 pub(crate) type StoreFuture<'a, T> =
     Pin<Box<dyn Future<Output = Result<T, InboxError>> + Send + 'a>>;
 
+/// A claimed event, as a task that carries the number of the claim.
+pub(crate) type Claimed = Task<i64>;
+
 /// A worker's hold on an event.
 #[derive(Clone, Debug)]
 pub(crate) struct Claim {
     pub(crate) id: String,
     pub(crate) worker: Arc<str>,
-    /// The attempts before this one. It fences: whoever takes the event from this worker counts one up.
+    /// The attempts before this one.
     pub(crate) attempts: u32,
+    /// Which claim of this event it is. It fences: whoever claims the event after this one, be it the same worker, counts
+    /// one up.
+    pub(crate) number: i64,
 }
 
 /// What a claim turned out to be.
@@ -153,6 +159,8 @@ pub(crate) enum End {
     Dead {
         error: String,
     },
+    /// As dead, but without an attempt: there was none left.
+    Exhausted,
 }
 
 /// Well within a lease of the usual length.

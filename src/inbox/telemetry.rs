@@ -38,7 +38,7 @@ pub(super) fn finished(id: &str, event: Option<&WebhookEvent>, end: &End) {
     count::attempt(match end {
         End::Handled => "handled",
         End::Retry { .. } => "retried",
-        End::Dead { .. } => "dead",
+        End::Dead { .. } | End::Exhausted => "dead",
     });
     log::finished(id, event, end);
 }
@@ -183,6 +183,12 @@ mod log {
             End::Handled => tracing::info!(id, job_id, attempt, "event handled"),
             End::Retry { error, .. } => {
                 tracing::warn!(id, job_id, attempt, error, "event to be tried again");
+            }
+            End::Exhausted => {
+                tracing::error!(
+                    id,
+                    "event is dead, its attempts used up, the last by a worker that died: it stays until it is replayed"
+                );
             }
             End::Dead { error } => {
                 tracing::error!(

@@ -7,7 +7,6 @@ use std::{
     task::{Context, Poll},
 };
 
-use apalis_core::task::Task;
 use tokio::{task, time};
 use tokio_util::task::AbortOnDropHandle;
 use tower_service::Service;
@@ -15,7 +14,7 @@ use tower_service::Service;
 use super::{
     backoff::Backoff,
     record::{Stored, seconds_from_now, storable_error},
-    store::{Claim, Database, End, Settled, Start, Store, StoreFuture},
+    store::{Claim, Claimed, Database, End, Settled, Start, Store, StoreFuture},
     telemetry,
     worker::{Held, PAUSE},
 };
@@ -58,7 +57,7 @@ impl Attempts {
     }
 }
 
-impl Service<Task<Vec<u8>>> for Attempts {
+impl Service<Claimed> for Attempts {
     type Response = ();
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<(), Infallible>> + Send>>;
@@ -67,13 +66,14 @@ impl Service<Task<Vec<u8>>> for Attempts {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, task: Task<Vec<u8>>) -> Self::Future {
+    fn call(&mut self, task: Claimed) -> Self::Future {
         let inner = Arc::clone(&self.0);
         let claim = Claim {
             id: task.task_id().map(ToString::to_string).unwrap_or_default(),
             worker: Arc::clone(&inner.worker),
             // apalis counts up as soon as the future is polled.
             attempts: u32::try_from(task.attempt()).unwrap_or(u32::MAX),
+            number: task.args,
         };
         let holding = inner.held.hold(&claim.id);
         Box::pin(async move {
@@ -108,8 +108,7 @@ impl Inner {
         };
         let number = claim.attempts.saturating_add(1);
         if number > self.rules.max_attempts {
-            let error = format!("its workers died, {} times in all", claim.attempts);
-            return self.finish(claim, None, End::Dead { error }).await;
+            return self.finish(claim, None, End::Exhausted).await;
         }
         let event = match event(stored, number).await {
             Ok(event) => event,
@@ -141,17 +140,18 @@ impl Inner {
         let mut given_up = settled.iter().find_map(|settled| settled.error.clone());
         let names: HashSet<String> = settled.into_iter().map(|settled| settled.handler).collect();
         let mut failure = None;
-        // Written down only when there is more to come: the end of the event says so for its last handler.
+        // Written down only if another handler follows, before that begins: the end of the event says so for the last one.
         let mut unwritten: Option<Settled> = None;
 
         let mut handling = self
             .registry
             .begin(event, |name| names.contains(name))
             .await;
-        while let Some(run) = handling.step().await {
+        while let Some(next) = handling.next() {
             if let Some(settled) = unwritten.take() {
                 self.settle(claim, settled).await;
             }
+            let run = next.run().await;
             let error = error_of(&run);
             if run.outcome.is_retryable() {
                 failure = failure.or(error);

@@ -1,4 +1,11 @@
-use std::{collections::HashSet, fmt, future::Future, io, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    future::Future,
+    io,
+    sync::Arc,
+    time::Duration,
+};
 
 use apalis_core::worker::{builder::WorkerBuilder, context::WorkerContext};
 use tokio::{
@@ -33,6 +40,9 @@ use crate::{ConfigError, HandlerRegistry};
 /// 5. Handled events are pruned after [7 days](Self::with_retention).
 /// 6. A worker that dies loses what it held to the others after its [lease](Self::with_lease), 30 s. That counts as an
 ///    attempt, so that an event which kills its worker is not taken up for ever.
+///
+/// Leases and pauses go by the clocks of the workers' machines, or PostgreSQL's: a clock that jumps forward by more than a
+/// lease makes a live worker seem dead.
 ///
 /// **Handlers must be idempotent.** An event is handled at least once: if a worker dies between the end of a handler and
 /// the note of it, or is cut off for longer than its lease, that handler meets the event again.
@@ -74,9 +84,15 @@ impl InboxWorker {
     ///
     /// # Errors
     ///
-    /// Returns [`ConfigError::InboxSetting`] for 0.
+    /// Returns [`ConfigError::InboxSetting`] for 0, and for more than 10,000.
     pub fn with_concurrency(mut self, events: usize) -> Result<Self, ConfigError> {
-        self.concurrency = above(events, 0, "concurrency", "at least 1")?;
+        if !(1..=10_000).contains(&events) {
+            return Err(ConfigError::InboxSetting {
+                setting: "concurrency",
+                demand: "from 1 to 10000",
+            });
+        }
+        self.concurrency = events;
         Ok(self)
     }
 
@@ -131,7 +147,7 @@ impl InboxWorker {
     /// Default: 10 s.
     ///
     /// A handler is cut off where it waits. One that computes, or blocks its thread, is given 5 s more; its event is then
-    /// left to the lease.
+    /// left to the lease. To hand back may take another 5 s, if the database is slow.
     pub fn with_drain_timeout(mut self, timeout: Duration) -> Self {
         self.drain = timeout;
         self
@@ -166,10 +182,10 @@ impl InboxWorker {
             () = registered => {}
             () = &mut stop => return Ok(()),
         }
-        let alive = keep_alive(database.clone(), context.clone(), self.lease);
-        let _alive = AbortOnDropHandle::new(tokio::spawn(alive));
-        let tidy = housekeeping(self.inbox.clone(), self.retention);
-        let _tidy = AbortOnDropHandle::new(tokio::spawn(tidy));
+        let (kept, worker, lease) = (database.clone(), context.clone(), self.lease);
+        let _alive = steadily(move || keep_alive(kept.clone(), worker.clone(), lease));
+        let (inbox, retention) = (self.inbox.clone(), self.retention);
+        let _tidy = steadily(move || housekeeping(inbox.clone(), retention));
 
         let held = Held::default();
         let stopping = CancellationToken::new();
@@ -261,6 +277,19 @@ async fn keep_alive(database: Database, worker: WorkerContext, lease: Duration) 
     }
 }
 
+/// Does work in the background that does not end, and begins it again should it panic, as a recorder of logs or metrics may.
+fn steadily<F>(work: impl Fn() -> F + Send + 'static) -> AbortOnDropHandle<()>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        loop {
+            let _ = AbortOnDropHandle::new(tokio::spawn(work())).await;
+            time::sleep(PAUSE).await;
+        }
+    }))
+}
+
 async fn housekeeping(inbox: Inbox, retention: Duration) {
     let mut prune_at = time::Instant::now();
     loop {
@@ -294,15 +323,16 @@ impl Wake {
     }
 }
 
-/// The events that a worker knows to hold.
+/// The events that a worker knows to hold, and by how many attempts: one that has lost its event may not know it yet when
+/// the same worker claims that again.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Held(watch::Sender<HashSet<String>>);
+pub(super) struct Held(watch::Sender<HashMap<String, usize>>);
 
 impl Held {
     /// Holds an event until what is returned, and all its clones, are gone.
     pub(super) fn hold(&self, id: &str) -> Arc<Holding> {
         self.0.send_modify(|held| {
-            held.insert(id.to_owned());
+            *held.entry(id.to_owned()).or_default() += 1;
         });
         Arc::new(Holding {
             held: self.clone(),
@@ -311,21 +341,26 @@ impl Held {
     }
 
     fn ids(&self) -> HashSet<String> {
-        self.0.borrow().clone()
+        self.0.borrow().keys().cloned().collect()
     }
 
     async fn emptied(&self) {
         // It fails only if the sender is gone, which is here.
-        let _ = self.0.subscribe().wait_for(HashSet::is_empty).await;
+        let _ = self.0.subscribe().wait_for(HashMap::is_empty).await;
     }
 
     /// Hands back what the store says is this worker's, though the worker does not know of it.
-    pub(super) async fn hand_back_others(&self, database: &Database, worker: &str) {
+    pub(super) async fn hand_back_others(
+        &self,
+        database: &Database,
+        worker: &str,
+    ) -> Result<(), InboxError> {
         let held = self.ids();
         let released = database.ask(|store| store.release(worker, &held)).await;
-        if let Err(error) = released {
-            telemetry::store_failed("release", &error);
+        if let Err(error) = &released {
+            telemetry::store_failed("release", error);
         }
+        released.map(|_| ())
     }
 }
 
@@ -339,7 +374,13 @@ pub(super) struct Holding {
 impl Drop for Holding {
     fn drop(&mut self) {
         self.held.0.send_modify(|held| {
-            held.remove(&self.id);
+            let holdings = held.get_mut(&self.id).map_or(0, |holdings| {
+                *holdings -= 1;
+                *holdings
+            });
+            if holdings == 0 {
+                held.remove(&self.id);
+            }
         });
     }
 }

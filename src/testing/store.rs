@@ -9,11 +9,13 @@ use std::{
     time::Duration,
 };
 
-use apalis_core::{task::Task, worker::context::WorkerContext};
+use apalis_core::worker::context::WorkerContext;
 
 use crate::{
     Commit, Inbox, InboxEntry, InboxError, InboxErrorKind, InboxFilter, InboxStats, Replay,
-    inbox::store::{Claim, End, Grouping, Record, Settled, Start, Store, StoreFuture, Stored},
+    inbox::store::{
+        Claim, Claimed, End, Grouping, Record, Settled, Start, Store, StoreFuture, Stored,
+    },
 };
 #[cfg(feature = "client")]
 use crate::{
@@ -176,7 +178,7 @@ impl Store for FaultyStore {
         self.through(self.store.keep_alive(worker, lease))
     }
 
-    fn claim<'a>(&'a self, worker: &'a WorkerContext) -> StoreFuture<'a, Option<Task<Vec<u8>>>> {
+    fn claim<'a>(&'a self, worker: &'a WorkerContext) -> StoreFuture<'a, Option<Claimed>> {
         self.through(self.store.claim(worker))
     }
 

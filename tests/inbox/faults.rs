@@ -36,6 +36,8 @@ on_each_store! {
     a_database_that_never_answers_holds_a_worker_up_no_longer_than_it_does,
     a_delivery_whose_answer_is_lost_is_a_duplicate_when_it_comes_again,
     a_worker_whose_answers_are_lost_handles_each_event_once,
+    a_claim_whose_answer_is_lost_is_handed_back_even_if_that_fails_at_first,
+    an_attempt_that_lost_its_event_does_not_have_the_next_one_handed_back,
     bodies_of_deliveries_that_were_given_up_do_not_pile_up,
     an_event_is_not_handed_back_while_a_handler_that_was_cut_off_still_runs,
     an_event_whose_handler_cannot_be_cut_off_is_left_to_the_lease,
@@ -82,6 +84,72 @@ async fn a_worker_whose_answers_are_lost_handles_each_event_once(place: Place) {
     let mut lines = log.lines();
     lines.sort();
     assert_eq!(lines, ["a 1", "b 1", "c 1"]);
+}
+
+async fn a_claim_whose_answer_is_lost_is_handed_back_even_if_that_fails_at_first(place: Place) {
+    let inbox = place.open().await;
+    let (faulty, faults) = StoreFaults::under(&inbox);
+    let log = Log::default();
+    let _worker = spawn(hasty(&faulty, counting(&log, "count")));
+    commit(&inbox, "before").await;
+    until_handled(&inbox, 1).await;
+    faults.begin(StoreFault::LosesAnswers);
+    commit(&inbox, "job").await;
+    until_state(&inbox, "job", "running").await;
+    faults.begin(StoreFault::Fails);
+    let met = faults.met();
+    until("handing back fails", async || faults.met() >= met + 3).await;
+    faults.end();
+    until_handled(&inbox, 2).await;
+    assert_eq!(log.lines(), ["before 1", "job 1"]);
+}
+
+async fn an_attempt_that_lost_its_event_does_not_have_the_next_one_handed_back(place: Place) {
+    let inbox = place.open().await;
+    let (faulty, faults) = StoreFaults::under(&inbox);
+    let (log, begun, go_on) = (
+        Log::default(),
+        Arc::new(Notify::new()),
+        Arc::new(Notify::new()),
+    );
+    let (seen, tell, wait) = (log.clone(), Arc::clone(&begun), Arc::clone(&go_on));
+    let registry = HandlerRegistry::new()
+        .on_any("fails first", move |event: WebhookEvent| {
+            seen.add(format!("{} {}", event.job_id(), event.attempt()));
+            let (tell, wait) = (Arc::clone(&tell), Arc::clone(&wait));
+            async move {
+                if event.job_id() == "other" {
+                    return Ok(());
+                }
+                tell.notify_one();
+                wait.notified().await;
+                match event.attempt() {
+                    1 => Err("not yet".into()),
+                    _ => Ok(()),
+                }
+            }
+        })
+        .unwrap();
+    let _worker = spawn(hasty(&faulty, registry));
+    commit(&inbox, "job").await;
+    begun.notified().await;
+    // The end of the first attempt is committed, and nobody hears of it: it asks again a second later, and meanwhile the
+    // same worker begins with the second.
+    faults.begin(StoreFault::LosesAnswers);
+    go_on.notify_one();
+    until_state(&inbox, "job", "waiting").await;
+    faults.end();
+    begun.notified().await;
+    // By then the first has heard.
+    faults.begin(StoreFault::Fails);
+    let met = faults.met();
+    until("claims fail", async || faults.met() >= met + 3).await;
+    faults.end();
+    commit(&inbox, "other").await;
+    until_state(&inbox, "other", "handled").await;
+    go_on.notify_one();
+    until_state(&inbox, "job", "handled").await;
+    assert_eq!(log.lines(), ["job 1", "job 2", "other 1"]);
 }
 
 async fn bodies_of_deliveries_that_were_given_up_do_not_pile_up(place: Place) {
@@ -246,6 +314,21 @@ async fn a_worker_that_is_stopped_in_the_middle_of_a_claim_keeps_nobody_from_wri
     worker.await.unwrap().unwrap();
     assert_eq!(state(&inbox, "runs").await, "handled");
     assert_eq!(state(&inbox, "comes meanwhile").await, "waiting");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_that_open_a_new_file_at_the_same_time_all_do() {
+    for _ in 0..20 {
+        let place = Arc::new(Place::sqlite().unwrap());
+        let mut opened = JoinSet::new();
+        for _ in 0..4 {
+            let place = Arc::clone(&place);
+            opened.spawn(async move { Inbox::open(place.address()).await.map(drop) });
+        }
+        while let Some(opened) = opened.join_next().await {
+            opened.unwrap().unwrap();
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -23,10 +23,10 @@ use super::{
     committer::Grouping,
     record::{Record, Stored, job_key, kind, nanoseconds, seconds, seconds_from_now, time},
     sql::{
-        BUSY, FORGOTTEN, FORGOTTEN_AT_ONCE, MANY, PATIENCE, PRUNED_AT_ONCE, PRUNED_BYTES,
-        REMEMBERED, failed, sql_store, state, unsigned,
+        BUSY, EXHAUSTED, FORGOTTEN, FORGOTTEN_AT_ONCE, MANY, PATIENCE, PRUNED_AT_ONCE,
+        PRUNED_BYTES, REMEMBERED, failed, sql_store, state, unsigned,
     },
-    store::{Claim, End, OUR_MIGRATIONS, QUEUE, Settled, Start, Store, StoreFuture},
+    store::{Claim, Claimed, End, OUR_MIGRATIONS, QUEUE, Settled, Start, Store, StoreFuture},
     submissions::submission_store,
 };
 
@@ -38,6 +38,11 @@ pub(super) struct PostgresStore {
 
 impl PostgresStore {
     pub(super) async fn open(url: &str) -> Result<Self, InboxError> {
+        if let Some(name) = parameters(url).find(|name| !PARAMETERS.contains(name)) {
+            // sqlx would log it with its value, which may be a secret.
+            let unknown = format!("the parameter {name:?} is not known");
+            return Err(InboxError::because(InboxErrorKind::Address, unknown));
+        }
         let options: PgConnectOptions = url
             .parse()
             .map_err(|error| InboxError::because(InboxErrorKind::Address, error))?;
@@ -148,6 +153,7 @@ impl PostgresStore {
         }
 
         let mut commits = Vec::with_capacity(batch.len());
+        let mut conflicts = Vec::new();
         for record in batch {
             let Some((sha256, source)) = kept.get(&record.event_key[..]) else {
                 // Pruned by another server between the two statements: the sender has to come again.
@@ -155,7 +161,7 @@ impl PostgresStore {
                 return Err(InboxError::because(InboxErrorKind::Store, pruned));
             };
             let commit = if record.conflicts_with(sha256, source) {
-                Self::keep_aside(tx, record).await?;
+                conflicts.push(record);
                 Commit::Conflict
             } else if new.remove(&record.event_key[..]) {
                 Commit::New
@@ -163,6 +169,10 @@ impl PostgresStore {
                 Commit::Duplicate
             };
             commits.push(commit);
+        }
+        conflicts.sort_by_key(|record| (record.event_key, record.sha256));
+        for record in conflicts {
+            Self::keep_aside(tx, record).await?;
         }
         Ok(commits)
     }
@@ -235,6 +245,16 @@ impl PostgresStore {
         Ok(())
     }
 
+    /// What is read after this is not older than the last claim of the event.
+    async fn lock_event(tx: &mut Transaction<'_, Postgres>, id: &str) -> Result<(), InboxError> {
+        sqlx::query("SELECT 1 FROM apalis.jobs WHERE id = $1 FOR UPDATE")
+            .bind(id)
+            .execute(&mut **tx)
+            .await
+            .map_err(failed)?;
+        Ok(())
+    }
+
     /// Nothing to do: PostgreSQL tidies up by itself.
     async fn tidy(_: &mut Transaction<'_, Postgres>) -> Result<(), InboxError> {
         Ok(())
@@ -250,6 +270,14 @@ fn task(id: Ulid) -> Task<Vec<u8>> {
         .task_id(TaskId::from_ulid(id))
         .max_attempts(usize::try_from(MANY).unwrap_or(usize::MAX))
         .build()
+}
+
+/// The names of an address' parameters.
+fn parameters(url: &str) -> impl Iterator<Item = &str> {
+    let (_, query) = url.split_once('?').unwrap_or_default();
+    let (query, _) = query.split_once('#').unwrap_or((query, ""));
+    let parameters = query.split('&').filter(|parameter| !parameter.is_empty());
+    parameters.map(|parameter| parameter.split_once('=').unwrap_or((parameter, "")).0)
 }
 
 fn column<'a, T>(records: &[&'a Record], value: impl Fn(&'a Record) -> T) -> Vec<T> {
@@ -300,5 +328,27 @@ const GROUPING: Grouping = Grouping {
 
 /// A connection that needs longer is no good for a delivery that has to be answered within 5 s.
 const PING: Duration = Duration::from_secs(1);
+
+/// The parameters of an address that sqlx knows.
+const PARAMETERS: [&str; 18] = [
+    "application_name",
+    "dbname",
+    "host",
+    "hostaddr",
+    "options",
+    "password",
+    "port",
+    "ssl-ca",
+    "ssl-cert",
+    "ssl-key",
+    "ssl-mode",
+    "ssl-root-cert",
+    "sslcert",
+    "sslkey",
+    "sslmode",
+    "sslrootcert",
+    "statement-cache-capacity",
+    "user",
+];
 
 const CONNECTIONS: u32 = 10;

@@ -4,7 +4,7 @@ use std::{
     collections::HashSet,
     io::ErrorKind,
     path::Path,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use apalis_core::{backend::WorkerFilter, task::Task, worker::context::WorkerContext};
@@ -17,6 +17,7 @@ use sqlx::{
         SqliteSynchronous,
     },
 };
+use tokio::time::sleep;
 use ulid::Ulid;
 
 #[cfg(feature = "client")]
@@ -26,10 +27,10 @@ use super::{
     committer::Grouping,
     record::{Record, Stored, job_key, kind, nanoseconds, seconds, seconds_from_now, time},
     sql::{
-        BUSY, FORGOTTEN, FORGOTTEN_AT_ONCE, MANY, PATIENCE, PRUNED_AT_ONCE, PRUNED_BYTES,
-        REMEMBERED, failed, sql_store, state, unsigned,
+        BUSY, EXHAUSTED, FORGOTTEN, FORGOTTEN_AT_ONCE, MANY, PATIENCE, PRUNED_AT_ONCE,
+        PRUNED_BYTES, REMEMBERED, failed, sql_store, state, unsigned,
     },
-    store::{Claim, End, OUR_MIGRATIONS, QUEUE, Settled, Start, Store, StoreFuture},
+    store::{Claim, Claimed, End, OUR_MIGRATIONS, QUEUE, Settled, Start, Store, StoreFuture},
     submissions::submission_store,
 };
 
@@ -62,10 +63,16 @@ impl SqliteStore {
                 .acquire_timeout(PATIENCE)
         };
         let opened = |error| InboxError::because(InboxErrorKind::Open, error);
-        let writer = pool(1)
-            .connect_with(options.clone())
-            .await
-            .map_err(opened)?;
+        let begun = Instant::now();
+        let writer = loop {
+            match pool(1).connect_with(options.clone()).await {
+                // To change the journal's mode, as the first process does, does not wait for its turn.
+                Err(error) if is_locked(&error) && begun.elapsed() < PATIENCE => {
+                    sleep(TURN).await;
+                }
+                connected => break connected.map_err(opened)?,
+            }
+        };
         migrate(&writer).await.map_err(opened)?;
         let readers = pool(READERS).connect_lazy_with(options.create_if_missing(false));
         let file = file::OpenFile::at(path)
@@ -189,9 +196,12 @@ impl SqliteStore {
         worker: &WorkerContext,
         lease: Duration,
     ) -> Result<(), InboxError> {
-        queries::register_worker(&mut **tx, &config(lease), worker, "tower-pyannote")
-            .await
-            .map_err(failed)
+        let config = config(lease);
+        match queries::register_worker(&mut **tx, &config, worker, "tower-pyannote").await {
+            // By this worker, as nobody else has its name: the answer was lost on the way.
+            Err(sqlx::Error::Io(error)) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            registered => registered.map_err(failed),
+        }
     }
 
     async fn keep_alive_in(
@@ -227,6 +237,11 @@ impl SqliteStore {
         Ok(())
     }
 
+    /// Nothing to lock here, either.
+    async fn lock_event(_: &mut Transaction<'_, Sqlite>, _: &str) -> Result<(), InboxError> {
+        Ok(())
+    }
+
     /// Gives the space of what was removed back to the file system, a part at a time.
     async fn tidy(tx: &mut Transaction<'_, Sqlite>) -> Result<(), InboxError> {
         sqlx::query("PRAGMA incremental_vacuum(4096)")
@@ -243,9 +258,18 @@ submission_store!(SqliteStore);
 async fn migrate(pool: &SqlitePool) -> Result<(), sqlx::Error> {
     let mut ours: Migrator = sqlx::migrate!("src/inbox/sqlite/migrations");
     ours.dangerous_set_table_name(OUR_MIGRATIONS);
-    SqliteStorage::migrations().run(pool).await?;
-    ours.run(pool).await?;
-    Ok(())
+    // Of processes that start together, one after another: sqlx has no lock for SQLite's.
+    let mut tx = pool.begin_with(BEGIN).await?;
+    SqliteStorage::migrations().run(&mut *tx).await?;
+    ours.run(&mut *tx).await?;
+    tx.commit().await
+}
+
+fn is_locked(error: &sqlx::Error) -> bool {
+    // The first byte is the error, SQLITE_BUSY; the rest says more of it.
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.and_then(|code| code.parse::<u32>().ok())
+        .is_some_and(|code| code & 0xff == 5)
 }
 
 fn config(lease: Duration) -> Config {
@@ -271,6 +295,9 @@ const GROUPING: Grouping = Grouping {
     parallel: 1,
     largest: 256,
 };
+
+/// How soon another try is made to open a file that another process is opening.
+const TURN: Duration = Duration::from_millis(20);
 
 const READERS: u32 = 4;
 
