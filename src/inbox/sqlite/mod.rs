@@ -20,7 +20,7 @@ use sqlx::{
 use ulid::Ulid;
 
 #[cfg(feature = "client")]
-use super::submissions::received;
+use super::submissions::{MOST_AWAITED, Submission, SubmissionStore, received};
 use super::{
     Commit, InboxEntry, InboxError, InboxErrorKind, InboxFilter, InboxState, InboxStats, Replay,
     committer::Grouping,
@@ -32,6 +32,8 @@ use super::{
     store::{Claim, End, OUR_MIGRATIONS, QUEUE, Settled, Start, Store, StoreFuture},
     submissions::submission_store,
 };
+#[cfg(feature = "client")]
+use crate::Text;
 
 /// An inbox in one file.
 #[derive(Debug)]
