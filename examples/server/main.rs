@@ -6,6 +6,7 @@
 //! ```
 
 mod app;
+mod connections;
 mod doctor;
 mod failure;
 mod handlers;
@@ -25,7 +26,7 @@ use std::{
     sync::Arc,
 };
 
-use tokio::{net::TcpListener, runtime::Runtime, sync::watch};
+use tokio::{runtime::Runtime, sync::watch};
 
 use self::{
     failure::Failure,
@@ -83,9 +84,7 @@ async fn run(settings: Settings) -> Result<(), Failure> {
             "--host {host}, --port {port} (or WEBHOOK_SERVER_HOST, WEBHOOK_SERVER_PORT): cannot listen there: {error}"
         ))
     };
-    let listener = TcpListener::bind((host, port))
-        .await
-        .map_err(cannot_listen)?;
+    let listener = serve::listen(host, port).await.map_err(cannot_listen)?;
     let address = listener.local_addr().map_err(cannot_listen)?;
 
     let _ = writeln!(io::stdout(), "listening on http://{address}");

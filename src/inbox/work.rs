@@ -8,7 +8,7 @@ use std::{
 };
 
 use apalis_core::task::Task;
-use tokio::time;
+use tokio::{task, time};
 use tokio_util::task::AbortOnDropHandle;
 use tower_service::Service;
 
@@ -213,7 +213,12 @@ pub(super) async fn persist<'a, T>(
 ) -> T {
     loop {
         match database.ask(&work).await {
-            Ok(done) => return done,
+            Ok(done) => {
+                // sqlx gives the connection back in a task that this thread runs next: not after a handler that blocks it,
+                // as SQLite has but one writer.
+                task::yield_now().await;
+                return done;
+            }
             Err(error) => telemetry::store_failed(what, &error),
         }
         time::sleep(PAUSE).await;

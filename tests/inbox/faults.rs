@@ -13,7 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use sqlx::{Connection, SqliteConnection};
+use sqlx::{Connection, Row, SqliteConnection};
 use tempfile::TempDir;
 use tokio::{
     io::copy_bidirectional,
@@ -38,6 +38,7 @@ on_each_store! {
     a_worker_whose_answers_are_lost_handles_each_event_once,
     bodies_of_deliveries_that_were_given_up_do_not_pile_up,
     an_event_is_not_handed_back_while_a_handler_that_was_cut_off_still_runs,
+    an_event_whose_handler_cannot_be_cut_off_is_left_to_the_lease,
 }
 
 async fn a_database_that_never_answers_holds_a_worker_up_no_longer_than_it_does(place: Place) {
@@ -138,20 +139,9 @@ impl Drop for Counted {
 async fn an_event_is_not_handed_back_while_a_handler_that_was_cut_off_still_runs(place: Place) {
     let inbox = place.open().await;
     let log = Log::default();
-    let (go_on, wait) = mpsc::channel::<()>();
-    let (begun, wait) = (Arc::new(Notify::new()), Mutex::new(wait));
-    let (seen, tell) = (log.clone(), Arc::clone(&begun));
-    let registry = HandlerRegistry::new()
-        .on_any("block", move |_: WebhookEvent| {
-            seen.add("first begins");
-            tell.notify_one();
-            let _ = wait.lock().unwrap().recv_timeout(Duration::from_secs(60));
-            seen.add("first ends");
-            async { pending().await }
-        })
-        .unwrap();
+    let (blocked, begun, go_on) = blocking(&log);
     let (stop, stopped) = oneshot::channel::<()>();
-    let worker = hasty(&inbox, registry).with_drain_timeout(Duration::ZERO);
+    let worker = hasty(&inbox, blocked).with_drain_timeout(Duration::ZERO);
     let worker = tokio::spawn(worker.run_until(async {
         let _ = stopped.await;
     }));
@@ -177,6 +167,41 @@ async fn an_event_is_not_handed_back_while_a_handler_that_was_cut_off_still_runs
     worker.await.unwrap().unwrap();
     until_state(&inbox, "job", "handled").await;
     assert_eq!(log.lines(), ["first begins", "first ends", "second begins"]);
+}
+
+async fn an_event_whose_handler_cannot_be_cut_off_is_left_to_the_lease(place: Place) {
+    let inbox = place.open().await;
+    let log = Log::default();
+    let (blocked, begun, go_on) = blocking(&log);
+    let (stop, stopped) = oneshot::channel::<()>();
+    let worker = hasty(&inbox, blocked).with_drain_timeout(Duration::ZERO);
+    let worker = tokio::spawn(worker.run_until(async {
+        let _ = stopped.await;
+    }));
+    commit(&inbox, "job").await;
+    begun.notified().await;
+    stop.send(()).unwrap();
+    worker.await.unwrap().unwrap();
+    assert_eq!(state(&inbox, "job").await, "running");
+    assert_eq!(log.lines(), ["first begins"]);
+    go_on.send(()).unwrap();
+}
+
+/// A handler that blocks its thread, what tells that it has begun, and what has it go on.
+fn blocking(log: &Log) -> (HandlerRegistry, Arc<Notify>, mpsc::Sender<()>) {
+    let (go_on, wait) = mpsc::channel::<()>();
+    let (begun, wait) = (Arc::new(Notify::new()), Mutex::new(wait));
+    let (seen, tell) = (log.clone(), Arc::clone(&begun));
+    let registry = HandlerRegistry::new()
+        .on_any("block", move |_: WebhookEvent| {
+            seen.add("first begins");
+            tell.notify_one();
+            let _ = wait.lock().unwrap().recv_timeout(Duration::from_secs(60));
+            seen.add("first ends");
+            async { pending().await }
+        })
+        .unwrap();
+    (registry, begun, go_on)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -279,20 +304,25 @@ async fn connections_that_went_dark_are_given_up_and_new_ones_made() {
     senders.join_all().await;
     until_handled(&inbox, 50).await;
 
-    // More than there are connections, so that each of those is in use when it goes dark.
-    let asked = Arc::new(AtomicUsize::new(0));
+    // More calls than there are connections, all of which wait for their answer when they go dark.
+    let mut other = sqlx::PgConnection::connect(place.address()).await.unwrap();
+    let lock = "BEGIN; LOCK TABLE tower_pyannote.pyannote_events IN ACCESS EXCLUSIVE MODE";
+    sqlx::raw_sql(lock).execute(&mut other).await.unwrap();
     let mut load = JoinSet::new();
     for _ in 0..20 {
-        let (inbox, asked) = (inbox.clone(), Arc::clone(&asked));
-        load.spawn(async move {
-            loop {
-                let _ = inbox.stats().await;
-                asked.fetch_add(1, Ordering::SeqCst);
-            }
-        });
+        let inbox = inbox.clone();
+        load.spawn(async move { while inbox.stats().await.is_err() {} });
     }
-    until("in use", async || asked.load(Ordering::SeqCst) >= 100).await;
+    until("all ten wait", async || {
+        let mut observer = sqlx::PgConnection::connect(place.address()).await.unwrap();
+        let row = sqlx::query(
+            "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+        );
+        row.fetch_one(&mut observer).await.unwrap().get::<i64, _>(0) >= 10
+    })
+    .await;
     wire.goes_dark();
+    sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
     let mut refused = 0;
     while inbox
         .commit(&event("after", "succeeded", ""))

@@ -1,4 +1,5 @@
 //! A client that sends byte for byte what it is told.
+#![allow(dead_code, reason = "each test uses its part")]
 
 use std::{
     io::{Read, Write},

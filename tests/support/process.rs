@@ -1,4 +1,5 @@
-//! The server as a process.
+//! The reference server as a process.
+#![allow(dead_code, reason = "each test uses its part")]
 
 use std::{
     collections::BTreeMap,
@@ -95,6 +96,10 @@ impl Server {
         self.wait();
         let empty = dir();
         std::mem::replace(&mut self.dir, empty)
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn log(&self) -> String {
@@ -198,12 +203,19 @@ pub(crate) fn wait_until(what: &str, done: impl FnMut() -> bool) {
     wait_for(what, PATIENCE, done);
 }
 
-pub(crate) fn wait_for(what: &str, patience: Duration, mut done: impl FnMut() -> bool) {
+pub(crate) fn wait_for(what: &str, patience: Duration, done: impl FnMut() -> bool) {
+    assert!(comes_within(patience, done), "{what} does not come");
+}
+
+pub(crate) fn comes_within(patience: Duration, mut done: impl FnMut() -> bool) -> bool {
     let begun = Instant::now();
     while !done() {
-        assert!(begun.elapsed() < patience, "{what} does not come");
+        if begun.elapsed() >= patience {
+            return false;
+        }
         thread::sleep(Duration::from_millis(10));
     }
+    true
 }
 
 fn wait(child: &mut Child) -> ExitStatus {

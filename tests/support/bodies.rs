@@ -1,3 +1,6 @@
+//! Bodies of events.
+#![allow(dead_code, reason = "each test uses its part")]
+
 use std::fmt::Write;
 
 /// A job id that no other call gives.
