@@ -14,7 +14,7 @@ mod events;
 #[path = "../support/example.rs"]
 mod example;
 mod failures;
-#[path = "../server/http.rs"]
+#[path = "../support/http.rs"]
 #[allow(dead_code, reason = "each test uses its part")]
 mod http;
 mod jobs;
@@ -23,7 +23,7 @@ mod jobs;
 mod place;
 #[path = "../support/postgres.rs"]
 mod postgres;
-#[path = "../server/process.rs"]
+#[path = "../support/process.rs"]
 #[allow(dead_code, reason = "each test uses its part")]
 mod process;
 mod properties;
