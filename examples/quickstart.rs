@@ -10,6 +10,8 @@
 mod app;
 #[path = "quickstart/checks.rs"]
 mod checks;
+#[path = "server/connections.rs"]
+mod connections;
 #[path = "server/handlers.rs"]
 mod handlers;
 #[path = "server/metrics.rs"]
@@ -41,7 +43,7 @@ use std::{
 };
 
 use serde_json::Value;
-use tokio::{net::TcpListener, time};
+use tokio::time;
 use tower_pyannote::{
     Client, DiarizeRequest, EventBuilder, IdentifyRequest, Inbox, InboxFilter, JobRequest,
     Reconciler, SecretSet, VoiceprintRequest, WebhookSecret,
@@ -80,7 +82,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
         store,
         metrics,
     );
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let listener = serve::listen("127.0.0.1", 0).await?;
     let address = listener.local_addr()?;
     tokio::spawn(serve::serve(listener, app, std::future::pending()));
 

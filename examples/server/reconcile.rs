@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, builder::BoolishValueParser};
 use tower_pyannote::{Client, ConfigError, Inbox, Reconciler};
 
 use crate::failure::Failure;
@@ -10,7 +10,7 @@ use crate::failure::Failure;
 #[derive(Args)]
 pub(crate) struct Reconcile {
     /// Fetches the events whose webhook did not come, in time, by the API key in PYANNOTEAI_API_KEY
-    #[arg(long, env = "WEBHOOK_SERVER_RECONCILE")]
+    #[arg(long, env = "WEBHOOK_SERVER_RECONCILE", value_parser = BoolishValueParser::new())]
     reconcile: bool,
 
     /// Where the API is, if not where pyannoteAI has it: a simulator, for example

@@ -108,10 +108,10 @@ impl Inbox {
 /// Implements [`SubmissionStore`] for a database of sqlx.
 macro_rules! submission_store {
     ($store:ty) => {
-        impl super::submissions::SubmissionStore for $store {
+        impl SubmissionStore for $store {
             fn record<'a>(
                 &'a self,
-                submission: &'a super::submissions::Submission,
+                submission: &'a Submission,
             ) -> StoreFuture<'a, ()> {
                 Box::pin(async move {
                     let mut tx = self.write().await?;
@@ -133,20 +133,20 @@ macro_rules! submission_store {
                 })
             }
 
-            fn awaited(&self) -> StoreFuture<'_, Vec<super::submissions::Submission>> {
+            fn awaited(&self) -> StoreFuture<'_, Vec<Submission>> {
                 Box::pin(async move {
                     let rows = sqlx::query(concat!(
                         "SELECT s.job_id, s.kind, s.status_only, s.submitted_at FROM pyannote_submissions s \
                          WHERE s.outcome IS NULL AND NOT ", received!("s.job_key"),
                         " ORDER BY s.submitted_at LIMIT $1",
                     ))
-                    .bind(super::submissions::MOST_AWAITED)
+                    .bind(MOST_AWAITED)
                     .fetch_all(self.read())
                     .await
                     .map_err(failed)?;
                     let read = rows.iter().map(|row| {
                         let known: Option<String> = row.try_get(1)?;
-                        Ok(super::submissions::Submission {
+                        Ok(Submission {
                             job_id: row.try_get::<&str, _>(0)?.into(),
                             kind: known.as_deref().and_then(kind),
                             status_only: row.try_get(2)?,
@@ -159,7 +159,7 @@ macro_rules! submission_store {
 
             fn settled<'a>(
                 &'a self,
-                job_ids: &'a [crate::Text],
+                job_ids: &'a [Text],
             ) -> StoreFuture<'a, Vec<bool>> {
                 Box::pin(async move {
                     let mut settled = Vec::with_capacity(job_ids.len());
@@ -180,7 +180,7 @@ macro_rules! submission_store {
 
             fn give_up<'a>(
                 &'a self,
-                submission: &'a super::submissions::Submission,
+                submission: &'a Submission,
             ) -> StoreFuture<'a, ()> {
                 Box::pin(async move {
                     let mut tx = self.write().await?;

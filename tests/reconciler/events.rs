@@ -2,18 +2,20 @@
 
 use serde_json::Value;
 use tower_pyannote::{
-    EventBuilder, IdentifyRequest, Inbox, JobRequest, Kind, VoiceprintRequest, WebhookEvent,
+    Commit, EventBuilder, IdentifyRequest, Inbox, JobRequest, Kind, VoiceprintRequest, WebhookEvent,
 };
 
 use crate::{
     app::{Fault, Faults, Odds},
-    place::{Place, entry, on_each_store},
+    place::{Place, entry, event, on_each_store},
     world::{World, builder, diarize, eager},
 };
 
 on_each_store! {
     a_fetched_event_is_the_one_that_the_webhook_brings,
     the_kind_of_a_failed_job_is_known_from_its_submission,
+    a_late_webhook_in_other_bytes_is_a_duplicate_and_no_conflict,
+    an_event_that_came_is_kept_as_it_came,
 }
 
 const AUDIO: &str = "https://example.com/a.wav";
@@ -130,6 +132,34 @@ async fn the_kind_of_a_failed_job_is_known_from_its_submission(place: Place) {
     found.sort();
     jobs.sort();
     assert_eq!(found, jobs);
+}
+
+async fn a_late_webhook_in_other_bytes_is_a_duplicate_and_no_conflict(place: Place) {
+    let world = World::start(&place, |config| {
+        config.faults = Faults::default().with(Fault::Lost, Odds::Percent(100.0));
+    })
+    .await;
+    let job_id = world.diarize().await;
+    world.rest().await;
+    assert_eq!(world.reconciler().pass().await.new, 1);
+    let fetched = only_event(&world.inbox, &job_id).await;
+    let late = event(&job_id, "succeeded", r#", "output": {"diarization": []}"#);
+    assert_eq!(world.inbox.commit(&late).await.unwrap(), Commit::Duplicate);
+    assert_eq!(entry(&world.inbox, &job_id).await.conflicts, 0);
+    assert_eq!(only_event(&world.inbox, &job_id).await.raw(), fetched.raw());
+}
+
+async fn an_event_that_came_is_kept_as_it_came(place: Place) {
+    let world = World::start(&place, |config| {
+        config.faults = Faults::default().with(Fault::Lost, Odds::Percent(100.0));
+    })
+    .await;
+    let job_id = world.diarize().await;
+    world.rest().await;
+    let came = event(&job_id, "succeeded", r#", "output": {"diarization": []}"#);
+    world.inbox.commit(&came).await.unwrap();
+    assert_eq!(world.reconciler().pass().await.missing, 0);
+    assert_eq!(only_event(&world.inbox, &job_id).await.raw(), came.raw());
 }
 
 #[tokio::test]

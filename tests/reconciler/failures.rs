@@ -1,5 +1,7 @@
 //! What fails in a pass, and comes right in a later one.
 
+use std::time::Duration;
+
 use tower_pyannote::{InboxFilter, StoreFault, StoreFaults};
 
 use crate::{
@@ -95,4 +97,20 @@ async fn a_key_that_is_refused_breaks_the_pass_off_and_loses_nothing() {
     assert!((1..=4).contains(&report.failed), "{report:?}");
     world.clock.set(0);
     assert_eq!(world.reconciler().pass().await.new, 20);
+}
+
+#[tokio::test]
+async fn a_database_that_hangs_holds_a_pass_up_for_its_time_limit_alone() {
+    let place = Place::sqlite().unwrap();
+    let world = World::start(&place, |config| config.faults = lost(Faults::default())).await;
+    world.diarize().await;
+    world.rest().await;
+    let (inbox, faults) = StoreFaults::under(&world.inbox);
+    let mut reconciler = eager(&world.client, &inbox);
+    faults.begin(StoreFault::Hangs);
+    let pass = tokio::time::timeout(Duration::from_secs(60), reconciler.pass());
+    let report = pass.await.unwrap();
+    assert_eq!((report.missing, report.errors), (0, 1));
+    faults.end();
+    assert_eq!(reconciler.pass().await.new, 1);
 }

@@ -15,7 +15,6 @@ mod events;
 mod example;
 mod failures;
 #[path = "../support/http.rs"]
-#[allow(dead_code, reason = "each test uses its part")]
 mod http;
 mod jobs;
 #[path = "../inbox/place.rs"]
@@ -24,7 +23,6 @@ mod place;
 #[path = "../support/postgres.rs"]
 mod postgres;
 #[path = "../support/process.rs"]
-#[allow(dead_code, reason = "each test uses its part")]
 mod process;
 mod properties;
 mod server;

@@ -21,8 +21,13 @@ async fn the_server_fetches_what_no_webhook_brought() {
     world.rest().await;
     let url = world.simulator.url();
     let log = tokio::task::spawn_blocking(move || {
-        let flags = ["--reconcile", "--reconcile-grace", "0", "--api-url", &url];
-        let env = [(SECRET_NAME, SECRET), ("PYANNOTEAI_API_KEY", "sk_example")];
+        let flags = ["--reconcile-grace", "0"];
+        let env = [
+            (SECRET_NAME, SECRET),
+            ("WEBHOOK_SERVER_RECONCILE", "yes"),
+            ("PYANNOTEAI_API_KEY", "sk_example"),
+            ("PYANNOTEAI_API_URL", &url),
+        ];
         let mut server = Server::start_in(dir(), &flags, &env);
         wait_until("the event", || server.kept().len() == 1);
         let body = server.kept().into_values().next().unwrap();

@@ -73,6 +73,13 @@ fn what_cannot_be_used_ends_the_server_with_one_line_that_names_it() {
             "--reconcile: the client's api key is not set: set PYANNOTEAI_API_KEY",
         ),
         (
+            "neither yes nor no",
+            &[],
+            &[secret, ("WEBHOOK_SERVER_RECONCILE", "maybe")],
+            2,
+            "WEBHOOK_SERVER_RECONCILE",
+        ),
+        (
             "an api that would show the key",
             &["--reconcile", "--api-url", "http://192.0.2.1"],
             &[secret, ("PYANNOTEAI_API_KEY", "sk_a")],

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use ulid::Ulid;
 
 #[cfg(feature = "client")]
-use super::submissions::received;
+use super::submissions::{MOST_AWAITED, Submission, SubmissionStore, received};
 use super::{
     Commit, InboxEntry, InboxError, InboxErrorKind, InboxFilter, InboxState, InboxStats, Replay,
     committer::Grouping,
@@ -29,6 +29,8 @@ use super::{
     store::{Claim, Claimed, End, OUR_MIGRATIONS, QUEUE, Settled, Start, Store, StoreFuture},
     submissions::submission_store,
 };
+#[cfg(feature = "client")]
+use crate::Text;
 
 /// An inbox that many servers share.
 #[derive(Debug)]

@@ -21,7 +21,7 @@ use tokio::time::sleep;
 use ulid::Ulid;
 
 #[cfg(feature = "client")]
-use super::submissions::received;
+use super::submissions::{MOST_AWAITED, Submission, SubmissionStore, received};
 use super::{
     Commit, InboxEntry, InboxError, InboxErrorKind, InboxFilter, InboxState, InboxStats, Replay,
     committer::Grouping,
@@ -33,6 +33,8 @@ use super::{
     store::{Claim, Claimed, End, OUR_MIGRATIONS, QUEUE, Settled, Start, Store, StoreFuture},
     submissions::submission_store,
 };
+#[cfg(feature = "client")]
+use crate::Text;
 
 /// An inbox in one file.
 #[derive(Debug)]
