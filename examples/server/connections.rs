@@ -24,8 +24,8 @@ use tokio::{
 /// The connections that are open.
 ///
 /// Anyone can open one and leave it, or let a body trickle into it. So when there are as many as there may be, a new one
-/// takes the place of the slowest of those that have had some time, or, if there are none, of the oldest. One whose request
-/// has come whole, and waits for its answer, keeps its place.
+/// takes the place of the slowest of those that have had some time, or, if there are none, of the oldest. One that has only
+/// just come keeps its place, and so does one whose request has come whole and waits for its answer.
 pub(crate) struct Connections {
     slots: Arc<Semaphore>,
     open: Mutex<BTreeMap<u64, Open>>,
@@ -55,7 +55,7 @@ impl Connections {
             if let Some(slot) = self.drop_slowest() {
                 return slot;
             }
-            // All wait for their answers, and soon have them.
+            // All have only just come, or wait for their answers.
             let slot = Arc::clone(&self.slots).acquire_owned();
             if let Ok(Ok(slot)) = time::timeout(SOON, slot).await {
                 return slot;
@@ -141,6 +141,8 @@ impl Drop for Leave {
 pub(crate) struct Progress(Mutex<State>);
 
 enum State {
+    /// Nobody has looked yet what has come.
+    Unread,
     /// The request is on its way, or the connection has none.
     Coming { since: Instant, bytes: u64 },
     /// It has come whole and waits for its answer.
@@ -149,7 +151,15 @@ enum State {
 
 impl Progress {
     fn new() -> Self {
-        Self(Mutex::new(State::start()))
+        Self(Mutex::new(State::Unread))
+    }
+
+    /// Notes that what came by now was read.
+    pub(crate) fn read(&self) {
+        let mut state = self.state();
+        if matches!(*state, State::Unread) {
+            *state = State::start();
+        }
     }
 
     /// Begins anew, as a request was answered.
@@ -176,15 +186,16 @@ impl Progress {
         *self.state() = State::Come;
     }
 
-    /// The lowest has to go first; `None` if all of the request has come.
+    /// The lowest has to go first; `None` if it may stay.
     fn rank(&self, now: Instant) -> Option<Rank> {
         match &*self.state() {
+            State::Coming { since, .. } if now - *since < A_MOMENT => None,
             State::Coming { since, .. } if now - *since < SOME_TIME => Some(Rank::New(*since)),
             State::Coming { since, bytes } => {
                 let milliseconds = (now - *since).as_millis();
                 Some(Rank::Rate(u128::from(*bytes) * 1_000 / milliseconds))
             }
-            State::Come => None,
+            State::Unread | State::Come => None,
         }
     }
 
@@ -250,7 +261,10 @@ impl Body for Watched {
 /// than a fifth of that budget.
 const MAX_CONNECTIONS: usize = 192;
 
-const SOON: Duration = Duration::from_millis(50);
+const SOON: Duration = Duration::from_millis(10);
+
+/// For a head to come, from however far.
+const A_MOMENT: Duration = Duration::from_millis(100);
 
 /// For a small delivery to come, or for a large one to show how fast it is.
 const SOME_TIME: Duration = Duration::from_secs(2);

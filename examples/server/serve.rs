@@ -12,7 +12,7 @@ use tokio::{
     io::{self, AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpSocket, TcpStream, lookup_host},
     sync::watch,
-    time,
+    task, time,
 };
 use tower::ServiceExt;
 
@@ -105,8 +105,13 @@ async fn connection(
         .max_headers(MAX_HEADERS)
         .max_buf_size(READ_AT_ONCE)
         .serve_connection(TokioIo::new(stream), service_fn(answer));
+    let serve = poll_fn(|cx| {
+        let ended = connection.poll_without_shutdown(cx);
+        progress.read();
+        ended
+    });
     let ended = tokio::select! {
-        ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => Some(ended),
+        ended = serve => Some(ended),
         _ = drain.changed() => None,
         () = time::sleep(MAX_AGE) => None,
     };
@@ -133,7 +138,10 @@ async fn hang_up(mut stream: TcpStream) {
     let leave = async {
         stream.shutdown().await?;
         let mut scrap = vec![0; 64 << 10];
-        while time::timeout(LULL, stream.read(&mut scrap)).await?? > 0 {}
+        while time::timeout(LULL, stream.read(&mut scrap)).await?? > 0 {
+            // What comes fast would never let go of the thread.
+            task::yield_now().await;
+        }
         io::Result::Ok(())
     };
     let _ = time::timeout(LINGER, leave).await;

@@ -19,7 +19,7 @@ fn connections_opened_and_left() {
         reads: true,
     };
     Target::start().withstands("connections opened and left", LITTLE, |address| {
-        crowd.attack(address);
+        crowd.besiege(address);
     });
 }
 
@@ -34,7 +34,7 @@ fn pipelining() {
             pause: Duration::from_millis(1),
             reads,
         };
-        Target::start().withstands(attack, LITTLE, |address| crowd.attack(address));
+        Target::start().withstands(attack, LITTLE, |address| crowd.storm(address));
     }
 }
 
@@ -71,6 +71,6 @@ fn http_2_is_refused() {
         reads: true,
     };
     target.withstands("HTTP/2 floods", LITTLE, |address| {
-        crowd.attack_for(Duration::from_secs(2), address);
+        crowd.storm(address);
     });
 }

@@ -21,11 +21,17 @@ pub(crate) struct Crowd {
 }
 
 impl Crowd {
-    pub(crate) fn attack(&self, address: SocketAddr) {
-        self.attack_for(ATTACK, address);
+    /// Wears the server out.
+    pub(crate) fn besiege(&self, address: SocketAddr) {
+        self.attack(SIEGE, address);
     }
 
-    pub(crate) fn attack_for(&self, time: Duration, address: SocketAddr) {
+    /// Sends as much as there is in little time.
+    pub(crate) fn storm(&self, address: SocketAddr) {
+        self.attack(STORM, address);
+    }
+
+    fn attack(&self, time: Duration, address: SocketAddr) {
         let begun = Instant::now();
         let mut streams: Vec<Option<Member>> = (0..self.connections).map(|_| None).collect();
         while begun.elapsed() < time {
@@ -88,4 +94,5 @@ impl Member {
 }
 
 /// Longer than the server waits for a head, or for the least of a body.
-pub(crate) const ATTACK: Duration = Duration::from_secs(6);
+const SIEGE: Duration = Duration::from_secs(6);
+const STORM: Duration = Duration::from_secs(3);

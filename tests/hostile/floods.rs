@@ -24,7 +24,7 @@ fn slow_bodies(connections: usize) {
         pause: Duration::from_millis(100),
         reads: true,
     };
-    Target::start().withstands("slow bodies", LITTLE, |address| crowd.attack(address));
+    Target::start().withstands("slow bodies", LITTLE, |address| crowd.besiege(address));
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn bodies_just_fast_enough() {
         reads: true,
     };
     Target::start().withstands("bodies just fast enough", BUDGET, |address| {
-        crowd.attack_for(Duration::from_secs(8), address);
+        crowd.besiege(address);
     });
 }
 
@@ -68,21 +68,26 @@ fn chunked_bodies_that_never_end() {
             pause: Duration::from_millis(1),
             reads: true,
         };
-        Target::start().withstands(attack, BUDGET, |address| crowd.attack(address));
+        Target::start().withstands(attack, BUDGET, |address| crowd.storm(address));
     }
 }
 
 #[test]
 fn forged_uploads() {
-    for (attack, connections) in [("32 forged uploads", 32), ("500 forged uploads", 500)] {
+    let stale = Post::signed_with("whs_guess", vec![b' '; UPLOAD], 3_600);
+    for (attack, connections, head) in [
+        ("32 forged uploads", 32, forged_head(UPLOAD)),
+        ("500 forged uploads", 500, forged_head(UPLOAD)),
+        ("500 stale uploads", 500, stale.head().into_bytes()),
+    ] {
         let crowd = Crowd {
             connections,
-            greeting: [forged_head(UPLOAD), vec![b' '; UPLOAD]].concat(),
+            greeting: [head, vec![b' '; UPLOAD]].concat(),
             refrain: Vec::new(),
             pause: Duration::from_millis(1),
             reads: true,
         };
-        Target::start().withstands(attack, BUDGET, |address| crowd.attack(address));
+        Target::start().withstands(attack, BUDGET, |address| crowd.storm(address));
     }
 }
 

@@ -15,7 +15,7 @@ fn slow_headers() {
         pause: Duration::from_millis(100),
         reads: true,
     };
-    Target::start().withstands("slow headers", LITTLE, |address| crowd.attack(address));
+    Target::start().withstands("slow headers", LITTLE, |address| crowd.besiege(address));
 }
 
 #[test]
@@ -48,5 +48,5 @@ fn header_bombs() {
         pause: Duration::from_millis(1),
         reads: true,
     };
-    target.withstands("header bombs", LITTLE, |address| crowd.attack(address));
+    target.withstands("header bombs", LITTLE, |address| crowd.besiege(address));
 }
