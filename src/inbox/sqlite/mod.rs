@@ -262,8 +262,10 @@ async fn migrate(pool: &SqlitePool) -> Result<(), sqlx::Error> {
     ours.dangerous_set_table_name(OUR_MIGRATIONS);
     // Of processes that start together, one after another: sqlx has no lock for SQLite's.
     let mut tx = pool.begin_with(BEGIN).await?;
-    SqliteStorage::migrations().run(&mut *tx).await?;
-    ours.run(&mut *tx).await?;
+    SqliteStorage::migrations()
+        .run_direct(None, &mut *tx, false)
+        .await?;
+    ours.run_direct(None, &mut *tx, false).await?;
     tx.commit().await
 }
 
