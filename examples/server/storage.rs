@@ -12,7 +12,7 @@ use std::{
 
 use object_store::{ObjectStore, ObjectStoreExt, local::LocalFileSystem};
 use tokio::{sync::Mutex, time};
-use tower_pyannote::Inbox;
+use tower_pyannote::{Inbox, InboxStats};
 
 /// Opens the directory that events are kept in, making it if need be, and makes sure that it can store.
 pub(crate) async fn open(dir: &Path) -> Result<Arc<dyn ObjectStore>, String> {
@@ -66,6 +66,33 @@ impl Health {
                 };
                 *last = Some((Instant::now(), findings.clone()));
                 findings
+            }
+        }
+    }
+}
+
+/// How much is in the inbox, counted no more often than once a second, for the same reason; `None` if that failed.
+pub(crate) struct Counted {
+    inbox: Inbox,
+    last: Mutex<Option<(Instant, Option<InboxStats>)>>,
+}
+
+impl Counted {
+    pub(crate) fn of(inbox: Inbox) -> Self {
+        Self {
+            inbox,
+            last: Mutex::new(None),
+        }
+    }
+
+    pub(crate) async fn stats(&self) -> Option<InboxStats> {
+        let mut last = self.last.lock().await;
+        match *last {
+            Some((when, stats)) if when.elapsed() < FRESH => stats,
+            _ => {
+                let stats = self.inbox.stats().await.ok();
+                *last = Some((Instant::now(), stats));
+                stats
             }
         }
     }

@@ -191,7 +191,7 @@ impl Client {
         let url = self.url(&["v1", request.call()]);
         let call = Call::post(request.call(), Effect::Submission, url, body);
         let answer = self.send(&call).await?;
-        let read = SubmittedJob::read(&answer, request.kind(), self.inner.time.now());
+        let read = SubmittedJob::read(&answer, &request, self.inner.time.now());
         let job = read.map_err(|error| error.with_body_sent(true).of_submission())?;
         telemetry::submitted(&job);
         Ok(self.record(job).await)
@@ -241,6 +241,16 @@ impl Client {
             .send(&Call::get("test", self.url(&["v1", "test"])))
             .await?;
         KeyTest::read(&answer)
+    }
+
+    #[cfg(any(feature = "inbox-sqlite", feature = "inbox-postgres"))]
+    pub(crate) fn now(&self) -> std::time::SystemTime {
+        self.inner.time.now()
+    }
+
+    #[cfg(any(feature = "inbox-sqlite", feature = "inbox-postgres"))]
+    pub(crate) async fn sleep(&self, duration: Duration) {
+        self.inner.time.sleep(duration).await;
     }
 
     async fn record(&self, mut job: SubmittedJob) -> SubmittedJob {

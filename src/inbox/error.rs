@@ -2,7 +2,9 @@ use std::{error::Error, fmt, sync::Arc};
 
 /// Why the inbox could not do what it was asked for.
 ///
-/// Nothing was committed. What the database said is the [source](Error::source).
+/// After an error of any kind but [`Address`](InboxErrorKind::Address) and [`Open`](InboxErrorKind::Open), what was asked
+/// for may have been done all the same, as the answer may have been lost. What the database said is the
+/// [source](Error::source).
 #[derive(Clone, Debug)]
 pub struct InboxError {
     kind: InboxErrorKind,

@@ -2,21 +2,20 @@ use std::{
     convert::Infallible,
     future::Future,
     pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 
 use apalis_core::{
     backend::{Backend, BackendConfig, finalize::Ephemeral},
-    task::Task,
     worker::context::WorkerContext,
 };
 use tokio::time;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tower_layer::Identity;
 
 use super::{
-    store::Store,
+    store::{Claimed, Database},
     telemetry,
     worker::{Held, Wake},
 };
@@ -27,25 +26,44 @@ use super::{
 /// its turn, and keep what they had fetched when they are closed. So this is a backend over the same tables and the same
 /// statements, which does not: an error is waited out, and what is held is known.
 pub(super) struct Feed {
-    store: Arc<dyn Store>,
+    database: Database,
     wake: Wake,
     held: Held,
-    next: Option<Next>,
+    stop: CancellationToken,
+    next: Option<AbortOnDropHandle<Option<Claimed>>>,
 }
 
 impl Feed {
-    pub(super) fn new(store: Arc<dyn Store>, wake: Wake, held: Held) -> Self {
+    pub(super) fn new(database: Database, wake: Wake, held: Held, stop: CancellationToken) -> Self {
         Self {
-            store,
+            database,
             wake,
             held,
+            stop,
             next: None,
         }
+    }
+
+    /// In a task of its own: a worker that is stopped polls its backend no more, and a claim that stood still in the
+    /// middle of a transaction would keep all others from writing.
+    fn find(&self, worker: &WorkerContext) -> AbortOnDropHandle<Option<Claimed>> {
+        let (database, wake) = (self.database.clone(), self.wake.clone());
+        let (held, stop, worker) = (self.held.clone(), self.stop.clone(), worker.clone());
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            let found = stop
+                .run_until_cancelled(next(&database, &wake, &held, &worker))
+                .await;
+            if found.is_none() {
+                // The claim may have been committed all the same. If this fails, the end of the worker does it.
+                let _ = held.hand_back_others(&database, worker.name()).await;
+            }
+            found
+        }))
     }
 }
 
 impl Backend for Feed {
-    type Task = Task<Vec<u8>>;
+    type Task = Claimed;
     type Error = Infallible;
 
     fn poll_ready(
@@ -61,13 +79,16 @@ impl Backend for Feed {
         cx: &mut Context<'_>,
         worker: &WorkerContext,
     ) -> Poll<Option<Result<Self::Task, Infallible>>> {
-        let next = self.next.get_or_insert_with(|| {
-            let (store, wake) = (Arc::clone(&self.store), self.wake.clone());
-            Box::pin(next(store, wake, self.held.clone(), worker.clone()))
-        });
-        let task = ready!(next.as_mut().poll(cx));
-        self.next = None;
-        Poll::Ready(Some(Ok(task)))
+        let mut finding = self.next.take().unwrap_or_else(|| self.find(worker));
+        match Pin::new(&mut finding).poll(cx) {
+            Poll::Pending => {
+                self.next = Some(finding);
+                Poll::Pending
+            }
+            Poll::Ready(Ok(found)) => Poll::Ready(found.map(Ok)),
+            // It is never cut off but with the runtime.
+            Poll::Ready(Err(_)) => Poll::Ready(None),
+        }
     }
 
     fn poll_close(
@@ -82,7 +103,7 @@ impl Backend for Feed {
 }
 
 impl BackendConfig for Feed {
-    type Args = Vec<u8>;
+    type Args = i64;
     type Id = ();
     type Kind = Ephemeral;
     type Config = ();
@@ -98,37 +119,30 @@ impl BackendConfig for Feed {
 }
 
 /// Waits for an event that is due, and claims it.
-async fn next(
-    store: Arc<dyn Store>,
-    wake: Wake,
-    held: Held,
-    worker: WorkerContext,
-) -> Task<Vec<u8>> {
+async fn next(database: &Database, wake: &Wake, held: &Held, worker: &WorkerContext) -> Claimed {
     loop {
         let woken = wake.woken();
-        match store.claim(&worker).await {
-            Ok(Some(task)) => {
-                if let Some(id) = task.task_id() {
-                    held.insert(id.to_string());
-                }
-                return task;
-            }
+        match database.ask(|store| store.claim(worker)).await {
+            Ok(Some(task)) => return task,
             Ok(None) => {
                 let _ = time::timeout(IDLE, woken).await;
             }
             Err(error) => {
                 telemetry::store_failed("claim", &error);
                 time::sleep(IDLE).await;
-                // The claim may have been committed, and only the answer lost.
-                if let Err(error) = held.hand_back_others(&*store, worker.name()).await {
-                    telemetry::store_failed("release", &error);
+                // The claim may have been committed, and only the answer lost. While this worker lives nobody else would take
+                // the event, nor would this one know of it after its next claim.
+                while held
+                    .hand_back_others(database, worker.name())
+                    .await
+                    .is_err()
+                {
+                    time::sleep(IDLE).await;
                 }
             }
         }
     }
 }
-
-type Next = Pin<Box<dyn Future<Output = Task<Vec<u8>>> + Send>>;
 
 /// How soon an event is found that another server committed, or that is due again.
 const IDLE: Duration = Duration::from_secs(1);

@@ -38,7 +38,7 @@ pub(super) fn finished(id: &str, event: Option<&WebhookEvent>, end: &End) {
     count::attempt(match end {
         End::Handled => "handled",
         End::Retry { .. } => "retried",
-        End::Dead { .. } => "dead",
+        End::Dead { .. } | End::Exhausted => "dead",
     });
     log::finished(id, event, end);
 }
@@ -47,12 +47,6 @@ pub(super) fn finished(id: &str, event: Option<&WebhookEvent>, end: &End) {
 pub(super) fn lost(id: &str) {
     count::attempt("lost");
     log::lost(id);
-}
-
-/// Tells of an attempt that panicked outside of any handler.
-pub(super) fn attempt_broke(id: &str) {
-    count::attempt("broken");
-    log::attempt_broke(id);
 }
 
 /// Tells of an event that is due again because someone asked for it.
@@ -75,8 +69,8 @@ pub(super) fn draining() {
 }
 
 /// Tells how a worker came to rest.
-pub(super) fn drained(in_time: bool, released: u64) {
-    log::drained(in_time, released);
+pub(super) fn drained(in_time: bool, released: u64, left: usize) {
+    log::drained(in_time, released, left);
 }
 
 /// Tells of a worker that ended though nobody stopped it.
@@ -190,6 +184,12 @@ mod log {
             End::Retry { error, .. } => {
                 tracing::warn!(id, job_id, attempt, error, "event to be tried again");
             }
+            End::Exhausted => {
+                tracing::error!(
+                    id,
+                    "event is dead, its attempts used up, the last by a worker that died: it stays until it is replayed"
+                );
+            }
             End::Dead { error } => {
                 tracing::error!(
                     id,
@@ -209,10 +209,6 @@ mod log {
         );
     }
 
-    pub(super) fn attempt_broke(id: &str) {
-        tracing::error!(id, "the worker panicked; the event is handed back");
-    }
-
     pub(super) fn replayed(id: &str) {
         tracing::info!(id, "event to be handled again, as asked for");
     }
@@ -227,11 +223,15 @@ mod log {
         tracing::info!("the inbox's worker takes no more events");
     }
 
-    pub(super) fn drained(in_time: bool, released: u64) {
+    pub(super) fn drained(in_time: bool, released: u64, left: usize) {
         if in_time {
             tracing::info!("the inbox's worker is done");
         } else {
-            tracing::warn!(released, "handlers cut off, and their events handed back");
+            tracing::warn!(
+                released,
+                left,
+                "handlers cut off, and their events handed back, or left to the lease"
+            );
         }
     }
 
@@ -277,11 +277,10 @@ mod log {
     pub(super) fn store_failed(_: &'static str, _: &InboxError) {}
     pub(super) fn finished(_: &str, _: Option<&WebhookEvent>, _: &End) {}
     pub(super) fn lost(_: &str) {}
-    pub(super) fn attempt_broke(_: &str) {}
     pub(super) fn replayed(_: &str) {}
     pub(super) fn pruned(_: u64) {}
     pub(super) fn draining() {}
-    pub(super) fn drained(_: bool, _: u64) {}
+    pub(super) fn drained(_: bool, _: u64, _: usize) {}
     pub(super) fn ended(_: &str) {}
 
     pub(super) fn in_span<F: Future>(_: &WebhookEvent, work: F) -> impl Future<Output = F::Output> {
