@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq;
 use crate::secret::WebhookSecret;
 use crate::verifier::VerifyError;
 
-const VERSION: &[u8] = b"v0";
+const VERSION: &[u8] = b"v0:";
 const DIGEST: usize = 32;
 
 /// An `X-Signature` value: the HMAC-SHA256 digest of a delivery, and how it was written.
@@ -47,11 +47,8 @@ impl Signature {
     pub fn parse(value: &[u8]) -> Result<Self, VerifyError> {
         let digits = value.strip_prefix(b"v0=").unwrap_or(value);
         let mut digest = [0; DIGEST];
-        let (encoding, decoded) = match digits.len() {
-            64 => (
-                SignatureEncoding::Hex,
-                base16ct::mixed::decode(digits, &mut digest).ok(),
-            ),
+        let (encoding, decoded): (_, Option<&[u8]>) = match digits.len() {
+            64 => (SignatureEncoding::Hex, decode_hex(digits, &mut digest)),
             44 => (
                 SignatureEncoding::Base64,
                 base64ct::Base64::decode(digits, &mut digest).ok(),
@@ -91,6 +88,28 @@ impl Signature {
     pub fn to_base64(&self) -> String {
         base64ct::Base64::encode_string(&self.digest)
     }
+}
+
+/// Decodes hex digits of either case, in constant time: no branch and no address depends on one.
+///
+/// base16ct does the same a digit at a time, which for 200 bytes takes a third of the time of the HMAC; compilers turn
+/// this into vector instructions.
+fn decode_hex<'a>(digits: &[u8], digest: &'a mut [u8; DIGEST]) -> Option<&'a [u8]> {
+    let below = |value: u8, bound: u8| (value.wrapping_sub(bound) & !value) >> 7;
+    let mut nibbles = [0; 2 * DIGEST];
+    let mut wrong = 0;
+    for (nibble, &digit) in nibbles.iter_mut().zip(digits) {
+        let number = digit.wrapping_sub(b'0');
+        let letter = (digit | 0x20).wrapping_sub(b'a');
+        let (is_number, is_letter) = (below(number, 10), below(letter, 6));
+        wrong |= (is_number | is_letter) ^ 1;
+        let number = number & 0_u8.wrapping_sub(is_number);
+        *nibble = number | (letter.wrapping_add(10) & 0_u8.wrapping_sub(is_letter));
+    }
+    for (byte, pair) in digest.iter_mut().zip(nibbles.chunks_exact(2)) {
+        *byte = (pair[0] << 4) | pair[1];
+    }
+    (wrong == 0).then_some(digest)
 }
 
 #[cfg(feature = "doctor")]
@@ -167,7 +186,6 @@ impl SigningKey {
     pub fn start(&self, timestamp: &[u8]) -> Signer {
         let mut hmac = self.0.clone();
         hmac.update(VERSION);
-        hmac.update(b":");
         hmac.update(timestamp);
         hmac.update(b":");
         Signer(hmac)
@@ -203,5 +221,28 @@ impl Signer {
 impl fmt::Debug for Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Signer([redacted])")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_byte_is_a_hex_digit_where_base16_says_so() {
+        for byte in 0..=u8::MAX {
+            for place in [0, 1, 31, 62, 63] {
+                let mut digits =
+                    *b"0123456789abcdefABCDEF0123456789abcdef0123456789ABCDEF0123456789";
+                digits[place] = byte;
+                let mut expected = [0; DIGEST];
+                let decoded = base16ct::mixed::decode(digits, &mut expected).ok();
+                assert_eq!(
+                    decode_hex(&digits, &mut [0; DIGEST]),
+                    decoded,
+                    "{byte} at {place}"
+                );
+            }
+        }
     }
 }

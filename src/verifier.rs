@@ -91,14 +91,14 @@ impl Verifier {
         body: &[u8],
         now: SystemTime,
     ) -> Result<Verified, VerifyError> {
-        let mut verification = self.start(timestamps, signatures, now)?;
-        loop {
-            verification.update(body);
-            match verification.finish() {
-                Ok(verified) => return Ok(verified),
-                Err(mismatch) => verification = mismatch.next_secret()?,
-            }
-        }
+        let (timestamp, signature) = self.check_head(timestamps, signatures, now)?;
+        let matches = |key: &SigningKey| key.sign(timestamp.as_bytes(), body).matches(&signature);
+        let secret_index = self.keys.iter().position(matches);
+        Ok(Verified {
+            timestamp: timestamp.seconds,
+            secret_index: secret_index.ok_or(VerifyError::SignatureMismatch)?,
+            encoding: signature.encoding(),
+        })
     }
 
     /// Checks the head of a delivery, and begins to hash a body that arrives in pieces.
@@ -135,6 +135,16 @@ impl Verifier {
         signatures: impl IntoIterator<Item = &'a [u8]>,
         now: SystemTime,
     ) -> Result<Verification, VerifyError> {
+        let (timestamp, signature) = self.check_head(timestamps, signatures, now)?;
+        Verification::under(Arc::clone(&self.keys), 0, timestamp, signature)
+    }
+
+    fn check_head<'a>(
+        &self,
+        timestamps: impl IntoIterator<Item = &'a [u8]>,
+        signatures: impl IntoIterator<Item = &'a [u8]>,
+        now: SystemTime,
+    ) -> Result<(Timestamp, Signature), VerifyError> {
         let timestamp = only(
             timestamps,
             VerifyError::MissingTimestamp,
@@ -148,8 +158,7 @@ impl Verifier {
         let timestamp = Timestamp::parse(timestamp)?;
         let signature = Signature::parse(signature)?;
         self.check_freshness(timestamp.seconds, now)?;
-
-        Verification::under(Arc::clone(&self.keys), 0, timestamp, signature)
+        Ok((timestamp, signature))
     }
 
     fn check_freshness(&self, timestamp: u64, now: SystemTime) -> Result<(), VerifyError> {

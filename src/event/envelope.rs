@@ -1,13 +1,11 @@
-use std::{borrow::Cow, fmt, ops::Range};
+use std::{borrow::Cow, ops::Range};
 
 use jiff::Timestamp;
-use serde::{
-    Deserializer,
-    de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor},
-};
-use serde_json::value::RawValue;
 
-use super::{EventError, Kind, Status, Text, lossy};
+use super::{
+    EventError, Kind, Status, Text, lossy,
+    syntax::{Fault, Notes, Syntax},
+};
 
 /// What an event must know of its body before the output is typed.
 pub(super) struct Envelope {
@@ -22,92 +20,248 @@ pub(super) struct Envelope {
 }
 
 impl Envelope {
-    /// Checks the syntax of a body and reads its envelope, in one pass.
-    pub(super) fn scan(body: &[u8]) -> Result<Self, EventError> {
-        let body = std::str::from_utf8(body).map_err(|_| EventError::NotUtf8)?;
-        if !trim_start(body).starts_with('{') {
-            let syntax = serde_json::from_str::<IgnoredAny>(body);
-            return Err(syntax.map_or(EventError::Syntax, |_| EventError::NotAnObject));
-        }
-        let mut json = serde_json::Deserializer::from_str(body);
-        let fields = (&mut json).deserialize_map(BodyVisitor { body });
-        let fields = fields.and_then(|fields| json.end().map(|()| fields));
-        fields.map_err(|_| EventError::Syntax)?.into_envelope(body)
-    }
-
     pub(super) fn output_kind(&self) -> Option<Kind> {
         self.output.as_ref().map(|(kind, _)| *kind)
     }
 }
 
-/// The raw values of the known fields of a body.
-#[derive(Default)]
-struct BodyFields<'de> {
-    job_id: Option<&'de RawValue>,
-    status: Option<&'de RawValue>,
-    output: OutputField<'de>,
-    error: Option<&'de RawValue>,
-    warning: Option<&'de RawValue>,
-    created_at: Option<&'de RawValue>,
-    updated_at: Option<&'de RawValue>,
+/// An envelope in the making: checks the syntax of a body and finds its fields in one pass, which may begin while the body
+/// is still arriving.
+#[derive(Debug, Default)]
+pub(crate) struct EnvelopeScan {
+    syntax: Syntax,
+    fields: Fields,
+    /// How much of the body has been looked at.
+    scanned: usize,
+    /// How much of it is UTF-8; what is not scanned yet may be half a character.
+    utf8: usize,
+    fault: Option<EventError>,
 }
 
-impl BodyFields<'_> {
-    fn into_envelope(self, body: &str) -> Result<Envelope, EventError> {
-        let job_id = self.job_id.and_then(string).filter(|id| !id.is_empty());
-        let (output, inner) = match self.output {
-            OutputField::Absent => (None, OutputFields::default()),
-            OutputField::Other(raw) => (
-                Some((Kind::Unknown, range_in(body, raw.get()))),
-                OutputFields::default(),
-            ),
-            OutputField::Object(range, fields) => (Some((fields.kind(), range)), fields),
+impl EnvelopeScan {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// How much of the body has been scanned.
+    #[cfg(feature = "layer")]
+    pub(crate) fn scanned(&self) -> usize {
+        self.scanned
+    }
+
+    /// Scans on to the end of `body`, which is all that has come of it so far.
+    pub(crate) fn advance(&mut self, body: &[u8]) {
+        while self.scanned < body.len() {
+            // Each stretch stays in the cache from one check to the other.
+            let end = body.len().min(self.scanned + STRETCH);
+            self.stretch(body.get(..end).unwrap_or_default());
+            self.scanned = end;
+        }
+    }
+
+    /// Scans what has not been scanned yet of the whole body, and reads the envelope.
+    pub(super) fn finish(mut self, body: &[u8]) -> Result<Envelope, EventError> {
+        self.advance(body);
+        if self.utf8 < body.len() {
+            return Err(EventError::NotUtf8);
+        }
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        if !self.syntax.is_whole() {
+            return Err(EventError::Syntax);
+        }
+        if self.syntax.begun_with() != Some(b'{') {
+            return Err(EventError::NotAnObject);
+        }
+        self.fields.into_envelope(body)
+    }
+
+    fn stretch(&mut self, body: &[u8]) {
+        if self.fault == Some(EventError::NotUtf8) {
+            return;
+        }
+        let new = body.get(self.utf8..).unwrap_or_default();
+        match std::str::from_utf8(new) {
+            Ok(text) => self.utf8 += text.len(),
+            // The rest of a character may be on its way.
+            Err(error) if error.error_len().is_none() => self.utf8 += error.valid_up_to(),
+            Err(_) => self.fault = Some(EventError::NotUtf8),
+        }
+        if self.fault.is_none() {
+            let text = body.get(..self.utf8).unwrap_or_default();
+            let checked = self.syntax.advance(text, &mut self.fields);
+            self.fault = checked.err().map(|Fault| EventError::Syntax);
+        }
+    }
+}
+
+/// Where the values of the known fields of a body stand.
+#[derive(Debug, Default)]
+struct Fields {
+    /// Which field the last key at the root is, and which the last in the output.
+    root: Option<Field>,
+    inner: Option<Field>,
+    job_id: Place,
+    status: Place,
+    error: Place,
+    warning: Place,
+    created_at: Place,
+    updated_at: Place,
+    output: Place,
+    in_output: OutputFields,
+}
+
+/// Where a value stands in the body.
+type Place = Option<Range<usize>>;
+
+/// Where the values stand that decide the kind of an output or concern every event.
+#[derive(Debug, Default)]
+struct OutputFields {
+    voiceprint: Place,
+    identification: Place,
+    voiceprints: Place,
+    diarization: Place,
+    error: Place,
+    warning: Place,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Field {
+    JobId,
+    Status,
+    Error,
+    Warning,
+    CreatedAt,
+    UpdatedAt,
+    Output,
+    Voiceprint,
+    Identification,
+    Voiceprints,
+    Diarization,
+}
+
+impl Notes for Fields {
+    fn key(&mut self, depth: usize, key: &[u8]) -> bool {
+        let key = std::str::from_utf8(key).unwrap_or_default();
+        let key = string(key).unwrap_or_default();
+        let (last, field) = match depth {
+            1 => (&mut self.root, Field::of_root(&key)),
+            _ => (&mut self.inner, Field::of_output(&key)),
         };
-        let text = |raw| string_lossy(raw).map(|text| Text::from(&*text));
-        let date = |raw: &RawValue| string(raw)?.parse().ok();
+        *last = field;
+        field.is_some()
+    }
+
+    fn value_begins(&mut self, depth: usize, with: u8) -> bool {
+        let output = depth == 1 && matches!(self.root, Some(Field::Output));
+        if output {
+            self.in_output = OutputFields::default();
+        }
+        output && with == b'{'
+    }
+
+    fn value(&mut self, depth: usize, at: Range<usize>) {
+        let place = match depth {
+            1 => self.root.and_then(|field| self.root_place(field)),
+            _ => self.inner.and_then(|field| self.in_output.place(field)),
+        };
+        if let Some(place) = place {
+            *place = Some(at);
+        }
+    }
+}
+
+impl Field {
+    fn of_root(key: &str) -> Option<Self> {
+        match key {
+            "jobId" => Some(Self::JobId),
+            "status" => Some(Self::Status),
+            "output" => Some(Self::Output),
+            "error" => Some(Self::Error),
+            "warning" => Some(Self::Warning),
+            "createdAt" => Some(Self::CreatedAt),
+            "updatedAt" => Some(Self::UpdatedAt),
+            _ => None,
+        }
+    }
+
+    fn of_output(key: &str) -> Option<Self> {
+        match key {
+            "voiceprint" => Some(Self::Voiceprint),
+            "identification" => Some(Self::Identification),
+            "voiceprints" => Some(Self::Voiceprints),
+            "diarization" => Some(Self::Diarization),
+            "error" => Some(Self::Error),
+            "warning" => Some(Self::Warning),
+            _ => None,
+        }
+    }
+}
+
+impl Fields {
+    fn root_place(&mut self, field: Field) -> Option<&mut Place> {
+        match field {
+            Field::JobId => Some(&mut self.job_id),
+            Field::Status => Some(&mut self.status),
+            Field::Error => Some(&mut self.error),
+            Field::Warning => Some(&mut self.warning),
+            Field::CreatedAt => Some(&mut self.created_at),
+            Field::UpdatedAt => Some(&mut self.updated_at),
+            Field::Output => Some(&mut self.output),
+            _ => None,
+        }
+    }
+
+    fn into_envelope(self, body: &[u8]) -> Result<Envelope, EventError> {
+        let bytes = |place: &Place| body.get(place.clone()?);
+        // The whole body was checked, so that this fails for none.
+        let read = |place| std::str::from_utf8(bytes(place)?).ok();
+        let inner = &self.in_output;
+        let job_id = read(&self.job_id)
+            .and_then(string)
+            .filter(|id| !id.is_empty());
+        let output = match bytes(&self.output) {
+            None | Some(b"null") => None,
+            Some([b'{', ..]) => Some(inner.kind(bytes)),
+            Some(_) => Some(Kind::Unknown),
+        };
+        let text = |json| string_lossy(json).map(|text| Text::from(&*text));
+        let inner_first = |inner, outer| {
+            let inner = read(inner).and_then(text);
+            inner.or_else(|| read(outer).and_then(text))
+        };
+        let date = |json: &str| string(json)?.parse().ok();
         Ok(Envelope {
             job_id: Text::from(&*job_id.ok_or(EventError::MissingJobId)?),
-            status: self.status.map_or_else(|| Status::from(""), status),
-            output,
-            error: inner
-                .error
-                .and_then(text)
-                .or_else(|| self.error.and_then(text)),
-            warning: inner
-                .warning
-                .and_then(text)
-                .or_else(|| self.warning.and_then(text)),
-            created_at: self.created_at.and_then(date),
-            updated_at: self.updated_at.and_then(date),
+            status: read(&self.status).map_or_else(|| Status::from(""), status),
+            error: inner_first(&inner.error, &self.error),
+            warning: inner_first(&inner.warning, &self.warning),
+            created_at: read(&self.created_at).and_then(date),
+            updated_at: read(&self.updated_at).and_then(date),
+            output: output.zip(self.output),
         })
     }
 }
 
-#[derive(Default)]
-enum OutputField<'de> {
-    #[default]
-    Absent,
-    Object(Range<usize>, OutputFields<'de>),
-    Other(&'de RawValue),
-}
+impl OutputFields {
+    fn place(&mut self, field: Field) -> Option<&mut Place> {
+        match field {
+            Field::Voiceprint => Some(&mut self.voiceprint),
+            Field::Identification => Some(&mut self.identification),
+            Field::Voiceprints => Some(&mut self.voiceprints),
+            Field::Diarization => Some(&mut self.diarization),
+            Field::Error => Some(&mut self.error),
+            Field::Warning => Some(&mut self.warning),
+            _ => None,
+        }
+    }
 
-/// The raw values of the fields of an output that decide its kind or concern every event.
-#[derive(Default)]
-struct OutputFields<'de> {
-    voiceprint: Option<&'de RawValue>,
-    identification: Option<&'de RawValue>,
-    voiceprints: Option<&'de RawValue>,
-    diarization: Option<&'de RawValue>,
-    error: Option<&'de RawValue>,
-    warning: Option<&'de RawValue>,
-}
-
-impl OutputFields<'_> {
-    fn kind(&self) -> Kind {
-        let voiceprint = Shape::of(self.voiceprint, '"');
-        let identification = Shape::of(self.identification, '[');
-        let voiceprints = Shape::of(self.voiceprints, '[');
-        let diarization = Shape::of(self.diarization, '[');
+    fn kind<'a>(&self, bytes: impl Fn(&Place) -> Option<&'a [u8]>) -> Kind {
+        let voiceprint = Shape::of(bytes(&self.voiceprint), b'"');
+        let identification = Shape::of(bytes(&self.identification), b'[');
+        let voiceprints = Shape::of(bytes(&self.voiceprints), b'[');
+        let diarization = Shape::of(bytes(&self.diarization), b'[');
         match (voiceprint, identification, voiceprints, diarization) {
             (Shape::Odd, ..) | (_, Shape::Odd, ..) => Kind::Unknown,
             (_, _, Shape::Odd, _) | (_, _, _, Shape::Odd) => Kind::Unknown,
@@ -128,160 +282,43 @@ enum Shape {
 }
 
 impl Shape {
-    fn of(value: Option<&RawValue>, foreseen: char) -> Self {
-        match value.map(RawValue::get) {
+    fn of(value: Option<&[u8]>, foreseen: u8) -> Self {
+        match value {
             None => Self::Absent,
-            Some("null") => Self::Null,
-            Some(value) if value.starts_with(foreseen) => Self::Foreseen,
+            Some(b"null") => Self::Null,
+            Some(value) if value.first() == Some(&foreseen) => Self::Foreseen,
             Some(_) => Self::Odd,
         }
     }
 }
 
-struct BodyVisitor<'de> {
-    body: &'de str,
-}
-
-impl<'de> Visitor<'de> for BodyVisitor<'de> {
-    type Value = BodyFields<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<BodyFields<'de>, A::Error> {
-        let mut fields = BodyFields::default();
-        while let Some(key) = map.next_key::<&RawValue>()? {
-            let slot = match &*string(key).unwrap_or_default() {
-                "jobId" => &mut fields.job_id,
-                "status" => &mut fields.status,
-                "error" => &mut fields.error,
-                "warning" => &mut fields.warning,
-                "createdAt" => &mut fields.created_at,
-                "updatedAt" => &mut fields.updated_at,
-                "output" => {
-                    let start = value_start(self.body, key);
-                    fields.output = output(self.body, start, &mut map)?;
-                    continue;
-                }
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                    continue;
-                }
-            };
-            *slot = Some(map.next_value()?);
-        }
-        Ok(fields)
-    }
-}
-
-/// Reads the value of `output`, which begins at `start`.
-fn output<'de, A: MapAccess<'de>>(
-    body: &'de str,
-    start: usize,
-    map: &mut A,
-) -> Result<OutputField<'de>, A::Error> {
-    if body[start..].starts_with('{') {
-        return map.next_value_seed(OutputSeed { body, start });
-    }
-    let raw: &RawValue = map.next_value()?;
-    Ok(if raw.get() == "null" {
-        OutputField::Absent
-    } else {
-        OutputField::Other(raw)
-    })
-}
-
-struct OutputSeed<'de> {
-    body: &'de str,
-    start: usize,
-}
-
-impl<'de> DeserializeSeed<'de> for OutputSeed<'de> {
-    type Value = OutputField<'de>;
-
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<OutputField<'de>, D::Error> {
-        json.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for OutputSeed<'de> {
-    type Value = OutputField<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<OutputField<'de>, A::Error> {
-        let mut fields = OutputFields::default();
-        // Serde tells no positions, but the last value does; only white space parts it from `}`.
-        let mut end = self.start + 1;
-        while let Some(key) = map.next_key::<&RawValue>()? {
-            let value: &RawValue = map.next_value()?;
-            end = range_in(self.body, value.get()).end;
-            let slot = match &*string(key).unwrap_or_default() {
-                "voiceprint" => &mut fields.voiceprint,
-                "identification" => &mut fields.identification,
-                "voiceprints" => &mut fields.voiceprints,
-                "diarization" => &mut fields.diarization,
-                "error" => &mut fields.error,
-                "warning" => &mut fields.warning,
-                _ => continue,
-            };
-            *slot = Some(value);
-        }
-        let blank = self.body[end..].len() - trim_start(&self.body[end..]).len();
-        Ok(OutputField::Object(self.start..end + blank + 1, fields))
-    }
-}
-
-/// Returns where the value of a key begins: after white space, a colon, and white space.
-fn value_start(body: &str, key: &RawValue) -> usize {
-    let rest = trim_start(&body[range_in(body, key.get()).end..]);
-    let value = trim_start(rest.strip_prefix(':').unwrap_or(rest));
-    body.len() - value.len()
-}
-
-/// Returns where a part that was borrowed from the body stands in it.
-fn range_in(body: &str, part: &str) -> Range<usize> {
-    let start = part.as_ptr().addr() - body.as_ptr().addr();
-    start..start + part.len()
-}
-
-fn trim_start(json: &str) -> &str {
-    json.trim_start_matches([' ', '\n', '\r', '\t'])
-}
-
 /// Returns a status of any shape by name.
-fn status(raw: &RawValue) -> Status {
-    match string_lossy(raw) {
+fn status(json: &str) -> Status {
+    match string_lossy(json) {
         Some(status) => Status::from(&*status),
-        None if raw.get() == "null" => Status::from(""),
-        None => Status::Other(
-            raw.get()
-                .chars()
-                .take(LONGEST_STATUS)
-                .collect::<String>()
-                .into(),
-        ),
+        None if json == "null" => Status::from(""),
+        None => Status::Other(json.chars().take(LONGEST_STATUS).collect::<String>().into()),
     }
 }
 
 const LONGEST_STATUS: usize = 64;
 
 /// Returns the string that a value is, if it is one and valid Unicode.
-fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
-    let inner = raw.get().strip_prefix('"')?.strip_suffix('"')?;
+fn string(json: &str) -> Option<Cow<'_, str>> {
+    let inner = json.strip_prefix('"')?.strip_suffix('"')?;
     if inner.contains('\\') {
-        return serde_json::from_str(raw.get()).ok().map(Cow::Owned);
+        return serde_json::from_str(json).ok().map(Cow::Owned);
     }
     Some(Cow::Borrowed(inner))
 }
 
 /// Returns the string that a value is, with replacement characters for what is not valid Unicode.
-fn string_lossy(raw: &RawValue) -> Option<Cow<'_, str>> {
-    if !raw.get().starts_with('"') {
+fn string_lossy(json: &str) -> Option<Cow<'_, str>> {
+    if !json.starts_with('"') {
         return None;
     }
-    string(raw).or_else(|| lossy::string(raw.get()).map(Cow::Owned))
+    string(json).or_else(|| lossy::string(json).map(Cow::Owned))
 }
+
+/// How much is scanned at once.
+const STRETCH: usize = 32 << 10;

@@ -20,6 +20,7 @@ mod rttm;
 mod scan;
 mod scores;
 mod status;
+mod syntax;
 mod text;
 mod transcript;
 mod turns;
@@ -27,6 +28,8 @@ mod typed;
 mod voiceprint;
 mod webhook_event;
 
+#[cfg(feature = "layer")]
+pub(crate) use self::envelope::EnvelopeScan;
 pub use self::{
     delivery::Delivery,
     diarization::Diarization,

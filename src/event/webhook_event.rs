@@ -8,7 +8,10 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{Delivery, EventError, Kind, Output, Retry, Status, envelope::Envelope};
+use super::{
+    Delivery, EventError, Kind, Output, Retry, Status,
+    envelope::{Envelope, EnvelopeScan},
+};
 
 /// A delivery of pyannoteAI: how a job ended, and its output.
 ///
@@ -59,7 +62,16 @@ impl WebhookEvent {
     ///
     /// Returns why the body is no event: it is not UTF-8, not JSON, not an object, or names no job.
     pub fn new(raw: Bytes, delivery: Delivery) -> Result<Self, EventError> {
-        let envelope = Envelope::scan(&raw)?;
+        Self::scanned(raw, delivery, EnvelopeScan::new())
+    }
+
+    /// Creates an event from a body of which some may have been scanned while it arrived.
+    pub(crate) fn scanned(
+        raw: Bytes,
+        delivery: Delivery,
+        scan: EnvelopeScan,
+    ) -> Result<Self, EventError> {
+        let envelope = scan.finish(&raw)?;
         let output = OnceLock::new();
         Ok(Self(Arc::new(Inner {
             raw,

@@ -149,15 +149,15 @@ where
         telemetry::verified(received.verified, received.bytes.len(), received.stopwatch);
         let delivery = self.delivery.clone();
         let delivery = delivery.with_timestamp(received.verified.timestamp());
-        let hold = received.hold;
-        match offload::pool_for(received.bytes.len()) {
+        let (bytes, scan, hold) = (received.bytes, received.scan, received.hold);
+        match offload::pool_for(bytes.len() - scan.scanned()) {
             // The hold goes along: should the sender leave, the body lives for as long as its scan.
             Some(pool) => State::Scanning {
                 scan: pool
-                    .spawn_blocking(move || (WebhookEvent::new(received.bytes, delivery), hold)),
+                    .spawn_blocking(move || (WebhookEvent::scanned(bytes, delivery, scan), hold)),
                 next: Some(self),
             },
-            None => self.call(WebhookEvent::new(received.bytes, delivery), hold),
+            None => self.call(WebhookEvent::scanned(bytes, delivery, scan), hold),
         }
     }
 

@@ -1,0 +1,27 @@
+//! What the crate takes over the least that it could, and what its peers take over it, as medians of ways that take turns.
+//!
+//! `cargo bench --bench ratios` prints the tables; a word after `--` measures only those whose title has it.
+
+mod event;
+mod layer;
+mod verify;
+
+use tower_pyannote_benches::rounds::Rounds;
+
+fn main() {
+    let rounds = Rounds::from_args();
+    let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    let tables: [(&str, fn(Rounds)); 6] = [
+        ("verify", verify::over_hmac),
+        ("peers", verify::peers),
+        ("layer", layer::over_its_parts),
+        ("envelope", event::envelope),
+        ("typed", event::typed),
+        ("sonic", event::sonic),
+    ];
+    for (title, measure) in tables {
+        if wanted.as_ref().is_none_or(|wanted| title.contains(wanted.as_str())) {
+            measure(rounds);
+        }
+    }
+}

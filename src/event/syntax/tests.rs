@@ -1,0 +1,209 @@
+use proptest::collection::vec;
+use proptest::prelude::*;
+use serde::de::IgnoredAny;
+
+use super::*;
+
+/// Notes the keys and values that are told: of the root, and of each object in it.
+#[derive(Debug, Default, PartialEq)]
+struct Told(Vec<(usize, Vec<u8>, Range<usize>)>, [Vec<u8>; TOLD]);
+
+impl Notes for Told {
+    fn key(&mut self, depth: usize, key: &[u8]) -> bool {
+        self.1[depth - 1] = key.to_vec();
+        key != b"\"unwanted\""
+    }
+
+    fn value_begins(&mut self, _: usize, _: u8) -> bool {
+        true
+    }
+
+    fn value(&mut self, depth: usize, at: Range<usize>) {
+        self.0.push((depth, self.1[depth - 1].clone(), at));
+    }
+}
+
+/// What is told of a text that comes in pieces, which end at these places.
+fn told(text: &[u8], ends: impl IntoIterator<Item = usize>) -> Option<Told> {
+    let mut syntax = Syntax::default();
+    let mut notes = Told::default();
+    for end in ends.into_iter().chain([text.len()]) {
+        syntax
+            .advance(&text[..end.min(text.len())], &mut notes)
+            .ok()?;
+    }
+    syntax.is_whole().then_some(notes)
+}
+
+fn agrees(text: &str) {
+    let whole = told(text.as_bytes(), []);
+    let is_json = serde_json::from_str::<IgnoredAny>(text).is_ok();
+    assert_eq!(whole.is_some(), is_json, "{text}");
+    assert_eq!(
+        told(text.as_bytes(), 0..text.len()),
+        whole,
+        "byte by byte: {text}"
+    );
+}
+
+#[test]
+fn values_of_the_root_and_of_its_objects_are_told() {
+    let text = r#"{"a" : 1.5,"unwanted":{"b":2},"c":{"d":[{"e":3}],"f":"g"},"h":[{"i":4}]}"#;
+    let told = told(text.as_bytes(), []).expect("it is JSON");
+    let told = told.0.iter().map(|(depth, key, at)| {
+        let key = std::str::from_utf8(key).expect("it is text");
+        (*depth, key, &text[at.clone()])
+    });
+    let told = told.collect::<Vec<_>>();
+    assert_eq!(
+        told,
+        [
+            (1, "\"a\"", "1.5"),
+            (2, "\"d\"", r#"[{"e":3}]"#),
+            (2, "\"f\"", "\"g\""),
+            (1, "\"c\"", r#"{"d":[{"e":3}],"f":"g"}"#),
+            (1, "\"h\"", r#"[{"i":4}]"#),
+        ]
+    );
+}
+
+#[test]
+fn syntax_is_that_of_serde_json() {
+    let texts = [
+        "",
+        " ",
+        "{",
+        "}",
+        "[",
+        "]",
+        "[]",
+        "{}",
+        "[}",
+        "{]",
+        "[1,]",
+        "[,1]",
+        "[1 2]",
+        "{,}",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{\"a\":1,}",
+        "{\"a\":1 \"b\":2}",
+        "{a:1}",
+        "{1:1}",
+        "{\"a\"::1}",
+        "1",
+        "1 ",
+        " 1",
+        "1 1",
+        "1,",
+        "-",
+        "-1",
+        "--1",
+        "+1",
+        "01",
+        "-01",
+        "0",
+        "-0",
+        "0.",
+        "0.0",
+        "00.0",
+        ".5",
+        "1.",
+        "1.5",
+        "1.5.5",
+        "1e",
+        "1e5",
+        "1e+",
+        "1e+5",
+        "1e-5",
+        "1E5",
+        "1e5.5",
+        "0e1",
+        "01e1",
+        "1e05",
+        "true",
+        "tru",
+        "truee",
+        "false",
+        "null",
+        "nul",
+        "nulll",
+        "True",
+        "\"",
+        "\"\"",
+        "\"\\\"",
+        "\"\\\"\"",
+        "\"\\u\"",
+        "\"\\u12\"",
+        "\"\\u12g4\"",
+        "\"\\uD800\"",
+        "\"\\x\"",
+        "\"\t\"",
+        "\"\u{1}\"",
+        "\"\u{7f}\"",
+        "\"\\/\\b\\f\\n\\r\\t\\\\\"",
+        "[[[[]]]]",
+        "[[[[]]]",
+        "[1]]",
+        "{\"a\":{\"b\":[{}]}}",
+        "\u{feff}{}",
+    ];
+    texts.into_iter().for_each(agrees);
+}
+
+#[test]
+fn nests_may_be_deep() {
+    for depth in [63, 64, 65, 128, 129, 200, 1_000] {
+        let text = "[{\"a\":".repeat(depth) + "1" + &"}]".repeat(depth);
+        agrees(&text);
+        agrees(&text[..text.len() - 1]);
+        agrees(&text.replacen("}]", "]}", 1));
+        agrees(&(text + "]"));
+    }
+}
+
+/// Numbers and separators as a curve has them, and a few others.
+fn curve() -> impl Strategy<Value = String> {
+    let usual = "(0|[1-9][0-9]{0,2})(\\.[0-9]{1,2})?,";
+    let odd = "[0-9.,\\-e\\] ]";
+    let piece = prop_oneof![60 => usual.prop_map(|text| text), 1 => odd.prop_map(|text| text)];
+    vec(piece, 0..80).prop_map(|pieces| format!("[1,{}0]", pieces.concat()))
+}
+
+proptest! {
+    #[test]
+    fn long_lists_are_judged_as_serde_json_does(text in curve()) {
+        agrees(&text);
+    }
+
+    #[test]
+    fn long_lists_of_one_fault_are_judged_as_serde_json_does(
+        place in 0..120_usize,
+        fault in prop::sample::select(vec!["", "0", ".", ",", "5", "-", "e", " ", "]", ".5", "00"]),
+        number in prop::sample::select(vec!["7,", "97,", "0,", "100,", "1.5,", "11.25,", "0.05,"]),
+    ) {
+        let list = number.repeat(30);
+        let place = place.min(list.len());
+        agrees(&format!("[1,{}{fault}{}1]", &list[..place], &list[place..]));
+    }
+
+    #[test]
+    fn pieces_are_judged_as_the_whole(
+        text in "[\\[\\]{},:\"\\\\0-9a-eu.\\- ]{0,40}",
+        ends in vec(0..40_usize, 0..5),
+    ) {
+        agrees(&text);
+        let mut ends = ends;
+        ends.sort_unstable();
+        prop_assert_eq!(told(text.as_bytes(), ends), told(text.as_bytes(), []));
+    }
+
+    #[test]
+    fn strings_of_any_length_are_judged_as_serde_json_does(
+        before in "[a-z ]{0,100}",
+        odd in prop::sample::select(vec!["", "\\\"", "\\\\", "\\u00e9", "\\q", "\u{1f}", "é", "\"", "😀"]),
+        after in "[a-z ]{0,100}",
+    ) {
+        agrees(&format!("{{\"{before}{odd}{after}\":\"{after}{odd}{before}\"}}"));
+    }
+}
