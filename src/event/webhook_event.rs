@@ -62,16 +62,16 @@ impl WebhookEvent {
     ///
     /// Returns why the body is no event: it is not UTF-8, not JSON, not an object, or names no job.
     pub fn new(raw: Bytes, delivery: Delivery) -> Result<Self, EventError> {
-        Self::scanned(raw, delivery, EnvelopeScan::new())
+        Self::scanned(raw, delivery, None)
     }
 
     /// Creates an event from a body of which some may have been scanned while it arrived.
     pub(crate) fn scanned(
         raw: Bytes,
         delivery: Delivery,
-        scan: EnvelopeScan,
+        scan: Option<EnvelopeScan>,
     ) -> Result<Self, EventError> {
-        let envelope = scan.finish(&raw)?;
+        let envelope = scan.unwrap_or_default().finish(&raw)?;
         let output = OnceLock::new();
         Ok(Self(Arc::new(Inner {
             raw,
