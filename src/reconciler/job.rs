@@ -10,7 +10,7 @@ pub(super) struct Missing {
     pub(super) dated: bool,
     /// Whether the API said that it is not over.
     pub(super) running: bool,
-    /// Whether it failed to be fetched in the last pass.
+    /// Whether it failed to be fetched when it was last tried, and not as all others did.
     pub(super) failed: bool,
 }
 
@@ -21,6 +21,13 @@ impl Missing {
             dated: true,
             running: false,
             failed: false,
+        }
+    }
+
+    pub(super) fn failing(self) -> Self {
+        Self {
+            failed: true,
+            ..self
         }
     }
 

@@ -64,6 +64,8 @@ pub struct Reconciler {
     left: HashMap<Text, Missing>,
     /// The jobs that were warned of.
     warned: HashSet<Text>,
+    /// How often it had to be found out whether the service is down.
+    probes: usize,
 }
 
 impl Reconciler {
@@ -78,6 +80,7 @@ impl Reconciler {
             listed_until: None,
             left: HashMap::new(),
             warned: HashSet::new(),
+            probes: 0,
         }
     }
 
