@@ -8,6 +8,8 @@ pub(super) struct Missing {
     pub(super) submission: Submission,
     /// Whether the date of it is known.
     pub(super) dated: bool,
+    /// Whether only the first list named it: on a new inbox others may have handled it.
+    pub(super) foreign: bool,
     /// Whether the API said that it is not over.
     pub(super) running: bool,
     /// Whether it failed to be fetched when it was last tried, and not as all others did.
@@ -19,6 +21,7 @@ impl Missing {
         Self {
             submission,
             dated: true,
+            foreign: false,
             running: false,
             failed: false,
         }
@@ -72,7 +75,7 @@ impl Missing {
 /// How long the API has the output of a job.
 pub(super) const OUTPUT_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A day, and the hours that a job may take.
+/// A day, and the hours that a job may take: nothing that was submitted longer ago has an output any more.
 pub(super) const LISTED: Duration = Duration::from_secs(30 * 60 * 60);
 
 const URGENT: Duration = Duration::from_secs(60 * 60);

@@ -93,7 +93,7 @@ impl Pass<'_> {
         let early = early.iter().map(|job| job.submission.submitted_at);
         self.reconciler.listed_until = listed.map(|newest| early.fold(newest, SystemTime::min));
         let left = left.into_iter().chain(slow).map(|mut job| {
-            job.running = false;
+            (job.running, job.foreign) = (false, false);
             (job.submission.job_id.clone(), job)
         });
         self.reconciler.left = left.collect();
@@ -161,6 +161,7 @@ impl Pass<'_> {
                     submitted_at: created_at.unwrap_or(self.now),
                 },
                 dated: created_at.is_some(),
+                foreign: self.reconciler.listed_until.is_none(),
                 running,
                 failed: false,
             });
@@ -224,7 +225,7 @@ impl Pass<'_> {
                 }
                 // Perhaps the API was not asked.
                 Fetched::Duplicate => continue,
-                Fetched::New | Fetched::Lost => {}
+                Fetched::New | Fetched::Lost | Fetched::Expired => {}
                 Fetched::Pending | Fetched::Failed(Cause::Job) => {
                     job.failed = matches!(fetched, Fetched::Failed(_));
                     left.push(job);
@@ -266,6 +267,7 @@ impl Pass<'_> {
             Fetched::Duplicate => &mut self.report.duplicates,
             Fetched::Pending => &mut self.report.pending,
             Fetched::Lost => &mut self.report.lost,
+            Fetched::Expired => &mut self.report.expired,
             Fetched::Failed(_) => {
                 self.report.errors += 1;
                 &mut self.report.failed
