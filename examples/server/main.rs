@@ -105,8 +105,8 @@ async fn run(settings: Settings) -> Result<(), Failure> {
         drop(broken);
         worked
     };
-    let stop_serving = {
-        let (stopped, mut broke) = (stopped(), broke);
+    let stopped_or_broke = || {
+        let (stopped, mut broke) = (stopped(), broke.clone());
         async move {
             tokio::select! {
                 () = stopped => {}
@@ -114,10 +114,10 @@ async fn run(settings: Settings) -> Result<(), Failure> {
             }
         }
     };
-    let served = serve::serve(listener, app, stop_serving);
+    let served = serve::serve(listener, app, stopped_or_broke());
     let reconciled = async {
         if let Some(reconciler) = reconciler {
-            reconciler.run_until(stopped()).await;
+            reconciler.run_until(stopped_or_broke()).await;
         }
     };
     let all = async {

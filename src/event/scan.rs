@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::lossy;
+use super::{lossy, syntax::end_of_plain};
 
 /// A type that can be read from valid JSON text; `None` if the text has another shape.
 pub(super) trait Scan: Sized {
@@ -116,8 +116,7 @@ impl<'a> Scanner<'a> {
     pub(super) fn string(&mut self) -> Option<Cow<'a, str>> {
         self.expect(b'"')?;
         let start = self.at;
-        let mark = |byte: &u8| matches!(byte, b'"' | b'\\');
-        self.at += self.rest().iter().position(mark)?;
+        self.at = end_of_plain(self.json.as_bytes(), self.at);
         let text = self.json.get(start..self.at)?;
         if self.eat("\"") {
             return Some(Cow::Borrowed(text));
@@ -234,11 +233,8 @@ impl<'a> Scanner<'a> {
     /// Reads what is left of a string, up to its closing quotation mark.
     fn end_of_string(&mut self) -> Option<()> {
         loop {
-            self.at += self
-                .rest()
-                .iter()
-                .position(|byte| matches!(byte, b'"' | b'\\'))?;
-            if self.rest().first() == Some(&b'"') {
+            self.at = end_of_plain(self.json.as_bytes(), self.at);
+            if *self.rest().first()? == b'"' {
                 self.at += 1;
                 return Some(());
             }

@@ -422,7 +422,7 @@ fn is_blank(byte: u8) -> bool {
 
 /// Where what needs no look in a string ends: at a quotation mark, a backslash or a control character.
 #[inline]
-fn end_of_plain(text: &[u8], at: usize) -> usize {
+pub(super) fn end_of_plain(text: &[u8], at: usize) -> usize {
     let mut end = at;
     // Most strings are short; a long one is looked through in blocks, as far as these are plain.
     for _ in 0..8 {

@@ -23,7 +23,7 @@ pub enum InboxErrorKind {
     Timeout,
     /// The database failed.
     Store,
-    /// The inbox was shut down.
+    /// The inbox was shut down, or a part of it broke.
     Closed,
 }
 
@@ -56,7 +56,7 @@ impl fmt::Display for InboxError {
             InboxErrorKind::Open => "the inbox's database cannot be opened",
             InboxErrorKind::Timeout => "the inbox's database did not answer in time",
             InboxErrorKind::Store => "the inbox's database failed",
-            InboxErrorKind::Closed => "the inbox was shut down",
+            InboxErrorKind::Closed => "the inbox was shut down, or a part of it broke",
         })
     }
 }

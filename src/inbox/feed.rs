@@ -10,11 +10,12 @@ use apalis_core::{
     backend::{Backend, BackendConfig, finalize::Ephemeral},
     worker::context::WorkerContext,
 };
-use tokio::time;
+use tokio::time::{self, Instant};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tower_layer::Identity;
 
 use super::{
+    InboxError,
     store::{Claimed, Database},
     telemetry,
     worker::{Held, Wake},
@@ -30,32 +31,51 @@ pub(super) struct Feed {
     wake: Wake,
     held: Held,
     stop: CancellationToken,
-    next: Option<AbortOnDropHandle<Option<Claimed>>>,
+    lease: Duration,
+    /// When what this worker does not know to hold was last handed back.
+    handed_back: Instant,
+    next: Option<Finding>,
 }
 
+type Finding = AbortOnDropHandle<Option<(Claimed, Instant)>>;
+
 impl Feed {
-    pub(super) fn new(database: Database, wake: Wake, held: Held, stop: CancellationToken) -> Self {
+    pub(super) fn new(
+        database: Database,
+        wake: Wake,
+        held: Held,
+        stop: CancellationToken,
+        lease: Duration,
+    ) -> Self {
         Self {
             database,
             wake,
             held,
             stop,
+            lease,
+            handed_back: Instant::now(),
             next: None,
         }
     }
 
     /// In a task of its own: a worker that is stopped polls its backend no more, and a claim that stood still in the
     /// middle of a transaction would keep all others from writing.
-    fn find(&self, worker: &WorkerContext) -> AbortOnDropHandle<Option<Claimed>> {
-        let (database, wake) = (self.database.clone(), self.wake.clone());
-        let (held, stop, worker) = (self.held.clone(), self.stop.clone(), worker.clone());
+    fn find(&self, worker: &WorkerContext, unsure: bool) -> Finding {
+        let search = Search {
+            database: self.database.clone(),
+            wake: self.wake.clone(),
+            held: self.held.clone(),
+            lease: self.lease,
+            worker: worker.clone(),
+        };
+        let (stop, handed_back) = (self.stop.clone(), self.handed_back);
         AbortOnDropHandle::new(tokio::spawn(async move {
             let found = stop
-                .run_until_cancelled(next(&database, &wake, &held, &worker))
+                .run_until_cancelled(search.next(unsure, handed_back))
                 .await;
             if found.is_none() {
                 // The claim may have been committed all the same. If this fails, the end of the worker does it.
-                let _ = held.hand_back_others(&database, worker.name()).await;
+                let _ = search.hand_back().await;
             }
             found
         }))
@@ -79,15 +99,21 @@ impl Backend for Feed {
         cx: &mut Context<'_>,
         worker: &WorkerContext,
     ) -> Poll<Option<Result<Self::Task, Infallible>>> {
-        let mut finding = self.next.take().unwrap_or_else(|| self.find(worker));
-        match Pin::new(&mut finding).poll(cx) {
-            Poll::Pending => {
-                self.next = Some(finding);
-                Poll::Pending
+        let mut finding = self.next.take().unwrap_or_else(|| self.find(worker, false));
+        loop {
+            match Pin::new(&mut finding).poll(cx) {
+                Poll::Pending => {
+                    self.next = Some(finding);
+                    return Poll::Pending;
+                }
+                Poll::Ready(Ok(Some((task, handed_back)))) => {
+                    self.handed_back = handed_back;
+                    return Poll::Ready(Some(Ok(task)));
+                }
+                Poll::Ready(Ok(None)) => return Poll::Ready(None),
+                // It panicked, or the runtime is being shut down.
+                Poll::Ready(Err(_)) => finding = self.find(worker, true),
             }
-            Poll::Ready(Ok(found)) => Poll::Ready(found.map(Ok)),
-            // It is never cut off but with the runtime.
-            Poll::Ready(Err(_)) => Poll::Ready(None),
         }
     }
 
@@ -118,29 +144,60 @@ impl BackendConfig for Feed {
     }
 }
 
-/// Waits for an event that is due, and claims it.
-async fn next(database: &Database, wake: &Wake, held: &Held, worker: &WorkerContext) -> Claimed {
-    loop {
-        let woken = wake.woken();
-        match database.ask(|store| store.claim(worker)).await {
-            Ok(Some(task)) => return task,
-            Ok(None) => {
-                let _ = time::timeout(IDLE, woken).await;
-            }
-            Err(error) => {
-                telemetry::store_failed("claim", &error);
-                time::sleep(IDLE).await;
-                // The claim may have been committed, and only the answer lost. While this worker lives nobody else would take
-                // the event, nor would this one know of it after its next claim.
-                while held
-                    .hand_back_others(database, worker.name())
-                    .await
-                    .is_err()
-                {
+/// A search for the next event.
+struct Search {
+    database: Database,
+    wake: Wake,
+    held: Held,
+    lease: Duration,
+    worker: WorkerContext,
+}
+
+impl Search {
+    /// Waits for an event that is due, and claims it.
+    ///
+    /// A claim may have been committed though the worker does not know of it: if its answer was lost, or if it takes effect
+    /// after it was given up. While this worker lives nobody else would take the event. So what it does not hold is handed
+    /// back, before the next claim if it is unsure, and once a lease in any case.
+    async fn next(&self, mut unsure: bool, mut handed_back: Instant) -> (Claimed, Instant) {
+        if unsure {
+            time::sleep(IDLE).await;
+        }
+        loop {
+            if unsure || handed_back.elapsed() > self.lease {
+                unsure = self.hand_back().await.is_err();
+                if unsure {
                     time::sleep(IDLE).await;
+                    continue;
+                }
+                handed_back = Instant::now();
+            }
+            let woken = self.wake.woken();
+            match self.database.ask(|store| store.claim(&self.worker)).await {
+                Ok(Some(task)) => return (task, handed_back),
+                Ok(None) => {
+                    let _ = time::timeout(IDLE, woken).await;
+                }
+                Err(error) => {
+                    telemetry::store_failed("claim", &error);
+                    time::sleep(IDLE).await;
+                    unsure = true;
                 }
             }
         }
+    }
+
+    async fn hand_back(&self) -> Result<(), InboxError> {
+        let held = self.held.ids();
+        let worker = self.worker.name();
+        let released = self
+            .database
+            .ask(|store| store.release(worker, &held))
+            .await;
+        if let Err(error) = &released {
+            telemetry::store_failed("release", error);
+        }
+        released.map(|_| ())
     }
 }
 

@@ -134,7 +134,7 @@ impl Inbox {
     ///
     /// # Errors
     ///
-    /// Returns [`InboxErrorKind::Address`] if the address cannot be read and [`InboxErrorKind::Open`] if the database
+    /// Returns [`InboxErrorKind::Address`] if the address cannot be read, or has a parameter that is not known, and [`InboxErrorKind::Open`] if the database
     /// cannot be reached or brought up to date.
     #[cfg(feature = "inbox-postgres")]
     pub async fn postgres(url: &str) -> Result<Self, InboxError> {

@@ -201,7 +201,7 @@ macro_rules! sql_store {
                     .map_err(failed)?
                     .rows_affected();
                     if begun == 0 {
-                        let put_off = sqlx::query(concat!(
+                        sqlx::query(concat!(
                             "UPDATE jobs SET status = 'Pending', lock_by = NULL, lock_at = NULL, run_at = ",
                             $at_open, "$4", $at_close,
                             " WHERE id = $1 AND lock_by = $2 AND status = 'Queued' AND EXISTS (\
@@ -213,10 +213,20 @@ macro_rules! sql_store {
                         .bind(seconds_from_now(BUSY))
                         .execute(&mut *tx)
                         .await
+                        .map_err(failed)?;
+                        // Put off before, if the answer to that was lost on the way.
+                        let is_waiting = sqlx::query(
+                            "SELECT 1 FROM jobs j JOIN pyannote_claims c ON c.event_id = j.id \
+                             WHERE j.id = $1 AND j.status = 'Pending' AND c.claims = $2",
+                        )
+                        .bind(&claim.id)
+                        .bind(claim.number)
+                        .fetch_optional(&mut *tx)
+                        .await
                         .map_err(failed)?
-                        .rows_affected();
+                        .is_some();
                         tx.commit().await.map_err(failed)?;
-                        return Ok(if put_off == 0 { Start::Lost } else { Start::Busy });
+                        return Ok(if is_waiting { Start::Busy } else { Start::Lost });
                     }
 
                     let stored = stored(
@@ -296,13 +306,15 @@ macro_rules! sql_store {
                     .rows_affected();
                     if finished == 0 {
                         // Done before, if the answer to that was lost on the way.
-                        let done = sqlx::query(
+                        let done = sqlx::query(concat!(
                             "SELECT 1 FROM jobs j JOIN pyannote_claims c ON c.event_id = j.id \
-                             WHERE j.id = $1 AND j.status = $2 AND c.claims = $3",
-                        )
+                             WHERE j.id = $1 AND j.status = $2 AND c.claims = $3 \
+                             AND (CAST($4 AS BIGINT) IS NULL OR j.run_at = ", $at_open, "$4", $at_close, ")",
+                        ))
                         .bind(&claim.id)
                         .bind(status)
                         .bind(claim.number)
+                        .bind(at)
                         .fetch_optional(&mut *tx)
                         .await
                         .map_err(failed)?;
@@ -626,8 +638,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(4);
 /// How long an event waits for another one of its job.
 pub(super) const BUSY: Duration = Duration::from_secs(1);
 
-/// Why an event is dead whose attempts were used up by workers that died, or were cut off for too long.
-pub(super) const EXHAUSTED: &str = "its attempts are used up, the last by a worker that died";
+/// Why an event is dead whose last attempt ended with its worker, or was cut off from the database for too long.
+pub(super) const EXHAUSTED: &str = "its attempts are used up, the last of them without an end";
 
 /// Few enough, and small enough together, but for the last of them, that deliveries do not wait for them.
 pub(super) const PRUNED_AT_ONCE: i64 = 100;

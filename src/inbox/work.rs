@@ -87,11 +87,15 @@ impl Service<Claimed> for Attempts {
             };
             if AbortOnDropHandle::new(attempt).await.is_err() {
                 // It is still marked as ours, and we are alive: nobody else would ever take it.
-                let end = tokio::spawn(async move {
-                    inner.broke(&claim).await;
-                    drop(holding);
-                });
-                let _ = AbortOnDropHandle::new(end).await;
+                loop {
+                    let (inner, claim) = (inner.clone(), claim.clone());
+                    let end = tokio::spawn(async move { inner.broke(&claim).await });
+                    if AbortOnDropHandle::new(end).await.is_ok() {
+                        break;
+                    }
+                    time::sleep(PAUSE).await;
+                }
+                drop(holding);
             }
             Ok(())
         })

@@ -170,7 +170,8 @@ impl InboxWorker {
     ///
     /// # Errors
     ///
-    /// Returns an error if what ran could not be handed back, as the database failed. Other workers take it after the lease.
+    /// Returns an error if what ran could not be handed back, as the database failed; other workers take it after the lease.
+    /// It is [`InboxErrorKind::Closed`] if the work ended by itself.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), InboxError> {
         let context = WorkerContext::new(&format!("tower-pyannote-{}", Ulid::generate()));
         let database = self.inbox.database.clone();
@@ -194,6 +195,7 @@ impl InboxWorker {
             self.inbox.wake.clone(),
             held.clone(),
             stopping.clone(),
+            self.lease,
         );
         let name = context.name().to_owned();
         let attempts = Attempts::new(
@@ -263,17 +265,15 @@ fn above<T: PartialOrd>(
 /// Apart from the work: neither a busy worker nor one that drains may seem dead.
 async fn keep_alive(database: Database, worker: WorkerContext, lease: Duration) {
     let third = lease / 3;
-    let mut pause = third;
     loop {
-        time::sleep(pause).await;
         let alive = database.ask_within(third, |store| store.keep_alive(&worker, lease));
-        pause = match alive.await {
-            Ok(()) => third,
+        match alive.await {
+            Ok(()) => time::sleep(third).await,
             Err(error) => {
                 telemetry::store_failed("keep alive", &error);
-                third.min(PAUSE)
+                time::sleep(third.min(PAUSE)).await;
             }
-        };
+        }
     }
 }
 
@@ -340,27 +340,13 @@ impl Held {
         })
     }
 
-    fn ids(&self) -> HashSet<String> {
+    pub(super) fn ids(&self) -> HashSet<String> {
         self.0.borrow().keys().cloned().collect()
     }
 
     async fn emptied(&self) {
         // It fails only if the sender is gone, which is here.
         let _ = self.0.subscribe().wait_for(HashMap::is_empty).await;
-    }
-
-    /// Hands back what the store says is this worker's, though the worker does not know of it.
-    pub(super) async fn hand_back_others(
-        &self,
-        database: &Database,
-        worker: &str,
-    ) -> Result<(), InboxError> {
-        let held = self.ids();
-        let released = database.ask(|store| store.release(worker, &held)).await;
-        if let Err(error) = &released {
-            telemetry::store_failed("release", error);
-        }
-        released.map(|_| ())
     }
 }
 

@@ -468,7 +468,7 @@ impl Wire {
 async fn a_panic_outside_of_any_handler_counts_as_an_attempt() {
     let place = Place::sqlite().unwrap();
     let inbox = place.open().await;
-    let subscriber = tracing_subscriber::registry().with(Panics);
+    let subscriber = tracing_subscriber::registry().with(PanicsAtSpans);
     let _here = tracing::subscriber::set_default(subscriber);
     let log = Log::default();
     let worker = hasty(&inbox, counting(&log, "count"))
@@ -486,11 +486,38 @@ async fn a_panic_outside_of_any_handler_counts_as_an_attempt() {
     assert_eq!(log.lines(), [""; 0]);
 }
 
-/// A recorder of logs with a fault in it.
-struct Panics;
+#[tokio::test]
+async fn a_recorder_of_logs_that_panics_at_each_error_stops_nothing() {
+    let place = Place::sqlite().unwrap();
+    let (inbox, faults) = StoreFaults::under(&place.open().await);
+    let subscriber = tracing_subscriber::registry().with(PanicsAtErrors);
+    let _here = tracing::subscriber::set_default(subscriber);
+    let _worker = spawn(hasty(&inbox, HandlerRegistry::new()));
+    faults.begin(StoreFault::Fails);
+    inbox
+        .commit(&event("job", "succeeded", ""))
+        .await
+        .unwrap_err();
+    until("failed", async || faults.met() >= 5).await;
+    faults.end();
+    commit(&inbox, "job").await;
+    until_handled(&inbox, 1).await;
+}
 
-impl<S: Subscriber> Layer<S> for Panics {
+/// A recorder of logs with a fault in it.
+struct PanicsAtSpans;
+
+impl<S: Subscriber> Layer<S> for PanicsAtSpans {
     fn on_new_span(&self, span: &span::Attributes<'_>, _: &span::Id, _: Context<'_, S>) {
         assert_ne!(span.metadata().name(), "pyannote_event");
+    }
+}
+
+/// Another one.
+struct PanicsAtErrors;
+
+impl<S: Subscriber> Layer<S> for PanicsAtErrors {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        assert_ne!(*event.metadata().level(), tracing::Level::ERROR);
     }
 }

@@ -394,7 +394,7 @@ async fn an_event_that_kills_its_workers_is_dead_in_the_end(place: Place) {
     let entry = entry(&inbox, "job").await;
     assert_eq!(
         entry.last_error.as_deref(),
-        Some("its attempts are used up, the last by a worker that died")
+        Some("its attempts are used up, the last of them without an end")
     );
     assert_eq!(entry.attempts, 2);
 }

@@ -43,9 +43,10 @@ pub(super) struct PostgresStore {
 
 impl PostgresStore {
     pub(super) async fn open(url: &str) -> Result<Self, InboxError> {
-        if let Some(name) = parameters(url).find(|name| !PARAMETERS.contains(name)) {
-            // sqlx would log it with its value, which may be a secret.
-            let unknown = format!("the parameter {name:?} is not known");
+        let is_known = |name: &str| PARAMETERS.contains(&name) || name.starts_with("options[");
+        if !parameters(url).all(is_known) {
+            // sqlx would log it with its value, which may be a secret; and what follows a bare `?` in a password looks like one.
+            let unknown = format!("a parameter is none of {}", PARAMETERS.join(", "));
             return Err(InboxError::because(InboxErrorKind::Address, unknown));
         }
         let options: PgConnectOptions = url
@@ -58,7 +59,7 @@ impl PostgresStore {
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(PATIENCE)
-            // As the pool does by itself, but it would wait for ever on a connection that went dark.
+            // As the pool does by itself, but it would wait on a connection that went dark until TCP gives up.
             .test_before_acquire(false)
             .before_acquire(|connection, _| Box::pin(answers(connection)))
             .after_release(|connection, _| Box::pin(answers(connection)))
