@@ -85,7 +85,7 @@ fn ratios(counts: &BTreeMap<(String, String), f64>) -> BTreeMap<String, f64> {
             ours / limit
         };
         println!("{name:<28} {ours:>12} instructions, limit {limit:>12}");
-        ratios.insert(name.clone(), (ratio * 1e4).round() / 1e4);
+        ratios.insert(name.clone(), (ratio * 1e5).round() / 1e5);
     }
     ratios
 }
@@ -111,4 +111,5 @@ fn first_number(value: &Value) -> Option<f64> {
     }
 }
 
-const TOLERANCE: f64 = 0.03;
+/// Of the ratio: what a new compiler or allocator may change of both sides unequally.
+const TOLERANCE: f64 = 0.05;
