@@ -1,4 +1,6 @@
-//! The main job, on loopback: starts the reference server, delivers to it as pyannoteAI does, and shows what came of it.
+//! The whole way in one process: a client submits jobs to the simulator, which loses deliveries; the inbox, the retries and
+//! the reconciler of the reference server bring every event to the handlers, once. It ends with 1 if one was lost or
+//! handled twice.
 //!
 //! ```text
 //! cargo run --release --example quickstart
@@ -6,12 +8,12 @@
 
 #[path = "server/app.rs"]
 mod app;
-#[path = "quickstart/bodies.rs"]
-mod bodies;
+#[path = "quickstart/checks.rs"]
+mod checks;
+#[path = "server/connections.rs"]
+mod connections;
 #[path = "server/handlers.rs"]
 mod handlers;
-#[path = "quickstart/kept.rs"]
-mod kept;
 #[path = "server/metrics.rs"]
 mod metrics;
 #[path = "server/pages.rs"]
@@ -20,151 +22,233 @@ mod pages;
 mod sender;
 #[path = "server/serve.rs"]
 mod serve;
+#[path = "simulator/app/mod.rs"]
+#[allow(dead_code, reason = "its own example uses it all")]
+mod simulator;
 #[path = "server/storage.rs"]
 mod storage;
+#[path = "quickstart/teller.rs"]
+mod teller;
 #[path = "quickstart/timeline.rs"]
 mod timeline;
 
 use std::{
     error::Error,
+    fs,
     hash::{BuildHasher, RandomState},
+    path::Path,
     process::ExitCode,
     sync::Arc,
     time::Duration,
 };
 
-use tokio::{net::TcpListener, sync::oneshot};
-use tower_pyannote::{Inbox, SecretSet, WebhookSecret};
+use serde_json::Value;
+use tokio::time;
+use tower_pyannote::{
+    Client, DiarizeRequest, EventBuilder, IdentifyRequest, Inbox, InboxFilter, JobRequest,
+    Reconciler, SecretSet, VoiceprintRequest, WebhookSecret,
+};
 
-use self::{kept::Kept, sender::Sender};
+use self::{
+    checks::Checks,
+    sender::Sender,
+    simulator::{Config, Fault, Faults, Odds, Simulator},
+    teller::Teller,
+};
 
 #[tokio::main]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {
     // Good enough for a secret that lives for a second and never leaves this machine.
     let random = RandomState::new();
     let secret = format!("whs_{:016x}{:016x}", random.hash_one(1), random.hash_one(2));
+    let secret = WebhookSecret::new(secret)?;
     let dir = tempfile::Builder::new()
         .prefix("pyannote-quickstart-")
         .tempdir()?
         .keep();
+    let mut checks = Checks::default();
 
-    let secrets = SecretSet::from_list(&secret)?;
+    // The receiver: it commits what it verified, and answers; a worker runs the handlers.
     let store = storage::open(&dir).await?;
     let inbox = Inbox::sqlite(dir.join("inbox.sqlite")).await?;
-    let registry = handlers::registry(Arc::clone(&store))?;
-    let app = app::router(secrets, inbox.clone(), store, metrics::install()?);
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let teller = Teller::default();
+    let registry = handlers::registry(Arc::clone(&store))?.register("teller", teller.clone())?;
+    let worker = inbox.worker(registry).with_concurrency(1)?;
+    tokio::spawn(worker.run_until(std::future::pending()));
+    let metrics = metrics::install()?;
+    let app = app::router(
+        SecretSet::new(secret.clone()),
+        inbox.clone(),
+        store,
+        metrics,
+    );
+    let listener = serve::listen("127.0.0.1", 0).await?;
     let address = listener.local_addr()?;
-    let (stop, stopped) = oneshot::channel::<()>();
-    let worker = tokio::spawn(inbox.worker(registry).run_until(std::future::pending()));
-    let server = tokio::spawn(serve::serve(listener, app, async {
-        let _ = stopped.await;
-    }));
-    println!("The reference server listens on http://{address} and keeps events in");
-    println!("{}\n", dir.display());
+    tokio::spawn(serve::serve(listener, app, std::future::pending()));
 
-    let mut checks = Checks::default();
-    let genuine = Sender::new(address, WebhookSecret::new(secret)?);
+    let simulator = Simulator::start(simulated(secret.clone())).await?;
+    println!(
+        "The simulator is at {}, the receiver at http://{address}.",
+        simulator.url()
+    );
+
+    println!("\nThe client submits:");
+    let client = Client::builder("sk_any")
+        .with_base_url(simulator.url())
+        .with_webhook(format!("http://{address}/webhook"))
+        .with_submission_log(inbox.submissions())
+        .build()?;
+    let requests = requests()?;
+    let submitted = requests.len();
+    for request in requests {
+        let job = client.submit(request).await?;
+        println!("  {}  {}", job.job_id, job.kind);
+    }
+
+    println!("\nThe handlers meet, as webhooks come:");
+    within("the end of all deliveries", async || {
+        deliveries(&simulator)
+            .iter()
+            .all(|state| state != "pending")
+    })
+    .await?;
+    let lost = deliveries(&simulator)
+        .iter()
+        .filter(|state| *state == "lost")
+        .count();
+    let first_lost = retried(&simulator);
+    settled(&inbox, submitted - lost).await?;
+    let by_webhook = teller.met().len();
+
+    println!("\nThe reconciler fetches what no webhook brought, and the handlers meet:");
+    let mut reconciler = Reconciler::new(client, inbox.clone()).with_grace(Duration::ZERO)?;
+    let first = reconciler.pass().await;
+    settled(&inbox, submitted).await?;
+    let second = reconciler.pass().await;
+
+    println!("\nDelivered to the receiver besides:");
+    let genuine = Sender::new(address, secret);
     let forger = Sender::new(address, WebhookSecret::new("whs_a_guess")?);
-
-    let bodies = bodies::all();
-    println!("Delivered, signed as pyannoteAI signs:");
-    for (what, body) in &bodies {
-        let status = genuine.deliver(body, 0).await?;
-        checks.answer(what, status, 200);
+    for body in kept(&dir)? {
+        let status = genuine.deliver(&body, 0).await?;
+        checks.answer("an event that is there, once more", status, 200);
     }
-    let meeting = bodies::meeting();
-    let status = genuine.deliver(&meeting, 0).await?;
-    checks.answer("the diarization once more", status, 200);
-
-    println!("\nDelivered as an attacker may:");
-    let status = forger.deliver(&meeting, 0).await?;
+    let body = EventBuilder::diarization().build();
+    let status = forger.deliver(&body, 0).await?;
     checks.answer("a forged one, signed with a guess", status, 401);
-    let status = genuine.deliver(&meeting, 3600).await?;
+    let status = genuine.deliver(&body, 3600).await?;
     checks.answer("a stale one, an hour old", status, 401);
-    let status = genuine.deliver_altered(&meeting).await?;
+    let status = genuine.deliver_altered(&body).await?;
     checks.answer("one altered on the way", status, 401);
+    settled(&inbox, submitted).await?;
 
-    while inbox.stats().await?.oldest_waiting.is_some() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    worker.abort();
+    println!("\nCounted:");
+    let met = teller.met();
+    let entries = inbox.list(&InboxFilter::new()).await?;
+    let page = genuine.get("/metrics").await?;
+    let refused = sum(&page, "pyannote_webhook_failed_verifications_total");
+    checks.count("jobs submitted", submitted, 5);
+    checks.count(
+        "of which the first delivery was lost, and a retry came",
+        first_lost,
+        1,
+    );
+    checks.count("of which all deliveries were lost", lost, 1);
+    checks.count("events handled as webhooks came", by_webhook, 4);
+    checks.count("events fetched by the reconciler", first.new, 1);
+    checks.count("events it misses now", second.missing, 0);
+    checks.count("events in the inbox", entries.len(), submitted);
+    checks.count("files kept", kept(&dir)?.len(), submitted);
+    checks.count("events handled", met.len(), submitted);
+    checks.count(
+        "events handled twice",
+        met.values().filter(|times| **times > 1).count(),
+        0,
+    );
+    checks.count("deliveries refused", refused, 3);
 
-    println!("\nKept, and what it says:");
-    let all_kept = Kept::all_of(&dir)?;
-    for kept in &all_kept {
-        let event = kept.event()?;
-        println!("  {}\n    {}", kept.name, kept::in_words(&event));
-        if let Some(output) = event.output().and_then(|output| output.as_diarization()) {
-            print!("{}", timeline::draw(&output.diarization));
-        }
-    }
-
-    println!("\nChecked:");
-    let kept_once =
-        |body: &Vec<u8>| all_kept.iter().filter(|kept| kept.bytes == *body).count() == 1;
-    let whole = bodies.iter().filter(|(_, body)| kept_once(body)).count();
-    checks.count("events kept once, byte for byte", whole, bodies.len());
-    checks.count("files in all", all_kept.len(), bodies.len());
-    let metrics = genuine.get("/metrics").await?;
-    for (what, name, expected) in [
-        (
-            "deliveries accepted",
-            "pyannote_webhook_processed_webhooks_total",
-            bodies.len() + 1,
-        ),
-        (
-            "deliveries refused",
-            "pyannote_webhook_failed_verifications_total",
-            3,
-        ),
-    ] {
-        checks.count(what, sum(&metrics, name), expected);
-    }
-
-    let _ = stop.send(());
-    server.await?;
+    simulator.stop().await;
     println!("\nThe events stay in {}", dir.display());
     Ok(checks.conclude())
 }
 
-/// What was expected, and whether it came.
-#[derive(Default)]
-struct Checks {
-    failures: usize,
+/// A simulator that is fast, loses all deliveries of the first job and the first one of the second, and fails the third.
+fn simulated(secret: WebhookSecret) -> Config {
+    let mut config = Config::new(secret);
+    config.time_scale = 300.0;
+    config.answer_timeout = Some(Duration::from_secs(10));
+    config.faults = Faults::default()
+        .with(Fault::Lost, Odds::First(1))
+        .with(Fault::LostFirst, Odds::First(1))
+        .with(Fault::JobFails, Odds::First(1));
+    config
 }
 
-impl Checks {
-    fn answer(&mut self, what: &str, status: u16, expected: u16) {
-        let verdict = match status {
-            200 => "accepted",
-            401 => "refused",
-            _ => "failed",
-        };
-        let mark = self.mark(status == expected);
-        println!("  {mark} {status} {verdict:<8}  {what}");
-    }
+fn requests() -> Result<[JobRequest; 5], Box<dyn Error>> {
+    let url = "https://example.com/meeting.wav";
+    Ok([
+        DiarizeRequest::new(url)?.with_num_speakers(4)?.into(),
+        DiarizeRequest::new(url)?.with_transcription(true)?.into(),
+        DiarizeRequest::new(url)?.into(),
+        IdentifyRequest::new(url, [("Ada", "AAAA"), ("Grace", "BBBB")])?.into(),
+        VoiceprintRequest::new(url)?.into(),
+    ])
+}
 
-    fn count(&mut self, what: &str, found: usize, expected: usize) {
-        let mark = self.mark(found == expected);
-        println!("  {mark} {what}: {found} of {expected}");
-    }
+/// What became of the delivery of each job, as the simulator knows it.
+fn deliveries(simulator: &Simulator) -> Vec<Value> {
+    let mut jobs = simulator.jobs();
+    let jobs = jobs.as_array_mut().into_iter().flatten();
+    jobs.map(|job| job["delivery"].take()).collect()
+}
 
-    fn mark(&mut self, right: bool) -> &'static str {
-        if right {
-            return "ok   ";
+/// The jobs whose first delivery was not sent, and that were delivered all the same.
+fn retried(simulator: &Simulator) -> usize {
+    let jobs = simulator.jobs();
+    let retried = |job: &&Value| {
+        job["delivery"] == "delivered" && job["attempts"][0]["sent"] == Value::Bool(false)
+    };
+    jobs.as_array()
+        .into_iter()
+        .flatten()
+        .filter(retried)
+        .count()
+}
+
+/// Waits until so many events are handled, and nothing is left to do.
+async fn settled(inbox: &Inbox, events: usize) -> Result<(), Box<dyn Error>> {
+    within("the handlers' end", async || {
+        let stats = inbox.stats().await;
+        stats.is_ok_and(|stats| {
+            usize::try_from(stats.handled) == Ok(events) && stats.waiting + stats.running == 0
+        })
+    })
+    .await
+}
+
+async fn within(what: &str, done: impl AsyncFn() -> bool) -> Result<(), Box<dyn Error>> {
+    let wait = async {
+        while !done().await {
+            time::sleep(Duration::from_millis(10)).await;
         }
-        self.failures += 1;
-        "WRONG"
-    }
+    };
+    let waited = time::timeout(PATIENCE, wait).await;
+    waited.map_err(|_| format!("not within {} s: {what}", PATIENCE.as_secs()).into())
+}
 
-    fn conclude(&self) -> ExitCode {
-        match self.failures {
-            0 => println!("All is as it should be."),
-            failures => println!("Not as it should be: {failures}, marked WRONG above."),
+/// The bodies that the archive keeps.
+fn kept(dir: &Path) -> Result<Vec<Vec<u8>>, Box<dyn Error>> {
+    let mut bodies = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "json")
+        {
+            bodies.push(fs::read(path)?);
         }
-        ExitCode::from(u8::from(self.failures > 0))
     }
+    Ok(bodies)
 }
 
 /// The sum of all series of one name.
@@ -175,3 +259,5 @@ fn sum(metrics: &str, name: &str) -> usize {
         .filter_map(|line| line.rsplit(' ').next()?.parse::<usize>().ok())
         .sum()
 }
+
+const PATIENCE: Duration = Duration::from_secs(30);

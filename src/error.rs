@@ -51,6 +51,14 @@ pub enum ConfigError {
         /// What it has to be.
         demand: &'static str,
     },
+    /// A setting of a reconciler that cannot work.
+    #[non_exhaustive]
+    ReconcilerSetting {
+        /// The setting, as it is called in this crate.
+        setting: &'static str,
+        /// What it has to be.
+        demand: &'static str,
+    },
     /// An event was to be made of more audio than pyannoteAI takes.
     #[non_exhaustive]
     EventTooLong {
@@ -103,6 +111,9 @@ impl fmt::Display for ConfigError {
                 write!(f, "{setting} is zero: give a time above zero")
             }
             Self::InboxSetting { setting, demand } => write!(f, "{setting} has to be {demand}"),
+            Self::ReconcilerSetting { setting, demand } => {
+                write!(f, "the reconciler's {setting} has to be {demand}")
+            }
             Self::EventTooLong { duration } => {
                 let seconds = duration.as_secs();
                 write!(

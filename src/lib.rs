@@ -85,8 +85,10 @@
 //! | commit events before they are acknowledged, and work on them | [`Inbox`], [`InboxWorker`] | `inbox` or `inbox-sqlite`, `inbox-postgres` |
 //! | why a signature does not match | [`Doctor`] | `doctor` |
 //! | sign, make and deliver events, for tests | [`SignedRequest`], [`EventBuilder`], [`WebhookSender`] | `testing` |
+//! | make an inbox's database fail, for tests | [`StoreFaults`] | `testing` with `inbox` |
 //! | submit jobs, read them, move media | [`Client`] | `client` |
 //! | await a job by webhook or by polling | [`JobWaiter`] | `client` |
+//! | fetch the events whose webhook never came | [`Reconciler`], [`Submissions`] | `client` with an inbox |
 //! | logs, and a span per delivery | | `tracing` |
 //! | counters and histograms | | `metrics` |
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -135,6 +137,11 @@ mod inbox;
 mod layer;
 #[cfg(any(feature = "layer", feature = "handler"))]
 mod offload;
+#[cfg(all(
+    feature = "client",
+    any(feature = "inbox-sqlite", feature = "inbox-postgres")
+))]
+mod reconciler;
 mod secret;
 mod signature;
 #[cfg(feature = "layer")]
@@ -189,9 +196,27 @@ pub use self::signature::{Signature, SignatureEncoding, Signer, SigningKey};
 pub use self::testing::{
     DeliveryAttempt, DeliveryReport, EventBuilder, SignedRequest, WebhookSender,
 };
+#[cfg(all(
+    feature = "testing",
+    any(feature = "inbox-sqlite", feature = "inbox-postgres")
+))]
+pub use self::testing::{StoreFault, StoreFaults};
 pub use self::verifier::{Mismatch, Verification, Verified, Verifier, VerifyError};
+#[cfg(all(
+    feature = "client",
+    any(feature = "inbox-sqlite", feature = "inbox-postgres")
+))]
+pub use self::{
+    inbox::Submissions,
+    reconciler::{ReconcileReport, Reconciler},
+};
 
 /// Compiles and runs what the README shows.
-#[cfg(all(doctest, feature = "axum", feature = "client"))]
+#[cfg(all(
+    doctest,
+    feature = "axum",
+    feature = "client",
+    feature = "inbox-sqlite"
+))]
 #[doc = include_str!("../README.md")]
 mod readme {}

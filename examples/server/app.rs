@@ -13,13 +13,16 @@ use object_store::ObjectStore;
 use tower::ServiceBuilder;
 use tower_pyannote::{Inbox, PyannoteSignatureLayer, Rejection, SecretSet};
 
-use crate::{pages, storage::Health};
+use crate::{
+    pages,
+    storage::{Counted, Health},
+};
 
 /// What the pages tell of.
 pub(crate) struct App {
     pub(crate) counts: Counts,
     pub(crate) health: Health,
-    pub(crate) inbox: Inbox,
+    pub(crate) inbox: Counted,
     pub(crate) metrics: PrometheusHandle,
 }
 
@@ -55,7 +58,7 @@ pub(crate) fn router(
     let app = Arc::new(App {
         counts: Counts::default(),
         health: Health::of(inbox.clone(), store),
-        inbox,
+        inbox: Counted::of(inbox),
         metrics,
     });
     let counted = Arc::clone(&app);

@@ -135,12 +135,16 @@ pub(crate) async fn run(command: &Command, inbox: &Inbox) -> Result<(), Failure>
                 true => Replay::All,
                 false => Replay::Unfinished,
             };
+            let mut replayed = 0;
             for id in &ids {
-                if !inbox.replay(id, replay).await.map_err(failed)? {
-                    return Err(unknown(id));
+                match inbox.replay(id, replay).await.map_err(failed)? {
+                    true => replayed += 1,
+                    // Replayed by another hand, or pruned, since they were listed.
+                    false if *dead => {}
+                    false => return Err(unknown(id)),
                 }
             }
-            print(&mut out, &format!("{} to be handled again\n", ids.len()))
+            print(&mut out, &format!("{replayed} to be handled again\n"))
         }
         Command::Prune { days } => {
             let age = Duration::from_secs(u64::from(*days) * 24 * 60 * 60);

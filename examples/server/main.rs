@@ -6,6 +6,7 @@
 //! ```
 
 mod app;
+mod connections;
 mod doctor;
 mod failure;
 mod handlers;
@@ -13,6 +14,7 @@ mod inbox;
 mod logging;
 mod metrics;
 mod pages;
+mod reconcile;
 mod serve;
 mod settings;
 mod signals;
@@ -24,7 +26,7 @@ use std::{
     sync::Arc,
 };
 
-use tokio::{net::TcpListener, runtime::Runtime, sync::watch};
+use tokio::{runtime::Runtime, sync::watch};
 
 use self::{
     failure::Failure,
@@ -70,6 +72,7 @@ async fn run(settings: Settings) -> Result<(), Failure> {
     let worker = handlers::registry(Arc::clone(&store))
         .map(|registry| inbox.worker(registry))
         .map_err(|error| Failure::run(error.to_string()))?;
+    let reconciler = settings.reconcile.reconciler(&inbox)?;
     let app = app::router(settings.secrets, inbox, store, metrics);
 
     // Before anyone is told that the server is up, as they may stop it at once.
@@ -81,9 +84,7 @@ async fn run(settings: Settings) -> Result<(), Failure> {
             "--host {host}, --port {port} (or WEBHOOK_SERVER_HOST, WEBHOOK_SERVER_PORT): cannot listen there: {error}"
         ))
     };
-    let listener = TcpListener::bind((host, port))
-        .await
-        .map_err(cannot_listen)?;
+    let listener = serve::listen(host, port).await.map_err(cannot_listen)?;
     let address = listener.local_addr().map_err(cannot_listen)?;
 
     let _ = writeln!(io::stdout(), "listening on http://{address}");
@@ -96,10 +97,31 @@ async fn run(settings: Settings) -> Result<(), Failure> {
             let _ = stopped.changed().await;
         }
     };
-    let served = serve::serve(listener, app, stopped());
+    // A server whose worker broke must not go on to acknowledge what nobody handles.
+    let (broken, broke) = watch::channel(());
     let worked = tokio::spawn(worker.run_until(stopped()));
-    let both = async {
-        let ((), worked) = tokio::join!(served, worked);
+    let worked = async {
+        let worked = worked.await;
+        drop(broken);
+        worked
+    };
+    let stopped_or_broke = || {
+        let (stopped, mut broke) = (stopped(), broke.clone());
+        async move {
+            tokio::select! {
+                () = stopped => {}
+                _ = broke.changed() => {}
+            }
+        }
+    };
+    let served = serve::serve(listener, app, stopped_or_broke());
+    let reconciled = async {
+        if let Some(reconciler) = reconciler {
+            reconciler.run_until(stopped_or_broke()).await;
+        }
+    };
+    let all = async {
+        let ((), (), worked) = tokio::join!(served, reconciled, worked);
         match worked {
             Ok(worked) => worked.map_err(|error| Failure::run(inbox::in_full(&error))),
             Err(panic) => Err(Failure::run(format!("the inbox's worker broke: {panic}"))),
@@ -112,7 +134,7 @@ async fn run(settings: Settings) -> Result<(), Failure> {
         signals.next().await
     };
     tokio::select! {
-        ended = both => ended,
+        ended = all => ended,
         signal = asked_twice => Err(Failure::run(format!("stopped at once by a second {signal}"))),
     }
 }

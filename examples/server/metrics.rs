@@ -12,6 +12,7 @@ pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
         .set_buckets_for_metric(full(VERIFICATION_SECONDS), &FAST)?
         .set_buckets_for_metric(full(HANDLER_SECONDS), &SLOW)?
         .set_buckets_for_metric(full(COMMIT_SECONDS), &SLOW)?
+        .set_buckets_for_metric(full(PASS_SECONDS), &PASS)?
         .install_recorder()?;
     describe();
     start_from_zero();
@@ -68,6 +69,24 @@ fn describe() {
         OLDEST_WAITING,
         "Age of the oldest event in the inbox that is not handled yet."
     );
+    describe_counter!(PASSES, "Looks of the reconciler at the API.");
+    describe_counter!(
+        RECONCILED,
+        "Missing jobs that were asked for, by what became of them."
+    );
+    describe_counter!(
+        URGENT,
+        "Missing jobs that came within an hour of the deletion of their output."
+    );
+    describe_gauge!(
+        MISSING,
+        "Jobs whose event is still missing after the last look at the API."
+    );
+    describe_gauge!(
+        PENDING,
+        "Jobs that are not over, or still left to their webhook."
+    );
+    describe_histogram!(PASS_SECONDS, "Time of one look at the API.");
     describe_gauge!(
         IN_FLIGHT,
         "Bytes of bodies that are being received or handled."
@@ -97,14 +116,28 @@ fn start_from_zero() {
     for outcome in ["new", "duplicate", "conflict", "failed"] {
         counter!(COMMITS, "outcome" => outcome).absolute(0);
     }
-    for outcome in ["handled", "retried", "dead", "lost", "broken"] {
+    for outcome in ["handled", "retried", "dead", "lost"] {
         counter!(ATTEMPTS, "outcome" => outcome).absolute(0);
     }
     for state in ["waiting", "running", "handled", "dead"] {
         gauge!(INBOX_EVENTS, "state" => state).set(0.0);
     }
     gauge!(OLDEST_WAITING).set(0.0);
-    for name in [BODY_BYTES, VERIFICATION_SECONDS, COMMIT_SECONDS] {
+    for outcome in ["complete", "incomplete"] {
+        counter!(PASSES, "outcome" => outcome).absolute(0);
+    }
+    for outcome in ["new", "duplicate", "pending", "lost", "expired", "failed"] {
+        counter!(RECONCILED, "outcome" => outcome).absolute(0);
+    }
+    counter!(URGENT).absolute(0);
+    gauge!(MISSING).set(0.0);
+    gauge!(PENDING).set(0.0);
+    for name in [
+        BODY_BYTES,
+        VERIFICATION_SECONDS,
+        COMMIT_SECONDS,
+        PASS_SECONDS,
+    ] {
         let _ = histogram!(name);
     }
     gauge!(IN_FLIGHT).set(0.0);
@@ -125,6 +158,12 @@ const COMMIT_SECONDS: &str = "pyannote_inbox_commit_seconds";
 const ATTEMPTS: &str = "pyannote_inbox_attempts_total";
 const INBOX_EVENTS: &str = "pyannote_inbox_events";
 const OLDEST_WAITING: &str = "pyannote_inbox_oldest_waiting_seconds";
+const PASSES: &str = "pyannote_reconciler_passes_total";
+const PASS_SECONDS: &str = "pyannote_reconciler_pass_seconds";
+const RECONCILED: &str = "pyannote_reconciler_jobs_total";
+const URGENT: &str = "pyannote_reconciler_urgent_jobs_total";
+const MISSING: &str = "pyannote_reconciler_missing_jobs";
+const PENDING: &str = "pyannote_reconciler_pending_jobs";
 const IN_FLIGHT: &str = "pyannote_webhook_in_flight_bytes";
 
 /// From 1 KiB to the limit of the layer, 128 MiB.
@@ -144,6 +183,8 @@ const FAST: [f64; 10] = [
     0.000_005, 0.000_01, 0.000_05, 0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.25,
 ];
 const SLOW: [f64; 10] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 4.0, 8.0];
+
+const PASS: [f64; 8] = [0.01, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0];
 
 const KINDS: [Kind; 4] = [
     Kind::Diarization,

@@ -72,8 +72,8 @@ fn wants_html(headers: &HeaderMap) -> bool {
 /// How many events the inbox holds; none are told while it does not answer.
 async fn inbox(app: &App) -> Vec<(&'static str, u64, &'static str)> {
     match app.inbox.stats().await {
-        Err(_) => Vec::new(),
-        Ok(stats) => vec![
+        None => Vec::new(),
+        Some(stats) => vec![
             ("waiting", stats.waiting, "to be handled, or tried again"),
             ("running", stats.running, "being handled"),
             ("handled", stats.handled, "and not yet pruned"),

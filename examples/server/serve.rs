@@ -6,54 +6,72 @@ use std::{
 };
 
 use axum::Router;
-use hyper::{server::conn::http1, service::service_fn};
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{self, AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
-    time,
+    net::{TcpListener, TcpSocket, TcpStream, lookup_host},
+    sync::watch,
+    task, time,
 };
 use tower::ServiceExt;
 
+use crate::connections::{Connections, Progress};
+
+/// Listens as `TcpListener::bind` does, but with a longer queue: a burst of connections that fills it has the system drop
+/// the next ones, which come again only after a second.
+pub(crate) async fn listen(host: &str, port: u16) -> io::Result<TcpListener> {
+    let mut failed = io::ErrorKind::AddrNotAvailable.into();
+    for address in lookup_host((host, port)).await? {
+        let socket = match address.is_ipv4() {
+            true => TcpSocket::new_v4()?,
+            false => TcpSocket::new_v6()?,
+        };
+        #[cfg(unix)]
+        socket.set_reuseaddr(true)?;
+        match socket.bind(address).and_then(|()| socket.listen(QUEUE)) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
 /// Serves until `stop`; then takes no more connections and lets the requests in flight finish, for 10 s.
 pub(crate) async fn serve(listener: TcpListener, app: Router, stop: impl Future<Output = ()>) {
-    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let connections = Arc::new(Connections::new());
     let (draining, drain) = watch::channel(());
     let mut stop = pin!(stop);
     loop {
+        let next = async {
+            let stream = accept(&listener).await;
+            (stream, connections.slot().await)
+        };
         let (stream, slot) = tokio::select! {
             () = &mut stop => break,
-            connection = accept(&listener, &slots) => connection,
+            next = next => next,
         };
         let (app, drain) = (app.clone(), drain.clone());
-        tokio::spawn(async move {
-            connection(stream, app, drain).await;
-            drop(slot);
-        });
+        connections.spawn(slot, |progress| connection(stream, app, progress, drain));
     }
 
     drop(listener);
     drop(draining);
-    let open = MAX_CONNECTIONS - slots.available_permits();
+    let open = connections.count();
     tracing::info!(open, "draining connections");
-    let all = u32::try_from(MAX_CONNECTIONS).expect("a few hundred");
-    match time::timeout(DRAIN, slots.acquire_many(all)).await {
-        Ok(_) => tracing::info!("stopped"),
+    match time::timeout(DRAIN, connections.none()).await {
+        Ok(()) => tracing::info!("stopped"),
         Err(_) => {
-            let open = MAX_CONNECTIONS - slots.available_permits();
+            let open = connections.count();
             tracing::warn!(open, "stopped, with requests that took too long cut off");
         }
     }
 }
 
-/// Waits for a slot and then for a connection.
-async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, Slot) {
-    let slot = Arc::clone(slots).acquire_owned().await;
-    let slot = slot.expect("the semaphore is never closed");
+async fn accept(listener: &TcpListener) -> TcpStream {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, slot),
+            Ok((stream, _)) => return stream,
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 tracing::error!(%error, "cannot accept connections");
@@ -64,19 +82,36 @@ async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, S
 }
 
 /// Serves one connection, whose requests have a limited time each, and which ends after a while by itself.
-async fn connection(stream: TcpStream, app: Router, mut drain: watch::Receiver<()>) {
+async fn connection(
+    stream: TcpStream,
+    app: Router,
+    progress: Arc<Progress>,
+    mut drain: watch::Receiver<()>,
+) {
+    let answer = |request: Request<Incoming>| {
+        let (app, progress) = (app.clone(), Arc::clone(&progress));
+        Box::pin(async move {
+            let request = request.map(|body| progress.watch(body));
+            let answer = app.oneshot(request).await;
+            progress.answered();
+            answer
+        })
+    };
     // Answers are small, and the sender waits for them.
     let _ = stream.set_nodelay(true);
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_READ_TIMEOUT)
         .max_headers(MAX_HEADERS)
-        .serve_connection(
-            TokioIo::new(stream),
-            service_fn(move |request| Box::pin(app.clone().oneshot(request))),
-        );
+        .max_buf_size(READ_AT_ONCE)
+        .serve_connection(TokioIo::new(stream), service_fn(answer));
+    let serve = poll_fn(|cx| {
+        let ended = connection.poll_without_shutdown(cx);
+        progress.read();
+        ended
+    });
     let ended = tokio::select! {
-        ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => Some(ended),
+        ended = serve => Some(ended),
         _ = drain.changed() => None,
         () = time::sleep(MAX_AGE) => None,
     };
@@ -103,7 +138,10 @@ async fn hang_up(mut stream: TcpStream) {
     let leave = async {
         stream.shutdown().await?;
         let mut scrap = vec![0; 64 << 10];
-        while time::timeout(LULL, stream.read(&mut scrap)).await?? > 0 {}
+        while time::timeout(LULL, stream.read(&mut scrap)).await?? > 0 {
+            // What comes fast would never let go of the thread.
+            task::yield_now().await;
+        }
         io::Result::Ok(())
     };
     let _ = time::timeout(LINGER, leave).await;
@@ -118,14 +156,15 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-type Slot = OwnedSemaphorePermit;
-
-/// Half of the 1024 files that a process may commonly open; the others are for what is being kept.
-const MAX_CONNECTIONS: usize = 512;
+/// What Linux allows if it is not told otherwise.
+const QUEUE: u32 = 4096;
 
 /// For a head, and for the time between two requests.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_HEADERS: usize = 64;
+
+/// The most that a head may have, and that a connection reads ahead: without this, 400 KiB.
+const READ_AT_ONCE: usize = 64 << 10;
 
 /// Lets nobody keep a connection by sending requests without reading the answers.
 const MAX_AGE: Duration = Duration::from_secs(300);

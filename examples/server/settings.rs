@@ -10,6 +10,7 @@ use crate::{
     doctor::Case,
     failure::{Failure, read_env_file},
     inbox,
+    reconcile::Reconcile,
 };
 
 /// What the server is told: by flags first, then by the environment, then by `.env`.
@@ -19,6 +20,7 @@ pub(crate) struct Settings {
     pub(crate) data_dir: PathBuf,
     pub(crate) database_url: Option<String>,
     pub(crate) secrets: SecretSet,
+    pub(crate) reconcile: Reconcile,
 }
 
 impl Settings {
@@ -30,6 +32,7 @@ impl Settings {
             data_dir: flags.data_dir,
             database_url: flags.database_url,
             secrets,
+            reconcile: flags.reconcile,
         })
     }
 }
@@ -72,6 +75,9 @@ pub(crate) struct Flags {
         value_name = "URL"
     )]
     pub(crate) database_url: Option<String>,
+
+    #[command(flatten)]
+    reconcile: Reconcile,
 }
 
 impl Flags {
@@ -103,4 +109,5 @@ pub(crate) const SECRET: &str = "PYANNOTEAI_WEBHOOK_SECRET";
 
 const AFTER_HELP: &str = "\
 Environment, or `.env` in this directory:
-  PYANNOTEAI_WEBHOOK_SECRET  the webhook secret; while it is being rotated: new,old";
+  PYANNOTEAI_WEBHOOK_SECRET  the webhook secret; while it is being rotated: new,old
+  PYANNOTEAI_API_KEY         the API key, for --reconcile";

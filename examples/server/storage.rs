@@ -12,7 +12,7 @@ use std::{
 
 use object_store::{ObjectStore, ObjectStoreExt, local::LocalFileSystem};
 use tokio::{sync::Mutex, time};
-use tower_pyannote::Inbox;
+use tower_pyannote::{Inbox, InboxStats};
 
 /// Opens the directory that events are kept in, making it if need be, and makes sure that it can store.
 pub(crate) async fn open(dir: &Path) -> Result<Arc<dyn ObjectStore>, String> {
@@ -68,6 +68,28 @@ impl Health {
                 findings
             }
         }
+    }
+}
+
+/// How much is in the inbox, counted by one asker at a time: anyone can ask, and each count takes a connection that a
+/// delivery may wait for.
+pub(crate) struct Counted {
+    inbox: Inbox,
+    turn: Mutex<()>,
+}
+
+impl Counted {
+    pub(crate) fn of(inbox: Inbox) -> Self {
+        Self {
+            inbox,
+            turn: Mutex::new(()),
+        }
+    }
+
+    /// `None` if the database failed.
+    pub(crate) async fn stats(&self) -> Option<InboxStats> {
+        let _turn = self.turn.lock().await;
+        self.inbox.stats().await.ok()
     }
 }
 

@@ -163,11 +163,12 @@ fuzz_target!(|input: Input<'_>| {
         .announced
         .and_then(|length| usize::try_from(length).ok())
         .unwrap_or(0);
+    let read = WebhookEvent::new(body.clone().into(), Delivery::at(now())).ok();
     let accepted = input.post
         && accepts(&timestamps, &signatures, &body)
         && !input.breaks
         && body.len().max(announced) <= LIMIT
-        && WebhookEvent::new(body.clone().into(), Delivery::at(now())).is_ok();
+        && read.is_some();
 
     let response = answer(pieces, input.pauses);
     let rejection = response.extensions().get::<Rejection>().copied();
@@ -176,7 +177,10 @@ fuzz_target!(|input: Input<'_>| {
     let judged = whole.extensions().get::<Rejection>().copied();
     assert_eq!(rejection, judged, "pieces are judged as the whole");
     match (rejection, response.body()) {
-        (None, Some(event)) => assert_eq!(event.raw(), &body),
+        (None, Some(event)) => {
+            assert_eq!(event.raw(), &body);
+            assert_eq!(Some(told(event)), read.as_ref().map(told));
+        }
         (Some(rejection), None) => {
             assert_eq!(response.status(), rejection.status());
             assert!(response.status().is_client_error());
@@ -186,6 +190,17 @@ fuzz_target!(|input: Input<'_>| {
         (rejection, event) => panic!("{rejection:?} with {event:?}"),
     }
 });
+
+/// What an event tells of its body.
+fn told(event: &WebhookEvent) -> String {
+    let (error, warning) = (event.error(), event.warning());
+    let times = (event.created_at(), event.updated_at());
+    let (job, status, kind) = (event.job_id(), event.status(), event.kind());
+    format!(
+        "{job:?} {status} {kind:?} {error:?} {warning:?} {times:?} {:?}",
+        event.output()
+    )
+}
 
 fn answer(request: Request<Pieces>) -> Response<Option<WebhookEvent>> {
     let layer = PyannoteSignatureLayer::new(secrets())

@@ -3,36 +3,30 @@
 
 use arbitrary::{Arbitrary, Unstructured};
 use libfuzzer_sys::fuzz_target;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tower_pyannote::{Delivery, Output, WebhookEvent};
 use tower_pyannote_fuzz::now;
 
 #[path = "../../tests/events/naive.rs"]
 mod naive;
 
+/// The JSON text of an output.
 #[derive(Debug)]
-struct Input {
-    output: Value,
-    pretty: bool,
-}
+struct Input(String);
 
 impl<'a> Arbitrary<'a> for Input {
     fn arbitrary(u: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
-        Ok(Self {
-            output: value(u, 0)?,
-            pretty: u.arbitrary()?,
-        })
+        let mut json = String::new();
+        let blank = u.choose(&["", " ", "\r\n\t"])?;
+        write(u, blank, &mut json, 0)?;
+        Ok(Self(json))
     }
 }
 
 fuzz_target!(|input: Input| {
-    let json = if input.pretty {
-        format!("{:#}", input.output)
-    } else {
-        input.output.to_string()
-    };
-    // As serde_json reads it: the last digit of a number may be another than was written.
-    let output: Value = serde_json::from_str(&json).expect("serde_json wrote it");
+    let Input(json) = input;
+    // Of two equal keys it keeps the last.
+    let output: Value = serde_json::from_str(&json).expect("the text is JSON");
     let body = format!(r#"{{"jobId":"a","status":"succeeded","output":{json}}}"#);
     let event = WebhookEvent::new(body.into(), Delivery::at(now()));
     let event = event.expect("the body names its job");
@@ -46,10 +40,15 @@ fuzz_target!(|input: Input| {
     }
 });
 
-/// A value of few kinds, in which known keys meet each other often.
-fn value(u: &mut Unstructured<'_>, depth: usize) -> arbitrary::Result<Value> {
+/// Writes a value of few kinds, in which known keys meet each other often, and some come twice.
+fn write(
+    u: &mut Unstructured<'_>,
+    blank: &str,
+    json: &mut String,
+    depth: usize,
+) -> arbitrary::Result<()> {
     let kinds = if depth < 6 { 9 } else { 6 };
-    Ok(match u.int_in_range(0..=kinds)? {
+    let scalar = match u.int_in_range(0..=kinds)? {
         0 => Value::Null,
         1 => json!(u.arbitrary::<bool>()?),
         2 => json!(f64::from(u.arbitrary::<i32>()?) / 8.0),
@@ -58,24 +57,44 @@ fn value(u: &mut Unstructured<'_>, depth: usize) -> arbitrary::Result<Value> {
         5 => json!(u.arbitrary::<&str>()?),
         6 => json!(format!("SPEAKER_{:02}", u.arbitrary::<u8>()?)),
         7 => {
-            let mut items = Vec::new();
-            for _ in 0..u.int_in_range(0..=4)? {
-                items.push(value(u, depth + 1)?);
-            }
-            Value::Array(items)
+            return list(u, json, blank, ['[', ']'], |u, json| {
+                write(u, blank, json, depth + 1)
+            });
         }
         _ => {
-            let mut fields = Map::new();
-            for _ in 0..u.int_in_range(0..=5)? {
+            let mut keys: Vec<String> = Vec::new();
+            return list(u, json, blank, ['{', '}'], |u, json| {
                 let key = match u.int_in_range(0..=7)? {
                     0 => u.arbitrary()?,
+                    1 if !keys.is_empty() => u.choose(&keys)?.clone(),
                     _ => (*u.choose(&KEYS)?).to_owned(),
                 };
-                fields.insert(key, value(u, depth + 1)?);
-            }
-            Value::Object(fields)
+                *json += &json!(key).to_string();
+                keys.push(key);
+                json.extend([blank, ":", blank]);
+                write(u, blank, json, depth + 1)
+            });
         }
-    })
+    };
+    *json += &scalar.to_string();
+    Ok(())
+}
+
+fn list<'a>(
+    u: &mut Unstructured<'a>,
+    json: &mut String,
+    blank: &str,
+    [open, close]: [char; 2],
+    mut item: impl FnMut(&mut Unstructured<'a>, &mut String) -> arbitrary::Result<()>,
+) -> arbitrary::Result<()> {
+    json.push(open);
+    for index in 0..u.int_in_range(0..=5)? {
+        json.extend([if index > 0 { "," } else { "" }, blank]);
+        item(u, json)?;
+    }
+    *json += blank;
+    json.push(close);
+    Ok(())
 }
 
 const KEYS: [&str; 22] = [

@@ -4,7 +4,9 @@
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use tower_pyannote::{SigningKey, Verifier, VerifyError, WebhookSecret};
-use tower_pyannote_fuzz::{NOW, SECRETS, TOLERANCE, accepts, base64, digest, hex, now, secrets};
+use tower_pyannote_fuzz::{
+    NOW, SECRETS, TOLERANCE, Timestamp, accepts, base64, digest, hex, now, secrets,
+};
 
 #[derive(Arbitrary, Debug)]
 struct Input<'a> {
@@ -27,12 +29,6 @@ enum Signer<'a> {
 }
 
 #[derive(Arbitrary, Debug)]
-enum Timestamp<'a> {
-    Near(i16),
-    Text(&'a [u8]),
-}
-
-#[derive(Arbitrary, Debug)]
 enum Form {
     Hex,
     UpperHex,
@@ -41,13 +37,7 @@ enum Form {
 }
 
 fuzz_target!(|input: Input<'_>| {
-    let timestamp = match input.timestamp {
-        Timestamp::Near(offset) => NOW
-            .saturating_add_signed(offset.into())
-            .to_string()
-            .into_bytes(),
-        Timestamp::Text(text) => text.to_vec(),
-    };
+    let timestamp = input.timestamp.bytes();
     let signed_body = input.signed_body.unwrap_or(input.body);
     let digest = match input.signer {
         Signer::First => digest(SECRETS[0], &timestamp, signed_body),

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use arbitrary::Arbitrary;
+
 pub const SECRETS: [&str; 2] = ["whs_00112233445566778899aabbccddeeff", "whs_old"];
 pub const NOW: u64 = 1_767_225_600;
 pub const TOLERANCE: u64 = 600;
@@ -12,6 +14,26 @@ pub fn now() -> SystemTime {
 
 pub fn secrets() -> tower_pyannote::SecretSet {
     tower_pyannote::SecretSet::from_list(&SECRETS.join(",")).expect("the secrets are good")
+}
+
+/// What a sender puts into the timestamp's header.
+#[derive(Arbitrary, Debug)]
+pub enum Timestamp<'a> {
+    /// Seconds before or after now.
+    Near(i16),
+    Any(&'a [u8]),
+}
+
+impl Timestamp<'_> {
+    pub fn bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Near(offset) => NOW
+                .saturating_add_signed((*offset).into())
+                .to_string()
+                .into_bytes(),
+            Self::Any(bytes) => bytes.to_vec(),
+        }
+    }
 }
 
 /// The digest that a sender with this secret makes.

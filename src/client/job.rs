@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::error::ClientError;
+use super::request::JobRequest;
 use crate::event::{Delivery, Kind, Output, Status, Text, WebhookEvent};
 
 /// A job that pyannoteAI took, and bills.
@@ -21,6 +22,8 @@ pub struct SubmittedJob {
     pub status: Status,
     /// What pyannoteAI warns of.
     pub warning: Option<Text>,
+    /// Whether its webhook tells the status only, without the output.
+    pub webhook_status_only: bool,
     /// When the answer came, by the client's clock.
     pub submitted_at: SystemTime,
     pub(super) log_error: Option<Arc<dyn Error + Send + Sync>>,
@@ -35,7 +38,7 @@ impl SubmittedJob {
 
     pub(super) fn read(
         answer: &[u8],
-        kind: Kind,
+        request: &JobRequest,
         submitted_at: SystemTime,
     ) -> Result<Self, ClientError> {
         let submitted: Submitted = serde_json::from_slice(answer)
@@ -44,9 +47,10 @@ impl SubmittedJob {
             .ok_or_else(|| ClientError::decode("it names no job"))?;
         Ok(Self {
             job_id: submitted.job_id,
-            kind,
+            kind: request.kind(),
             status: Status::from(submitted.status.as_deref().unwrap_or_default()),
             warning: submitted.warning,
+            webhook_status_only: request.is_status_only(),
             submitted_at,
             log_error: None,
         })
@@ -115,6 +119,12 @@ impl Job {
     #[must_use]
     pub fn raw(&self) -> &Bytes {
         self.0.raw()
+    }
+
+    /// Returns when the answer came.
+    #[must_use]
+    pub fn received_at(&self) -> SystemTime {
+        self.0.received_at()
     }
 
     /// Returns the event that the job's webhook brings, `None` while the job is not over.

@@ -1,6 +1,6 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::Retry;
+use super::{Kind, Retry};
 
 /// What came with the body of a [`WebhookEvent`](crate::WebhookEvent); the layer fills it in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub struct Delivery {
     pub retry: Option<Retry>,
     /// Which time the handlers meet this event, from 1; more than 1 only behind an inbox.
     pub attempt: u32,
+    /// What kind of job it was submitted as; `None` if that is not known, as it is only behind an inbox.
+    pub job_kind: Option<Kind>,
 }
 
 impl Delivery {
@@ -26,6 +28,7 @@ impl Delivery {
             received_at,
             retry: None,
             attempt: 1,
+            job_kind: None,
         }
     }
 
@@ -47,6 +50,13 @@ impl Delivery {
     #[must_use]
     pub fn with_attempt(mut self, attempt: u32) -> Self {
         self.attempt = attempt;
+        self
+    }
+
+    /// Sets what kind of job it was submitted as; by default that is not known.
+    #[must_use]
+    pub fn with_job_kind(mut self, kind: Option<Kind>) -> Self {
+        self.job_kind = kind;
         self
     }
 }

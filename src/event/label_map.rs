@@ -130,15 +130,27 @@ impl<V: Serialize> Serialize for LabelMap<V> {
 
 impl<V: Scan> Scan for LabelMap<V> {
     fn scan(json: &mut Scanner<'_>) -> Option<Self> {
-        let mut entries = Vec::new();
-        json.object(|json| {
-            let label = json.key()?;
-            let value = json.nullable()?;
-            entries.extend(value.map(|value| (Label::from(&*label), value)));
-            Some(())
-        })?;
-        Some(Self(last_of_equals(entries)))
+        // Nearly all maps have a value of the right shape everywhere.
+        if let Some(entries) = json.attempt(|json| entries(json, V::scan)) {
+            return Some(Self(last_of_equals(entries)));
+        }
+        let fields = entries(json, |json| Some(json.field()))?;
+        present(fields).ok().map(Self)
     }
+}
+
+#[inline]
+fn entries<V>(
+    json: &mut Scanner<'_>,
+    value: impl Fn(&mut Scanner<'_>) -> Option<V>,
+) -> Option<Vec<(Label, V)>> {
+    let mut entries = Vec::new();
+    json.object(|json| {
+        let label = Label::from(&*json.key()?);
+        entries.push((label, value(json)?));
+        Some(())
+    })?;
+    Some(entries)
 }
 
 impl<'de, V: Deserialize<'de>> Deserialize<'de> for LabelMap<V> {
@@ -158,13 +170,19 @@ impl<'de, V: Deserialize<'de>> Visitor<'de> for MapVisitor<V> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<LabelMap<V>, A::Error> {
         let mut entries = Vec::new();
-        while let Some(label) = map.next_key::<Label>()? {
-            if let Some(value) = map.next_value::<Option<V>>()? {
-                entries.push((label, value));
-            }
+        while let Some((label, value)) = map.next_entry::<Label, Option<V>>()? {
+            entries.push((label, Ok(value)));
         }
-        Ok(LabelMap(last_of_equals(entries)))
+        present(entries).map(LabelMap)
     }
+}
+
+/// Keeps of equal labels the last, and leaves out nulls.
+fn present<V, E>(entries: Vec<(Label, Result<Option<V>, E>)>) -> Result<Vec<(Label, V)>, E> {
+    let entries = last_of_equals(entries).into_iter();
+    entries
+        .filter_map(|(label, value)| Some(value.transpose()?.map(|value| (label, value))))
+        .collect()
 }
 
 /// Keeps the place of the first and the value of the last of equal labels.

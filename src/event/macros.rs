@@ -165,7 +165,8 @@ macro_rules! list_of {
 /// field, the last of two equal keys counts, and keys that are no valid Unicode are unknown keys.
 ///
 /// It is written out because derived code refuses all of these but unknown keys, and so that both
-/// readers, [`scan`](super::scan) and serde, follow from one table.
+/// readers, [`scan`](super::scan) and serde, follow from one table. They differ in one thing: serde's
+/// refuses a value of another shape even where its key comes again.
 macro_rules! read_object {
     ($type:ident { $($key:literal => $field:ident: $as:ty = $absent:expr),+ $(,)? }) => {
         const _: () = {
@@ -214,14 +215,17 @@ macro_rules! read_object {
 
             impl scan::Scan for $type {
                 fn scan(json: &mut scan::Scanner<'_>) -> Option<Self> {
-                    let mut fields = Fields::default();
+                    $(let mut $field: scan::Field<$as> = Ok(None);)+
                     json.object(|json| {
                         match Key::scan(json)? {
-                            $(Key::$field => fields.$field = json.nullable()?,)+
+                            $(Key::$field => $field = json.field(),)+
                             Key::Unknown => json.skip()?,
                         }
                         Some(())
                     })?;
+                    let fields = Fields {
+                        $($field: $field.ok()?,)+
+                    };
                     Some(fields.into())
                 }
             }

@@ -1,7 +1,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 
 use super::{
     Diarization, Identification, Voiceprint,
@@ -157,9 +157,8 @@ impl UnknownOutput {
         serde_json::from_str(self.json())
     }
 
-    fn read<T: Scan + DeserializeOwned>(&self) -> Option<T> {
-        let json = self.json();
-        scan(json).or_else(|| serde_json::from_str(json).ok())
+    fn read<T: Scan>(&self) -> Option<T> {
+        scan(self.json())
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! It takes half the instructions that serde's visitors take for the same types: it need not check
 //! the syntax again, compares whole keys, and reads numbers and strings the short way that nearly all
-//! of them allow. What it does not expect makes it give up, and the output is left to serde.
+//! of them allow. It takes what they take, and more: where a key is there twice it can pass over a
+//! first value of any shape, while a visitor can't go on after a value that it did not expect.
 
 use std::borrow::Cow;
 
@@ -20,6 +21,12 @@ pub(super) fn scan<T: Scan>(json: &str) -> Option<T> {
     T::scan(&mut Scanner { json, at: 0 })
 }
 
+/// What was read of a field: its value, no value for null, or that its value has another shape.
+pub(super) type Field<T> = Result<Option<T>, OtherShape>;
+
+/// A value has another shape than its field.
+pub(super) struct OtherShape;
+
 /// Valid JSON text, and how far it has been read.
 pub(super) struct Scanner<'a> {
     json: &'a str,
@@ -35,6 +42,32 @@ impl<'a> Scanner<'a> {
             return Some(None);
         }
         T::scan(self).map(Some)
+    }
+
+    /// Reads the value of a field.
+    ///
+    /// A value of another shape is passed over: it counts only if its key does not come again.
+    #[inline]
+    pub(super) fn field<T: Scan>(&mut self) -> Field<T> {
+        self.attempt(Self::nullable).ok_or_else(|| self.pass_over())
+    }
+
+    #[cold]
+    fn pass_over(&mut self) -> OtherShape {
+        // It fails where the text ends, and then nothing more can be read either.
+        let _ = self.skip();
+        OtherShape
+    }
+
+    /// Reads something, or goes back to where it would have begun.
+    #[inline]
+    pub(super) fn attempt<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        let start = self.at;
+        let read = read(self);
+        if read.is_none() {
+            self.at = start;
+        }
+        read
     }
 
     /// Reads an object, calling `entry` to read each key and value.

@@ -106,6 +106,15 @@ impl WebhookEvent {
         }
     }
 
+    /// Returns the kind of the job, of one that failed too: what its output tells, else what it was submitted as.
+    ///
+    /// A failed job has no output to tell by. Behind an inbox that records submissions it is known all the same, if the
+    /// submission was recorded before the event came.
+    #[must_use]
+    pub fn job_kind(&self) -> Option<Kind> {
+        self.kind().or(self.0.delivery.job_kind)
+    }
+
     /// Returns the output, `None` if it is absent or null.
     ///
     /// The first call types it, which takes some milliseconds a megabyte; later ones are free. Where

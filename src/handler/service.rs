@@ -4,7 +4,7 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tower_service::Service;
@@ -15,7 +15,9 @@ use super::{
     registry::Entry,
     telemetry,
 };
-use crate::{HandlerRegistry, HandlerReport, HandlerRun, HandlersFailed, WebhookEvent};
+use crate::{
+    HandlerError, HandlerRegistry, HandlerReport, HandlerRun, HandlersFailed, WebhookEvent,
+};
 
 impl HandlerRegistry {
     /// Runs the handlers of an event and says how each ended.
@@ -24,8 +26,8 @@ impl HandlerRegistry {
     pub async fn handle(&self, event: WebhookEvent) -> HandlerReport {
         let mut handling = self.begin(event, |_| false).await;
         let mut runs = Vec::new();
-        while let Some(run) = handling.step().await {
-            runs.push(run);
+        while let Some(next) = handling.next() {
+            runs.push(next.run().await);
         }
         let report = HandlerReport::new(runs);
         if report.is_success() {
@@ -59,22 +61,18 @@ pub(crate) struct Handling<'a> {
 }
 
 impl Handling<'_> {
-    /// Runs the next handler that the event is meant for.
-    pub(crate) async fn step(&mut self) -> Option<HandlerRun> {
+    /// Finds the next handler that the event is meant for.
+    pub(crate) fn next(&mut self) -> Option<Next<'_>> {
         loop {
             let entry = self.entries.pop_front()?;
-            let Some(work) = entry.task.run(&self.dispatch) else {
-                continue;
-            };
-            let started = Instant::now();
-            let outcome = guarded(work, self.registry.timeout_of(entry)).await;
-            let run = HandlerRun {
-                name: entry.name.clone(),
-                outcome,
-                elapsed: started.elapsed(),
-            };
-            told(|| telemetry::handler_ran(&self.dispatch.event, &run));
-            return Some(run);
+            if let Some(work) = entry.task.run(&self.dispatch) {
+                return Some(Next {
+                    entry,
+                    work,
+                    limit: self.registry.timeout_of(entry),
+                    event: &self.dispatch.event,
+                });
+            }
         }
     }
 
@@ -82,6 +80,28 @@ impl Handling<'_> {
     #[cfg(any(feature = "inbox-sqlite", feature = "inbox-postgres"))]
     pub(crate) fn succeeded(self) {
         telemetry::event_succeeded(&self.dispatch.event);
+    }
+}
+
+/// A handler that has not begun.
+pub(crate) struct Next<'a> {
+    entry: &'a Entry,
+    work: BoxFuture<'a, Result<(), HandlerError>>,
+    limit: Duration,
+    event: &'a WebhookEvent,
+}
+
+impl Next<'_> {
+    pub(crate) async fn run(self) -> HandlerRun {
+        let started = Instant::now();
+        let outcome = guarded(self.work, self.limit).await;
+        let run = HandlerRun {
+            name: self.entry.name.clone(),
+            outcome,
+            elapsed: started.elapsed(),
+        };
+        told(|| telemetry::handler_ran(self.event, &run));
+        run
     }
 }
 

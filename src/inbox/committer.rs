@@ -1,16 +1,17 @@
 use std::{
+    future::Future,
     slice,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use tokio::{
-    sync::{Mutex, mpsc, oneshot},
+    sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     time,
 };
 
 use super::{
-    Commit, InboxError, InboxErrorKind, record::Record, store::Store, telemetry, worker::Wake,
+    Commit, InboxError, InboxErrorKind, record::Record, store::Database, telemetry, worker::Wake,
 };
 
 /// Brings events into the store, those that come at the same time in one transaction.
@@ -19,37 +20,61 @@ use super::{
 #[derive(Clone, Debug)]
 pub(crate) struct Committer {
     queue: mpsc::Sender<Pending>,
-    patience: Duration,
+    room: Arc<Semaphore>,
 }
 
 /// An event that waits for its commit.
 #[derive(Debug)]
 struct Pending {
     record: Record,
-    answer: oneshot::Sender<Result<Commit, InboxError>>,
+    answer: Answer,
+}
+
+/// Where the outcome of a commit is waited for.
+#[derive(Debug)]
+struct Answer {
+    to: oneshot::Sender<Result<Commit, InboxError>>,
+    /// The body's share of the room, until it is committed, or no longer to be.
+    _room: OwnedSemaphorePermit,
+}
+
+impl Answer {
+    fn is_awaited(&self) -> bool {
+        !self.to.is_closed()
+    }
+
+    fn send(self, outcome: Result<Commit, InboxError>) {
+        // Whoever gave up comes again.
+        let _ = self.to.send(outcome);
+    }
 }
 
 impl Committer {
     /// Starts as many tasks as the store has use for; they end when the last committer is gone.
-    pub(crate) fn start(store: &Arc<dyn Store>, wake: &Wake, grouping: Grouping) -> Self {
+    pub(crate) fn start(database: &Database, wake: &Wake) -> Self {
+        let grouping = database.grouping();
         let (queue, pending) = mpsc::channel(QUEUE);
         let pending = Arc::new(Mutex::new(pending));
         for _ in 0..grouping.parallel {
-            let (store, wake) = (Arc::clone(store), wake.clone());
-            tokio::spawn(run(store, wake, Arc::clone(&pending), grouping.largest));
+            let (database, wake) = (database.clone(), wake.clone());
+            tokio::spawn(run(database, wake, Arc::clone(&pending), grouping.largest));
         }
         Self {
             queue,
-            patience: PATIENCE,
+            room: Arc::new(Semaphore::new(ROOM)),
         }
     }
 
     /// Commits an event, or says within 5 s that it could not.
     ///
     /// After a timeout it may be committed all the same; it is then a duplicate when it comes again.
-    pub(crate) async fn commit(&self, record: Record) -> Result<Commit, InboxError> {
+    pub(crate) async fn commit(
+        &self,
+        record: impl Future<Output = Record>,
+    ) -> Result<Commit, InboxError> {
         let begun = Instant::now();
-        let commit = match time::timeout(self.patience, self.hand_in(record)).await {
+        let handed_in = async { self.hand_in(record.await).await };
+        let commit = match time::timeout(PATIENCE, handed_in).await {
             Ok(commit) => commit,
             Err(_) => Err(InboxError::new(InboxErrorKind::Timeout)),
         };
@@ -59,7 +84,12 @@ impl Committer {
 
     async fn hand_in(&self, record: Record) -> Result<Commit, InboxError> {
         let closed = || InboxError::new(InboxErrorKind::Closed);
-        let (answer, committed) = oneshot::channel();
+        let kibibytes = record.body.len().div_ceil(1 << 10).clamp(1, ROOM);
+        let share = u32::try_from(kibibytes).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room).acquire_many_owned(share);
+        let room = room.await.map_err(|_| closed())?;
+        let (to, committed) = oneshot::channel();
+        let answer = Answer { to, _room: room };
         let pending = Pending { record, answer };
         self.queue.send(pending).await.map_err(|_| closed())?;
         committed.await.map_err(|_| closed())?
@@ -76,7 +106,7 @@ pub(crate) struct Grouping {
 }
 
 async fn run(
-    store: Arc<dyn Store>,
+    database: Database,
     wake: Wake,
     queue: Arc<Mutex<mpsc::Receiver<Pending>>>,
     largest: usize,
@@ -86,34 +116,39 @@ async fn run(
         if group.is_empty() {
             return;
         }
-        let alone = group.len() == 1;
-        let (records, answers): (Vec<_>, Vec<_>) = group
-            .into_iter()
-            .map(|pending| (pending.record, pending.answer))
-            .unzip();
-        match commit(&*store, &records).await {
-            Ok(commits) => {
+        // Should it panic, as a recorder of logs or metrics may, the next group is committed all the same.
+        let _ = tokio::spawn(commit_group(database.clone(), wake.clone(), group)).await;
+    }
+}
+
+async fn commit_group(database: Database, wake: Wake, group: Vec<Pending>) {
+    let alone = group.len() == 1;
+    let (records, answers): (Vec<_>, Vec<_>) = group
+        .into_iter()
+        .map(|pending| (pending.record, pending.answer))
+        .unzip();
+    match commit(&database, &records).await {
+        Ok(commits) => {
+            wake.notify();
+            for (answer, commit) in answers.into_iter().zip(commits) {
+                answer.send(Ok(commit));
+            }
+        }
+        // One that the database cannot take must not keep its neighbours out.
+        Err(error) if !alone && error.kind() == InboxErrorKind::Store => {
+            for (record, answer) in records.iter().zip(answers) {
+                // If the database is down, that ends this soon.
+                if !answer.is_awaited() {
+                    continue;
+                }
+                let commits = commit(&database, slice::from_ref(record)).await;
                 wake.notify();
-                for (answer, commit) in answers.into_iter().zip(commits) {
-                    let _ = answer.send(Ok(commit));
-                }
+                answer.send(commits.map(|commits| first(&commits)));
             }
-            // One that the database cannot take must not keep its neighbours out.
-            Err(error) if !alone && error.kind() == InboxErrorKind::Store => {
-                for (record, answer) in records.iter().zip(answers) {
-                    // Whoever gave up comes again; if the database is down, that ends this soon.
-                    if answer.is_closed() {
-                        continue;
-                    }
-                    let commits = commit(&*store, slice::from_ref(record)).await;
-                    wake.notify();
-                    let _ = answer.send(commits.map(|commits| first(&commits)));
-                }
-            }
-            Err(error) => {
-                for answer in answers {
-                    let _ = answer.send(Err(error.clone()));
-                }
+        }
+        Err(error) => {
+            for answer in answers {
+                answer.send(Err(error.clone()));
             }
         }
     }
@@ -123,23 +158,24 @@ async fn run(
 async fn next_group(queue: &mut mpsc::Receiver<Pending>, largest: usize) -> Vec<Pending> {
     let mut group = Vec::new();
     let mut bytes = 0;
-    let mut next = queue.recv().await;
-    while let Some(pending) = next {
-        bytes += pending.record.body.len();
-        group.push(pending);
-        if group.len() >= largest || bytes >= GROUP_BYTES {
-            break;
+    while group.len() < largest && bytes < GROUP_BYTES {
+        let next = match group.is_empty() {
+            true => queue.recv().await,
+            false => queue.try_recv().ok(),
+        };
+        let Some(pending) = next else { break };
+        // Nobody would hear of that commit; who gave up comes again.
+        if pending.answer.is_awaited() {
+            bytes += pending.record.body.len();
+            group.push(pending);
         }
-        next = queue.try_recv().ok();
     }
     group
 }
 
-async fn commit(store: &dyn Store, records: &[Record]) -> Result<Vec<Commit>, InboxError> {
-    match time::timeout(ATTEMPT, store.commit(records)).await {
-        Ok(commits) => commits,
-        Err(_) => Err(InboxError::new(InboxErrorKind::Timeout)),
-    }
+async fn commit(database: &Database, records: &[Record]) -> Result<Vec<Commit>, InboxError> {
+    let commits = database.ask_within(ATTEMPT, |store| store.commit(records));
+    commits.await
 }
 
 fn first(commits: &[Commit]) -> Commit {
@@ -157,3 +193,7 @@ const QUEUE: usize = 256;
 
 /// Bodies in one commit, but for the last one of them.
 const GROUP_BYTES: usize = 16 << 20;
+
+/// KiB of bodies that may wait for their commit, or be in one: where the database hangs, the deliveries that are given up
+/// make room for those that come again. A larger body takes all of it.
+const ROOM: usize = 64 << 10;

@@ -81,7 +81,7 @@ pub struct InboxEntry {
     pub job_id: String,
     /// How the job ended, as pyannoteAI wrote it.
     pub status: String,
-    /// The kind of its output, if it has one.
+    /// The kind of its output, or else of its job, if a [`Client`](crate::Client) recorded the submission.
     pub kind: Option<Kind>,
     /// How far its handling is.
     pub state: InboxState,

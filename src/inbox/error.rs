@@ -2,7 +2,9 @@ use std::{error::Error, fmt, sync::Arc};
 
 /// Why the inbox could not do what it was asked for.
 ///
-/// Nothing was committed. What the database said is the [source](Error::source).
+/// After an error of any kind but [`Address`](InboxErrorKind::Address) and [`Open`](InboxErrorKind::Open), what was asked
+/// for may have been done all the same, as the answer may have been lost. What the database said is the
+/// [source](Error::source).
 #[derive(Clone, Debug)]
 pub struct InboxError {
     kind: InboxErrorKind,
@@ -21,7 +23,7 @@ pub enum InboxErrorKind {
     Timeout,
     /// The database failed.
     Store,
-    /// The inbox was shut down.
+    /// The inbox was shut down, or a part of it broke.
     Closed,
 }
 
@@ -54,7 +56,7 @@ impl fmt::Display for InboxError {
             InboxErrorKind::Open => "the inbox's database cannot be opened",
             InboxErrorKind::Timeout => "the inbox's database did not answer in time",
             InboxErrorKind::Store => "the inbox's database failed",
-            InboxErrorKind::Closed => "the inbox was shut down",
+            InboxErrorKind::Closed => "the inbox was shut down, or a part of it broke",
         })
     }
 }

@@ -2,21 +2,21 @@ use std::{
     convert::Infallible,
     future::Future,
     pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 
 use apalis_core::{
     backend::{Backend, BackendConfig, finalize::Ephemeral},
-    task::Task,
     worker::context::WorkerContext,
 };
-use tokio::time;
+use tokio::time::{self, Instant};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tower_layer::Identity;
 
 use super::{
-    store::Store,
+    InboxError,
+    store::{Claimed, Database},
     telemetry,
     worker::{Held, Wake},
 };
@@ -27,25 +27,63 @@ use super::{
 /// its turn, and keep what they had fetched when they are closed. So this is a backend over the same tables and the same
 /// statements, which does not: an error is waited out, and what is held is known.
 pub(super) struct Feed {
-    store: Arc<dyn Store>,
+    database: Database,
     wake: Wake,
     held: Held,
-    next: Option<Next>,
+    stop: CancellationToken,
+    lease: Duration,
+    /// When what this worker does not know to hold was last handed back.
+    handed_back: Instant,
+    next: Option<Finding>,
 }
 
+type Finding = AbortOnDropHandle<Option<(Claimed, Instant)>>;
+
 impl Feed {
-    pub(super) fn new(store: Arc<dyn Store>, wake: Wake, held: Held) -> Self {
+    pub(super) fn new(
+        database: Database,
+        wake: Wake,
+        held: Held,
+        stop: CancellationToken,
+        lease: Duration,
+    ) -> Self {
         Self {
-            store,
+            database,
             wake,
             held,
+            stop,
+            lease,
+            handed_back: Instant::now(),
             next: None,
         }
+    }
+
+    /// In a task of its own: a worker that is stopped polls its backend no more, and a claim that stood still in the
+    /// middle of a transaction would keep all others from writing.
+    fn find(&self, worker: &WorkerContext, unsure: bool) -> Finding {
+        let search = Search {
+            database: self.database.clone(),
+            wake: self.wake.clone(),
+            held: self.held.clone(),
+            lease: self.lease,
+            worker: worker.clone(),
+        };
+        let (stop, handed_back) = (self.stop.clone(), self.handed_back);
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            let found = stop
+                .run_until_cancelled(search.next(unsure, handed_back))
+                .await;
+            if found.is_none() {
+                // The claim may have been committed all the same. If this fails, the end of the worker does it.
+                let _ = search.hand_back().await;
+            }
+            found
+        }))
     }
 }
 
 impl Backend for Feed {
-    type Task = Task<Vec<u8>>;
+    type Task = Claimed;
     type Error = Infallible;
 
     fn poll_ready(
@@ -61,13 +99,22 @@ impl Backend for Feed {
         cx: &mut Context<'_>,
         worker: &WorkerContext,
     ) -> Poll<Option<Result<Self::Task, Infallible>>> {
-        let next = self.next.get_or_insert_with(|| {
-            let (store, wake) = (Arc::clone(&self.store), self.wake.clone());
-            Box::pin(next(store, wake, self.held.clone(), worker.clone()))
-        });
-        let task = ready!(next.as_mut().poll(cx));
-        self.next = None;
-        Poll::Ready(Some(Ok(task)))
+        let mut finding = self.next.take().unwrap_or_else(|| self.find(worker, false));
+        loop {
+            match Pin::new(&mut finding).poll(cx) {
+                Poll::Pending => {
+                    self.next = Some(finding);
+                    return Poll::Pending;
+                }
+                Poll::Ready(Ok(Some((task, handed_back)))) => {
+                    self.handed_back = handed_back;
+                    return Poll::Ready(Some(Ok(task)));
+                }
+                Poll::Ready(Ok(None)) => return Poll::Ready(None),
+                // It panicked, or the runtime is being shut down.
+                Poll::Ready(Err(_)) => finding = self.find(worker, true),
+            }
+        }
     }
 
     fn poll_close(
@@ -82,7 +129,7 @@ impl Backend for Feed {
 }
 
 impl BackendConfig for Feed {
-    type Args = Vec<u8>;
+    type Args = i64;
     type Id = ();
     type Kind = Ephemeral;
     type Config = ();
@@ -97,38 +144,62 @@ impl BackendConfig for Feed {
     }
 }
 
-/// Waits for an event that is due, and claims it.
-async fn next(
-    store: Arc<dyn Store>,
+/// A search for the next event.
+struct Search {
+    database: Database,
     wake: Wake,
     held: Held,
+    lease: Duration,
     worker: WorkerContext,
-) -> Task<Vec<u8>> {
-    loop {
-        let woken = wake.woken();
-        match store.claim(&worker).await {
-            Ok(Some(task)) => {
-                if let Some(id) = task.task_id() {
-                    held.insert(id.to_string());
+}
+
+impl Search {
+    /// Waits for an event that is due, and claims it.
+    ///
+    /// A claim may have been committed though the worker does not know of it: if its answer was lost, or if it takes effect
+    /// after it was given up. While this worker lives nobody else would take the event. So what it does not hold is handed
+    /// back, before the next claim if it is unsure, and once a lease in any case.
+    async fn next(&self, mut unsure: bool, mut handed_back: Instant) -> (Claimed, Instant) {
+        if unsure {
+            time::sleep(IDLE).await;
+        }
+        loop {
+            if unsure || handed_back.elapsed() > self.lease {
+                unsure = self.hand_back().await.is_err();
+                if unsure {
+                    time::sleep(IDLE).await;
+                    continue;
                 }
-                return task;
+                handed_back = Instant::now();
             }
-            Ok(None) => {
-                let _ = time::timeout(IDLE, woken).await;
-            }
-            Err(error) => {
-                telemetry::store_failed("claim", &error);
-                time::sleep(IDLE).await;
-                // The claim may have been committed, and only the answer lost.
-                if let Err(error) = held.hand_back_others(&*store, worker.name()).await {
-                    telemetry::store_failed("release", &error);
+            let woken = self.wake.woken();
+            match self.database.ask(|store| store.claim(&self.worker)).await {
+                Ok(Some(task)) => return (task, handed_back),
+                Ok(None) => {
+                    let _ = time::timeout(IDLE, woken).await;
+                }
+                Err(error) => {
+                    telemetry::store_failed("claim", &error);
+                    time::sleep(IDLE).await;
+                    unsure = true;
                 }
             }
         }
     }
-}
 
-type Next = Pin<Box<dyn Future<Output = Task<Vec<u8>>> + Send>>;
+    async fn hand_back(&self) -> Result<(), InboxError> {
+        let held = self.held.ids();
+        let worker = self.worker.name();
+        let released = self
+            .database
+            .ask(|store| store.release(worker, &held))
+            .await;
+        if let Err(error) = &released {
+            telemetry::store_failed("release", error);
+        }
+        released.map(|_| ())
+    }
+}
 
 /// How soon an event is found that another server committed, or that is due again.
 const IDLE: Duration = Duration::from_secs(1);

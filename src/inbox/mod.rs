@@ -10,7 +10,9 @@ mod service;
 mod sql;
 #[cfg(feature = "inbox-sqlite")]
 mod sqlite;
-mod store;
+pub(crate) mod store;
+#[cfg_attr(not(feature = "client"), path = "submissions_off.rs")]
+mod submissions;
 mod telemetry;
 mod work;
 mod worker;
@@ -19,14 +21,19 @@ mod worker;
 use std::path::Path;
 use std::{
     fmt,
+    future::Future,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
+#[cfg(feature = "client")]
+pub(crate) use self::submissions::Submission;
+#[cfg(feature = "client")]
+pub use self::submissions::Submissions;
 use self::{
-    committer::{Committer, Grouping},
+    committer::Committer,
     record::{Record, Source, nanoseconds},
-    store::Store,
+    store::{Database, Store},
     worker::Wake,
 };
 pub use self::{
@@ -81,7 +88,7 @@ use crate::{HandlerRegistry, WebhookEvent, offload};
 /// ```
 #[derive(Clone)]
 pub struct Inbox {
-    store: Arc<dyn Store>,
+    database: Database,
     committer: Committer,
     wake: Wake,
 }
@@ -116,8 +123,8 @@ impl Inbox {
     /// Returns [`InboxErrorKind::Open`] if the file cannot be opened, made or brought up to date.
     #[cfg(feature = "inbox-sqlite")]
     pub async fn sqlite(path: impl AsRef<Path>) -> Result<Self, InboxError> {
-        let store = sqlite::SqliteStore::open(path.as_ref()).await?;
-        Ok(Self::over(Arc::new(store), sqlite::GROUPING))
+        let store = opened(sqlite::SqliteStore::open(path.as_ref())).await?;
+        Ok(Self::over(Arc::new(store)))
     }
 
     /// Opens the inbox in a PostgreSQL database, whose tables it makes if they are not there.
@@ -127,19 +134,26 @@ impl Inbox {
     ///
     /// # Errors
     ///
-    /// Returns [`InboxErrorKind::Address`] if the address cannot be read and [`InboxErrorKind::Open`] if the database
+    /// Returns [`InboxErrorKind::Address`] if the address cannot be read, or has a parameter that is not known, and [`InboxErrorKind::Open`] if the database
     /// cannot be reached or brought up to date.
     #[cfg(feature = "inbox-postgres")]
     pub async fn postgres(url: &str) -> Result<Self, InboxError> {
-        let store = postgres::PostgresStore::open(url).await?;
-        Ok(Self::over(Arc::new(store), postgres::GROUPING))
+        let store = opened(postgres::PostgresStore::open(url)).await?;
+        Ok(Self::over(Arc::new(store)))
     }
 
-    fn over(store: Arc<dyn Store>, grouping: Grouping) -> Self {
+    /// The store itself, to be put under another one.
+    #[cfg(feature = "testing")]
+    pub(crate) fn store(&self) -> Arc<dyn Store> {
+        self.database.store()
+    }
+
+    pub(crate) fn over(store: Arc<dyn Store>) -> Self {
+        let database = Database::new(store);
         let wake = Wake::default();
-        let committer = Committer::start(&store, &wake, grouping);
+        let committer = Committer::start(&database, &wake);
         Self {
-            store,
+            database,
             committer,
             wake,
         }
@@ -161,11 +175,24 @@ impl Inbox {
     ///
     /// # Errors
     ///
-    /// Returns an error within 5 s if the database failed or did not answer. After
-    /// [`InboxErrorKind::Timeout`] the event may be committed all the same.
+    /// Returns an error within 5 s if the database failed or did not answer. The event may be committed all the same, where
+    /// the answer was lost; when it comes again it is then a duplicate.
     pub async fn commit(&self, event: &WebhookEvent) -> Result<Commit, InboxError> {
-        let record = record(event, Source::Delivered).await;
-        let commit = self.committer.commit(record).await;
+        self.commit_from(event, Source::Delivered).await
+    }
+
+    /// Commits an event that the API told of.
+    #[cfg(feature = "client")]
+    pub(crate) async fn commit_fetched(&self, event: &WebhookEvent) -> Result<Commit, InboxError> {
+        self.commit_from(event, Source::Fetched).await
+    }
+
+    async fn commit_from(
+        &self,
+        event: &WebhookEvent,
+        source: Source,
+    ) -> Result<Commit, InboxError> {
+        let commit = self.committer.commit(record(event, source)).await;
         telemetry::answered(event, &commit);
         commit
     }
@@ -176,37 +203,35 @@ impl Inbox {
     ///
     /// Returns an error within 5 s if it could not.
     pub async fn check(&self) -> Result<(), InboxError> {
-        match tokio::time::timeout(CHECK, self.store.probe()).await {
-            Ok(result) => result,
-            Err(_) => Err(InboxError::new(InboxErrorKind::Timeout)),
-        }
+        let probed = self.database.ask_within(CHECK, |store| store.probe());
+        probed.await
     }
 
     /// Counts what is in the inbox.
     ///
     /// # Errors
     ///
-    /// Returns an error if the database failed.
+    /// Returns an error if the database failed, or did not answer within 10 s.
     pub async fn stats(&self) -> Result<InboxStats, InboxError> {
-        self.store.stats().await
+        self.database.ask(|store| store.stats()).await
     }
 
     /// Lists events, the last received first.
     ///
     /// # Errors
     ///
-    /// Returns an error if the database failed.
+    /// Returns an error if the database failed, or did not answer within 10 s.
     pub async fn list(&self, filter: &InboxFilter) -> Result<Vec<InboxEntry>, InboxError> {
-        self.store.list(filter).await
+        self.database.ask(|store| store.list(filter)).await
     }
 
     /// Reads an event with its body; `None` if there is none of this id, or what is stored is no event.
     ///
     /// # Errors
     ///
-    /// Returns an error if the database failed.
+    /// Returns an error if the database failed, or did not answer within 10 s.
     pub async fn event(&self, id: &str) -> Result<Option<WebhookEvent>, InboxError> {
-        let stored = self.store.body(id).await?;
+        let stored = self.database.ask(|store| store.body(id)).await?;
         Ok(stored.and_then(|stored| stored.into_event(1).ok()))
     }
 
@@ -217,9 +242,9 @@ impl Inbox {
     ///
     /// # Errors
     ///
-    /// Returns an error if the database failed.
+    /// Returns an error if the database failed, or did not answer within 10 s.
     pub async fn replay(&self, id: &str, replay: Replay) -> Result<bool, InboxError> {
-        let replayed = self.store.replay(id, replay).await?;
+        let replayed = self.database.ask(|store| store.replay(id, replay)).await?;
         if replayed {
             telemetry::replayed(id);
             self.wake.notify();
@@ -233,16 +258,16 @@ impl Inbox {
     ///
     /// # Errors
     ///
-    /// Returns an error if the database failed.
+    /// Returns an error if the database failed, or did not answer within 10 s.
     pub async fn prune(&self, age: Duration) -> Result<u64, InboxError> {
         let before = SystemTime::now().checked_sub(age).map_or(0, nanoseconds);
         let mut pruned = 0;
         loop {
-            let part = self.store.prune(before, PRUNED_AT_ONCE).await?;
-            pruned += part;
-            if part < PRUNED_AT_ONCE.into() {
+            let part = self.database.ask(|store| store.prune(before)).await?;
+            if part == 0 {
                 return Ok(pruned);
             }
+            pruned += part;
         }
     }
 }
@@ -250,6 +275,17 @@ impl Inbox {
 impl fmt::Debug for Inbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Inbox").finish_non_exhaustive()
+    }
+}
+
+/// An open database, or an error if it takes more than a minute.
+async fn opened<T>(open: impl Future<Output = Result<T, InboxError>>) -> Result<T, InboxError> {
+    match tokio::time::timeout(OPENING, open).await {
+        Ok(opened) => opened,
+        Err(_) => Err(InboxError::because(
+            InboxErrorKind::Open,
+            "no answer within a minute",
+        )),
     }
 }
 
@@ -267,7 +303,6 @@ async fn record(event: &WebhookEvent, source: Source) -> Record {
     Record::of(event, source)
 }
 
-/// Few enough that deliveries do not wait for them.
-const PRUNED_AT_ONCE: u32 = 100;
+const OPENING: Duration = Duration::from_secs(60);
 
 const CHECK: Duration = Duration::from_millis(4_500);

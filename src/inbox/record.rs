@@ -32,12 +32,17 @@ pub(crate) struct Record {
 pub(crate) enum Source {
     /// A signed delivery. Two of the same event have the same body, or are in conflict.
     Delivered,
+    /// The API. Its bytes may differ from those of a delivery that says the same.
+    #[cfg(feature = "client")]
+    Fetched,
 }
 
 impl Source {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Delivered => "delivered",
+            #[cfg(feature = "client")]
+            Self::Fetched => "fetched",
         }
     }
 }
@@ -85,6 +90,8 @@ pub(crate) struct Stored {
     pub(crate) retry_number: Option<i64>,
     pub(crate) retry_reason: Option<String>,
     pub(crate) body: Vec<u8>,
+    /// What the job was submitted as.
+    pub(crate) job_kind: Option<String>,
 }
 
 impl Stored {
@@ -98,7 +105,8 @@ impl Stored {
         let delivery = Delivery::at(time(self.received_at))
             .with_timestamp(u64::from_ne_bytes(self.signed_at.to_ne_bytes()))
             .with_retry(retry)
-            .with_attempt(attempt);
+            .with_attempt(attempt)
+            .with_job_kind(self.job_kind.as_deref().and_then(kind));
         WebhookEvent::new(self.body.into(), delivery)
     }
 }
@@ -172,7 +180,8 @@ pub(crate) fn seconds(time: SystemTime) -> i64 {
 }
 
 pub(crate) fn seconds_from_now(duration: Duration) -> i64 {
-    seconds(SystemTime::now() + duration)
+    let then = SystemTime::now().checked_add(duration);
+    then.map_or(i64::MAX, seconds)
 }
 
 pub(crate) fn time(nanoseconds: i64) -> SystemTime {
@@ -220,10 +229,13 @@ mod tests {
             retry_number: record.retry_number,
             retry_reason: record.retry_reason,
             body: record.body.to_vec(),
+            job_kind: Some("diarization".to_owned()),
         };
         let back = stored.into_event(3).unwrap();
         assert_eq!(back.raw(), event.raw());
-        assert_eq!(back.delivery(), &event.delivery().clone().with_attempt(3));
+        let delivery = event.delivery().clone().with_attempt(3);
+        let delivery = delivery.with_job_kind(Some(Kind::Diarization));
+        assert_eq!(back.delivery(), &delivery);
     }
 
     #[test]

@@ -25,9 +25,76 @@ macro_rules! sql_store {
                 .map_err(failed)?;
                 Ok(())
             }
+
+            /// Before an event is removed: its job must not be asked for again while the API still lists it.
+            async fn note_received(
+                tx: &mut Transaction<'_, $database>,
+                id: &str,
+            ) -> Result<(), InboxError> {
+                sqlx::query(
+                    "UPDATE pyannote_submissions SET outcome = 'received' WHERE job_key IN \
+                     (SELECT job_key FROM pyannote_events WHERE id = $1 \
+                     AND status IN ('succeeded', 'failed', 'canceled'))",
+                )
+                .bind(id)
+                .execute(&mut **tx)
+                .await
+                .map_err(failed)?;
+                sqlx::query(
+                    "INSERT INTO pyannote_submissions \
+                     (job_key, job_id, status_only, submitted_at, outcome) \
+                     SELECT job_key, job_id, FALSE, received_at, 'received' FROM pyannote_events \
+                     WHERE id = $1 AND received_at > $2 \
+                     AND status IN ('succeeded', 'failed', 'canceled') ON CONFLICT (job_key) DO NOTHING",
+                )
+                .bind(id)
+                .bind(nanoseconds(SystemTime::now() - REMEMBERED))
+                .execute(&mut **tx)
+                .await
+                .map_err(failed)?;
+                Ok(())
+            }
+
+            /// Removes what is known of jobs that nobody asks for any more, of the next so many: those whose event is kept
+            /// may be without number.
+            async fn forget_submissions(
+                &self,
+                tx: &mut Transaction<'_, $database>,
+            ) -> Result<(), InboxError> {
+                let from = self.forgotten_to.load(Ordering::Relaxed);
+                let row = sqlx::query(
+                    "SELECT COUNT(*), MAX(submitted_at) FROM (SELECT submitted_at FROM pyannote_submissions \
+                     WHERE submitted_at > $1 AND submitted_at < $2 ORDER BY submitted_at LIMIT $3) s",
+                )
+                .bind(from)
+                .bind(nanoseconds(SystemTime::now() - REMEMBERED))
+                .bind(FORGOTTEN_AT_ONCE)
+                .fetch_one(&mut **tx)
+                .await
+                .map_err(failed)?;
+                let seen: i64 = row.try_get(0).map_err(failed)?;
+                let to: Option<i64> = row.try_get(1).map_err(failed)?;
+                sqlx::query(
+                    "DELETE FROM pyannote_submissions WHERE submitted_at > $1 AND submitted_at <= $2 AND NOT EXISTS \
+                     (SELECT 1 FROM pyannote_events e WHERE e.job_key = pyannote_submissions.job_key)",
+                )
+                .bind(from)
+                .bind(to)
+                .execute(&mut **tx)
+                .await
+                .map_err(failed)?;
+                // From the start again, once it is through.
+                let next = to.filter(|_| seen == FORGOTTEN_AT_ONCE).unwrap_or(i64::MIN);
+                self.forgotten_to.store(next, Ordering::Relaxed);
+                Ok(())
+            }
         }
 
         impl Store for $store {
+            fn grouping(&self) -> Grouping {
+                GROUPING
+            }
+
             fn commit<'a>(&'a self, batch: &'a [Record]) -> StoreFuture<'a, Vec<Commit>> {
                 Box::pin(async move {
                     let mut tx = self.write().await?;
@@ -60,6 +127,7 @@ macro_rules! sql_store {
                 Box::pin(async move {
                     let mut tx = self.write().await?;
                     Self::register_in(&mut tx, worker, lease).await?;
+                    Self::keep_alive_in(&mut tx, worker, lease).await?;
                     tx.commit().await.map_err(failed)
                 })
             }
@@ -79,12 +147,24 @@ macro_rules! sql_store {
             fn claim<'a>(
                 &'a self,
                 worker: &'a WorkerContext,
-            ) -> StoreFuture<'a, Option<Task<Vec<u8>>>> {
+            ) -> StoreFuture<'a, Option<Claimed>> {
                 Box::pin(async move {
                     let mut tx = self.write().await?;
                     let tasks = Self::claim_in(&mut tx, worker).await?;
+                    let Some(task) = tasks.into_iter().next() else {
+                        return Ok(None);
+                    };
+                    let number: i64 = sqlx::query(
+                        "INSERT INTO pyannote_claims (event_id, claims) VALUES ($1, 1) \
+                         ON CONFLICT (event_id) DO UPDATE SET claims = pyannote_claims.claims + 1 RETURNING claims",
+                    )
+                    .bind(task.task_id().map(ToString::to_string))
+                    .fetch_one(&mut *tx)
+                    .await
+                    .and_then(|row| row.try_get(0))
+                    .map_err(failed)?;
                     tx.commit().await.map_err(failed)?;
-                    Ok(tasks.into_iter().next())
+                    Ok(Some(task.map_args(|_| number)))
                 })
             }
 
@@ -102,39 +182,51 @@ macro_rules! sql_store {
                     };
                     let job_key: Vec<u8> = found.try_get(0).map_err(failed)?;
                     Self::lock_job(&mut tx, &job_key).await?;
+                    Self::lock_event(&mut tx, &claim.id).await?;
 
                     // Begun before, too, if the answer to that was lost on the way.
                     let begun = sqlx::query(
                         "UPDATE jobs SET status = 'Running' \
-                         WHERE id = $1 AND lock_by = $2 AND attempts = $3 \
-                         AND status IN ('Queued', 'Running') AND NOT EXISTS (\
+                         WHERE id = $1 AND lock_by = $2 AND status IN ('Queued', 'Running') AND EXISTS (\
+                         SELECT 1 FROM pyannote_claims c WHERE c.event_id = $1 AND c.claims = $3) AND NOT EXISTS (\
                          SELECT 1 FROM pyannote_events e JOIN jobs j ON j.id = e.id \
                          WHERE e.job_key = $4 AND e.id <> $1 AND j.status = 'Running')",
                     )
                     .bind(&claim.id)
                     .bind(&*claim.worker)
-                    .bind(i64::from(claim.attempts))
+                    .bind(claim.number)
                     .bind(&job_key)
                     .execute(&mut *tx)
                     .await
                     .map_err(failed)?
                     .rows_affected();
                     if begun == 0 {
-                        let put_off = sqlx::query(concat!(
+                        sqlx::query(concat!(
                             "UPDATE jobs SET status = 'Pending', lock_by = NULL, lock_at = NULL, run_at = ",
                             $at_open, "$4", $at_close,
-                            " WHERE id = $1 AND lock_by = $2 AND attempts = $3 AND status = 'Queued'",
+                            " WHERE id = $1 AND lock_by = $2 AND status = 'Queued' AND EXISTS (\
+                             SELECT 1 FROM pyannote_claims c WHERE c.event_id = $1 AND c.claims = $3)",
                         ))
                         .bind(&claim.id)
                         .bind(&*claim.worker)
-                        .bind(i64::from(claim.attempts))
+                        .bind(claim.number)
                         .bind(seconds_from_now(BUSY))
                         .execute(&mut *tx)
                         .await
+                        .map_err(failed)?;
+                        // Put off before, if the answer to that was lost on the way.
+                        let is_waiting = sqlx::query(
+                            "SELECT 1 FROM jobs j JOIN pyannote_claims c ON c.event_id = j.id \
+                             WHERE j.id = $1 AND j.status = 'Pending' AND c.claims = $2",
+                        )
+                        .bind(&claim.id)
+                        .bind(claim.number)
+                        .fetch_optional(&mut *tx)
+                        .await
                         .map_err(failed)?
-                        .rows_affected();
+                        .is_some();
                         tx.commit().await.map_err(failed)?;
-                        return Ok(if put_off == 0 { Start::Lost } else { Start::Busy });
+                        return Ok(if is_waiting { Start::Busy } else { Start::Lost });
                     }
 
                     let stored = stored(
@@ -184,22 +276,26 @@ macro_rules! sql_store {
 
             fn finish<'a>(&'a self, claim: &'a Claim, end: End) -> StoreFuture<'a, bool> {
                 Box::pin(async move {
+                    let is_exhausted = end == End::Exhausted;
                     let (status, failures, at, error) = match end {
                         End::Handled => ("Done", 0, None, None),
                         End::Retry { at, error } => ("Pending", 1, Some(at), Some(error)),
                         End::Dead { error } => ("Killed", 1, None, Some(error)),
+                        End::Exhausted => ("Killed", 0, None, Some(EXHAUSTED.to_owned())),
                     };
                     let now = SystemTime::now();
                     let mut tx = self.write().await?;
+                    Self::lock_event(&mut tx, &claim.id).await?;
                     let finished = sqlx::query(concat!(
                         "UPDATE jobs SET status = $4, attempts = attempts + $5, \
                          lock_by = NULL, lock_at = NULL, run_at = ",
                         $at_open, "$6", $at_close, ", done_at = ", $at_open, "$7", $at_close,
-                        " WHERE id = $1 AND lock_by = $2 AND attempts = $3 AND status = 'Running'",
+                        " WHERE id = $1 AND lock_by = $2 AND status IN ('Queued', 'Running') AND EXISTS (\
+                         SELECT 1 FROM pyannote_claims c WHERE c.event_id = $1 AND c.claims = $3)",
                     ))
                     .bind(&claim.id)
                     .bind(&*claim.worker)
-                    .bind(i64::from(claim.attempts))
+                    .bind(claim.number)
                     .bind(status)
                     .bind(failures)
                     .bind(at.unwrap_or_else(|| seconds(now)))
@@ -209,14 +305,29 @@ macro_rules! sql_store {
                     .map_err(failed)?
                     .rows_affected();
                     if finished == 0 {
-                        return Ok(false);
+                        // Done before, if the answer to that was lost on the way.
+                        let done = sqlx::query(concat!(
+                            "SELECT 1 FROM jobs j JOIN pyannote_claims c ON c.event_id = j.id \
+                             WHERE j.id = $1 AND j.status = $2 AND c.claims = $3 \
+                             AND (CAST($4 AS BIGINT) IS NULL OR j.run_at = ", $at_open, "$4", $at_close, ")",
+                        ))
+                        .bind(&claim.id)
+                        .bind(status)
+                        .bind(claim.number)
+                        .bind(at)
+                        .fetch_optional(&mut *tx)
+                        .await
+                        .map_err(failed)?;
+                        return Ok(done.is_some());
                     }
                     sqlx::query(
-                        "UPDATE pyannote_events SET finished_at = $2, last_error = $3 WHERE id = $1",
+                        "UPDATE pyannote_events SET finished_at = $2, last_error = CASE WHEN $4 \
+                         THEN COALESCE(last_error || '; then ', '') || $3 ELSE $3 END WHERE id = $1",
                     )
                     .bind(&claim.id)
                     .bind(at.is_none().then(|| nanoseconds(now)))
                     .bind(&error)
+                    .bind(is_exhausted)
                     .execute(&mut *tx)
                     .await
                     .map_err(failed)?;
@@ -304,7 +415,8 @@ macro_rules! sql_store {
             fn list<'a>(&'a self, filter: &'a InboxFilter) -> StoreFuture<'a, Vec<InboxEntry>> {
                 Box::pin(async move {
                     let rows = sqlx::query(concat!(
-                        "SELECT e.id, e.job_id, e.status, e.kind, ", state!("j.status"),
+                        "SELECT e.id, e.job_id, e.status, COALESCE(e.kind, \
+                         (SELECT s.kind FROM pyannote_submissions s WHERE s.job_key = e.job_key)), ", state!("j.status"),
                         ", CAST(j.attempts AS BIGINT), e.body_bytes, e.received_at, e.finished_at, e.last_error, \
                          (SELECT COUNT(*) FROM pyannote_conflicts c WHERE c.event_key = e.event_key) \
                          FROM pyannote_events e JOIN jobs j ON j.id = e.id \
@@ -368,20 +480,27 @@ macro_rules! sql_store {
                 })
             }
 
-            fn prune(&self, before: i64, limit: u32) -> StoreFuture<'_, u64> {
+            fn prune(&self, before: i64) -> StoreFuture<'_, u64> {
                 Box::pin(async move {
                     let mut tx = self.write().await?;
                     let old = sqlx::query(
-                        "SELECT e.id, e.event_key FROM pyannote_events e JOIN jobs j ON j.id = e.id \
+                        "SELECT e.id, e.event_key, e.body_bytes + (SELECT COALESCE(SUM(LENGTH(c.body)), 0) \
+                         FROM pyannote_conflicts c WHERE c.event_key = e.event_key) \
+                         FROM pyannote_events e JOIN jobs j ON j.id = e.id \
                          WHERE e.finished_at < $1 AND j.status = 'Done' LIMIT $2",
                     )
                     .bind(before)
-                    .bind(i64::from(limit))
+                    .bind(PRUNED_AT_ONCE)
                     .fetch_all(&mut *tx)
                     .await
                     .map_err(failed)?;
                     let mut pruned = 0;
+                    let mut bytes = 0;
                     for row in &old {
+                        if bytes >= PRUNED_BYTES {
+                            break;
+                        }
+                        bytes += row.try_get::<i64, _>(2).map_err(failed)?;
                         let id: String = row.try_get(0).map_err(failed)?;
                         let event_key: Vec<u8> = row.try_get(1).map_err(failed)?;
                         // Not if it was replayed in the meantime.
@@ -394,16 +513,22 @@ macro_rules! sql_store {
                         if removed == 0 {
                             continue;
                         }
+                        Self::note_received(&mut tx, &id).await?;
                         sqlx::query("DELETE FROM pyannote_conflicts WHERE event_key = $1")
                             .bind(&event_key)
                             .execute(&mut *tx)
                             .await
                             .map_err(failed)?;
-                        sqlx::query("DELETE FROM pyannote_settled WHERE event_id = $1")
-                            .bind(&id)
-                            .execute(&mut *tx)
-                            .await
-                            .map_err(failed)?;
+                        for part in [
+                            "DELETE FROM pyannote_settled WHERE event_id = $1",
+                            "DELETE FROM pyannote_claims WHERE event_id = $1",
+                        ] {
+                            sqlx::query(part)
+                                .bind(&id)
+                                .execute(&mut *tx)
+                                .await
+                                .map_err(failed)?;
+                        }
                         sqlx::query("DELETE FROM pyannote_events WHERE id = $1")
                             .bind(&id)
                             .execute(&mut *tx)
@@ -411,6 +536,14 @@ macro_rules! sql_store {
                             .map_err(failed)?;
                         pruned += 1;
                     }
+                    // Of those that came just as their event was pruned.
+                    sqlx::query(
+                        "DELETE FROM pyannote_conflicts WHERE NOT EXISTS (\
+                         SELECT 1 FROM pyannote_events e WHERE e.event_key = pyannote_conflicts.event_key)",
+                    )
+                    .execute(&mut *tx)
+                    .await
+                    .map_err(failed)?;
                     sqlx::query(concat!(
                         "DELETE FROM workers WHERE worker_type = $1 AND last_seen < ",
                         $at_open, "$2", $at_close,
@@ -421,6 +554,7 @@ macro_rules! sql_store {
                     .execute(&mut *tx)
                     .await
                     .map_err(failed)?;
+                    self.forget_submissions(&mut tx).await?;
                     Self::tidy(&mut tx).await?;
                     tx.commit().await.map_err(failed)?;
                     Ok(pruned)
@@ -436,6 +570,7 @@ macro_rules! sql_store {
                     retry_number: row.try_get(2)?,
                     retry_reason: row.try_get(3)?,
                     body: row.try_get(4)?,
+                    job_kind: row.try_get(5)?,
                 })
             };
             read().map_err(failed)
@@ -460,8 +595,9 @@ macro_rules! sql_store {
             })
         }
 
-        const STORED: &str = "SELECT received_at, signed_at, retry_number, retry_reason, body \
-                              FROM pyannote_events WHERE id = $1";
+        const STORED: &str = "SELECT received_at, signed_at, retry_number, retry_reason, body, \
+                              (SELECT s.kind FROM pyannote_submissions s WHERE s.job_key = e.job_key) \
+                              FROM pyannote_events e WHERE id = $1";
     };
 }
 
@@ -481,19 +617,7 @@ pub(super) use {sql_store, state};
 
 use std::time::Duration;
 
-use apalis_core::task::{Task, builder::TaskBuilder, task_id::TaskId};
-use ulid::Ulid;
-
 use super::{InboxError, InboxErrorKind};
-
-/// The task that stands for an event: it carries nothing, as the event's own row has the same id.
-pub(super) fn task(id: Ulid) -> Task<Vec<u8>> {
-    TaskBuilder::new(Vec::new())
-        .task_id(TaskId::from_ulid(id))
-        // How often is the worker's affair: apalis' own count would take a failed task up again at once.
-        .max_attempts(MANY)
-        .build()
-}
 
 pub(super) fn failed(error: sqlx::Error) -> InboxError {
     let kind = match error {
@@ -514,7 +638,21 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(4);
 /// How long an event waits for another one of its job.
 pub(super) const BUSY: Duration = Duration::from_secs(1);
 
+/// Why an event is dead whose last attempt ended with its worker, or was cut off from the database for too long.
+pub(super) const EXHAUSTED: &str = "its attempts are used up, the last of them without an end";
+
+/// Few enough, and small enough together, but for the last of them, that deliveries do not wait for them.
+pub(super) const PRUNED_AT_ONCE: i64 = 100;
+pub(super) const PRUNED_BYTES: i64 = 16 << 20;
+
 /// When the name of a worker that died is no longer of use to anyone.
 pub(super) const FORGOTTEN: Duration = Duration::from_secs(24 * 60 * 60);
 
-const MANY: usize = 1_000_000;
+/// How long what is known of a job outlives it: far longer than the API has its output, or lists it to a reconciler.
+pub(super) const REMEMBERED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// More than are submitted, at a full rate, between two prunings that remove nothing.
+pub(super) const FORGOTTEN_AT_ONCE: i64 = 10_000;
+
+/// How often an event is tried is the worker's affair: apalis' own count would take a failed task up again at once.
+pub(super) const MANY: i32 = 1_000_000;

@@ -1,30 +1,36 @@
-use std::{collections::HashSet, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::HashSet, fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use apalis_core::{task::Task, worker::context::WorkerContext};
+use tokio::time;
 
-use super::{
-    Commit, InboxEntry, InboxError, InboxFilter, InboxStats, Replay,
+use super::{Commit, InboxEntry, InboxError, InboxErrorKind, InboxFilter, InboxStats, Replay};
+pub(crate) use super::{
+    committer::Grouping,
     record::{Record, Stored},
+    submissions::SubmissionStore,
 };
 
 /// A database under the inbox: apalis' tables, which say what is to be done, beside ours, which keep the events.
 ///
 /// Every method is one transaction, and may be called from many tasks and processes at a time.
-pub(crate) trait Store: Send + Sync + 'static {
+pub(crate) trait Store: SubmissionStore + Send + Sync + 'static {
+    /// How it likes its commits.
+    fn grouping(&self) -> Grouping;
+
     /// Commits events, in one transaction: all, or none with an error. The answers are in the same order.
     fn commit<'a>(&'a self, batch: &'a [Record]) -> StoreFuture<'a, Vec<Commit>>;
 
     /// Writes something, to see whether an event could be committed.
     fn probe(&self) -> StoreFuture<'_, ()>;
 
-    /// Adds a worker under a name that no other ever had.
+    /// Adds a worker under a name that no other ever had, and keeps it alive for the first time.
     fn register<'a>(&'a self, worker: &'a WorkerContext, lease: Duration) -> StoreFuture<'a, ()>;
 
-    /// Says that a worker lives, and takes from dead ones, silent for longer than a lease, what they held.
+    /// Says that a worker lives, even if its name was removed, and takes from dead ones, silent for longer than a lease, what they held.
     fn keep_alive<'a>(&'a self, worker: &'a WorkerContext, lease: Duration) -> StoreFuture<'a, ()>;
 
     /// Takes the next event that is due, for this worker alone.
-    fn claim<'a>(&'a self, worker: &'a WorkerContext) -> StoreFuture<'a, Option<Task<Vec<u8>>>>;
+    fn claim<'a>(&'a self, worker: &'a WorkerContext) -> StoreFuture<'a, Option<Claimed>>;
 
     /// Begins to handle what was claimed.
     fn start<'a>(&'a self, claim: &'a Claim) -> StoreFuture<'a, Start>;
@@ -48,20 +54,74 @@ pub(crate) trait Store: Send + Sync + 'static {
     /// Makes an event due again; `false` if there is none of this id that is at rest.
     fn replay<'a>(&'a self, id: &'a str, replay: Replay) -> StoreFuture<'a, bool>;
 
-    /// Removes at most `limit` events that were handled before a time, and says how many those were.
-    fn prune(&self, before: i64, limit: u32) -> StoreFuture<'_, u64>;
+    /// Removes some of the events that were handled before a time, and says how many those were: 0 if there are no more.
+    fn prune(&self, before: i64) -> StoreFuture<'_, u64>;
+}
+
+/// A store that nobody waits on for ever: a connection that went dark gives neither an answer nor an error.
+#[derive(Clone)]
+pub(crate) struct Database(Arc<dyn Store>);
+
+impl Database {
+    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
+        Self(store)
+    }
+
+    /// The store itself, to be put under another one.
+    #[cfg(feature = "testing")]
+    pub(crate) fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.0)
+    }
+
+    pub(crate) fn grouping(&self) -> Grouping {
+        self.0.grouping()
+    }
+
+    /// Asks for something that no delivery waits for.
+    ///
+    /// After [`InboxErrorKind::Timeout`] it may have been done all the same.
+    pub(crate) async fn ask<'a, T>(
+        &'a self,
+        work: impl FnOnce(&'a dyn Store) -> StoreFuture<'a, T>,
+    ) -> Result<T, InboxError> {
+        self.ask_within(ANSWER, work).await
+    }
+
+    /// As [`ask`](Self::ask), with another time limit.
+    pub(crate) async fn ask_within<'a, T>(
+        &'a self,
+        limit: Duration,
+        work: impl FnOnce(&'a dyn Store) -> StoreFuture<'a, T>,
+    ) -> Result<T, InboxError> {
+        match time::timeout(limit, work(&*self.0)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(InboxError::new(InboxErrorKind::Timeout)),
+        }
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database").finish_non_exhaustive()
+    }
 }
 
 pub(crate) type StoreFuture<'a, T> =
     Pin<Box<dyn Future<Output = Result<T, InboxError>> + Send + 'a>>;
+
+/// A claimed event, as a task that carries the number of the claim.
+pub(crate) type Claimed = Task<i64>;
 
 /// A worker's hold on an event.
 #[derive(Clone, Debug)]
 pub(crate) struct Claim {
     pub(crate) id: String,
     pub(crate) worker: Arc<str>,
-    /// The attempts before this one. It fences: whoever takes the event from this worker counts one up.
+    /// The attempts before this one.
     pub(crate) attempts: u32,
+    /// Which claim of this event it is. It fences: whoever claims the event after this one, be it the same worker, counts
+    /// one up.
+    pub(crate) number: i64,
 }
 
 /// What a claim turned out to be.
@@ -99,7 +159,12 @@ pub(crate) enum End {
     Dead {
         error: String,
     },
+    /// As dead, but without an attempt: there was none left.
+    Exhausted,
 }
+
+/// Well within a lease of the usual length.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// The queue's name in apalis' tables.
 pub(crate) const QUEUE: &str = "tower-pyannote";

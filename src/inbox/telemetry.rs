@@ -1,87 +1,104 @@
-//! What the inbox tells of its work. Each of the two modules has a twin that does nothing, for when its feature is off.
+//! What the inbox tells of its work. A recorder that panics does it no harm. Each of the two modules has a twin that does
+//! nothing, for when its feature is off.
 
 use std::{future::Future, time::Duration};
 
 use super::{Commit, InboxError, InboxStats, store::End};
-use crate::WebhookEvent;
+use crate::{WebhookEvent, handler};
 
 /// Tells of a try to commit an event, and of its time.
 pub(super) fn committed(commit: &Result<Commit, InboxError>, elapsed: Duration) {
-    count::committed(
-        commit.as_ref().map_or("failed", |commit| commit.as_str()),
-        elapsed,
-    );
+    handler::told(|| {
+        count::committed(
+            commit.as_ref().map_or("failed", |commit| commit.as_str()),
+            elapsed,
+        );
+    });
 }
 
 /// Tells of what an event was to the inbox.
 pub(super) fn answered(event: &WebhookEvent, commit: &Result<Commit, InboxError>) {
-    match commit {
+    handler::told(|| match commit {
         Ok(Commit::New) => {}
         Ok(Commit::Duplicate) => log::duplicate(event),
         Ok(Commit::Conflict) => log::conflict(event),
         Err(error) => log::not_committed(event, error),
-    }
+    });
 }
 
 /// Tells of a request that reached the inbox without an event.
 pub(super) fn no_event() {
-    log::no_event();
+    handler::told(|| {
+        log::no_event();
+    });
 }
 
 /// Tells that the database could not do a part of the work, which will be tried again.
 pub(super) fn store_failed(what: &'static str, error: &InboxError) {
-    log::store_failed(what, error);
+    handler::told(|| {
+        log::store_failed(what, error);
+    });
 }
 
 /// Tells how an attempt to handle an event ended.
 pub(super) fn finished(id: &str, event: Option<&WebhookEvent>, end: &End) {
-    count::attempt(match end {
-        End::Handled => "handled",
-        End::Retry { .. } => "retried",
-        End::Dead { .. } => "dead",
+    handler::told(|| {
+        count::attempt(match end {
+            End::Handled => "handled",
+            End::Retry { .. } => "retried",
+            End::Dead { .. } | End::Exhausted => "dead",
+        });
+        log::finished(id, event, end);
     });
-    log::finished(id, event, end);
 }
 
 /// Tells of an event that is another worker's by now.
 pub(super) fn lost(id: &str) {
-    count::attempt("lost");
-    log::lost(id);
-}
-
-/// Tells of an attempt that panicked outside of any handler.
-pub(super) fn attempt_broke(id: &str) {
-    count::attempt("broken");
-    log::attempt_broke(id);
+    handler::told(|| {
+        count::attempt("lost");
+        log::lost(id);
+    });
 }
 
 /// Tells of an event that is due again because someone asked for it.
 pub(super) fn replayed(id: &str) {
-    log::replayed(id);
+    handler::told(|| {
+        log::replayed(id);
+    });
 }
 
 /// Tells how much there is.
 pub(super) fn stats(stats: &InboxStats) {
-    count::stats(stats);
+    handler::told(|| {
+        count::stats(stats);
+    });
 }
 
 /// Tells of events that were removed, as their time was over.
 pub(super) fn pruned(events: u64) {
-    log::pruned(events);
+    handler::told(|| {
+        log::pruned(events);
+    });
 }
 
 pub(super) fn draining() {
-    log::draining();
+    handler::told(|| {
+        log::draining();
+    });
 }
 
 /// Tells how a worker came to rest.
-pub(super) fn drained(in_time: bool, released: u64) {
-    log::drained(in_time, released);
+pub(super) fn drained(in_time: bool, released: u64, left: usize) {
+    handler::told(|| {
+        log::drained(in_time, released, left);
+    });
 }
 
 /// Tells of a worker that ended though nobody stopped it.
 pub(super) fn ended(error: &str) {
-    log::ended(error);
+    handler::told(|| {
+        log::ended(error);
+    });
 }
 
 /// Runs the handlers of an event in a span of their own.
@@ -190,6 +207,12 @@ mod log {
             End::Retry { error, .. } => {
                 tracing::warn!(id, job_id, attempt, error, "event to be tried again");
             }
+            End::Exhausted => {
+                tracing::error!(
+                    id,
+                    "event is dead, its attempts used up, the last of them without an end: it stays until it is replayed"
+                );
+            }
             End::Dead { error } => {
                 tracing::error!(
                     id,
@@ -209,10 +232,6 @@ mod log {
         );
     }
 
-    pub(super) fn attempt_broke(id: &str) {
-        tracing::error!(id, "the worker panicked; the event is handed back");
-    }
-
     pub(super) fn replayed(id: &str) {
         tracing::info!(id, "event to be handled again, as asked for");
     }
@@ -227,11 +246,15 @@ mod log {
         tracing::info!("the inbox's worker takes no more events");
     }
 
-    pub(super) fn drained(in_time: bool, released: u64) {
+    pub(super) fn drained(in_time: bool, released: u64, left: usize) {
         if in_time {
             tracing::info!("the inbox's worker is done");
         } else {
-            tracing::warn!(released, "handlers cut off, and their events handed back");
+            tracing::warn!(
+                released,
+                left,
+                "handlers cut off, and their events handed back, or left to the lease"
+            );
         }
     }
 
@@ -277,11 +300,10 @@ mod log {
     pub(super) fn store_failed(_: &'static str, _: &InboxError) {}
     pub(super) fn finished(_: &str, _: Option<&WebhookEvent>, _: &End) {}
     pub(super) fn lost(_: &str) {}
-    pub(super) fn attempt_broke(_: &str) {}
     pub(super) fn replayed(_: &str) {}
     pub(super) fn pruned(_: u64) {}
     pub(super) fn draining() {}
-    pub(super) fn drained(_: bool, _: u64) {}
+    pub(super) fn drained(_: bool, _: u64, _: usize) {}
     pub(super) fn ended(_: &str) {}
 
     pub(super) fn in_span<F: Future>(_: &WebhookEvent, work: F) -> impl Future<Output = F::Output> {

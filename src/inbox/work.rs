@@ -5,20 +5,18 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
-use apalis_core::task::Task;
-use tokio::{task::JoinHandle, time};
+use tokio::{task, time};
+use tokio_util::task::AbortOnDropHandle;
 use tower_service::Service;
 
 use super::{
-    InboxError,
     backoff::Backoff,
     record::{Stored, seconds_from_now, storable_error},
-    store::{Claim, End, Settled, Start, Store},
+    store::{Claim, Claimed, Database, End, Settled, Start, Store, StoreFuture},
     telemetry,
-    worker::Held,
+    worker::{Held, PAUSE},
 };
 use crate::{EventError, HandlerRegistry, HandlerRun, WebhookEvent, handler, offload};
 
@@ -34,7 +32,7 @@ pub(super) struct Rules {
 pub(super) struct Attempts(Arc<Inner>);
 
 struct Inner {
-    store: Arc<dyn Store>,
+    database: Database,
     registry: HandlerRegistry,
     rules: Rules,
     worker: Arc<str>,
@@ -43,14 +41,14 @@ struct Inner {
 
 impl Attempts {
     pub(super) fn new(
-        store: Arc<dyn Store>,
+        database: Database,
         registry: HandlerRegistry,
         rules: Rules,
         worker: Arc<str>,
         held: Held,
     ) -> Self {
         Self(Arc::new(Inner {
-            store,
+            database,
             registry,
             rules,
             worker,
@@ -59,7 +57,7 @@ impl Attempts {
     }
 }
 
-impl Service<Task<Vec<u8>>> for Attempts {
+impl Service<Claimed> for Attempts {
     type Response = ();
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<(), Infallible>> + Send>>;
@@ -68,29 +66,36 @@ impl Service<Task<Vec<u8>>> for Attempts {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, task: Task<Vec<u8>>) -> Self::Future {
+    fn call(&mut self, task: Claimed) -> Self::Future {
         let inner = Arc::clone(&self.0);
         let claim = Claim {
             id: task.task_id().map(ToString::to_string).unwrap_or_default(),
             worker: Arc::clone(&inner.worker),
             // apalis counts up as soon as the future is polled.
             attempts: u32::try_from(task.attempt()).unwrap_or(u32::MAX),
+            number: task.args,
         };
+        let holding = inner.held.hold(&claim.id);
         Box::pin(async move {
             // A task of its own: apalis polls all futures of a worker on one.
             let attempt = {
-                let (inner, claim) = (Arc::clone(&inner), claim.clone());
-                AbortOnDrop(tokio::spawn(async move { inner.attempt(&claim).await }))
+                let (inner, claim, holding) = (inner.clone(), claim.clone(), holding.clone());
+                tokio::spawn(async move {
+                    inner.attempt(&claim).await;
+                    drop(holding);
+                })
             };
-            let ended = attempt.await;
-            inner.held.remove(&claim.id);
-            if ended.is_err() {
+            if AbortOnDropHandle::new(attempt).await.is_err() {
                 // It is still marked as ours, and we are alive: nobody else would ever take it.
-                telemetry::attempt_broke(&claim.id);
-                let handed_back = inner.held.hand_back_others(&*inner.store, &inner.worker);
-                if let Err(error) = handed_back.await {
-                    telemetry::store_failed("release", &error);
+                loop {
+                    let (inner, claim) = (inner.clone(), claim.clone());
+                    let end = tokio::spawn(async move { inner.broke(&claim).await });
+                    if AbortOnDropHandle::new(end).await.is_ok() {
+                        break;
+                    }
+                    time::sleep(PAUSE).await;
                 }
+                drop(holding);
             }
             Ok(())
         })
@@ -99,7 +104,7 @@ impl Service<Task<Vec<u8>>> for Attempts {
 
 impl Inner {
     async fn attempt(&self, claim: &Claim) {
-        let start = persist("start", || self.store.start(claim)).await;
+        let start = persist("start", &self.database, |store| store.start(claim)).await;
         let (stored, settled) = match start {
             Start::Begun { stored, settled } => (stored, settled),
             Start::Busy => return,
@@ -107,8 +112,7 @@ impl Inner {
         };
         let number = claim.attempts.saturating_add(1);
         if number > self.rules.max_attempts {
-            let error = format!("its workers died, {} times in all", claim.attempts);
-            return self.finish(claim, None, End::Dead { error }).await;
+            return self.finish(claim, None, End::Exhausted).await;
         }
         let event = match event(stored, number).await {
             Ok(event) => event,
@@ -122,6 +126,13 @@ impl Inner {
         self.finish(claim, Some(&event), end).await;
     }
 
+    /// Ends an attempt that panicked outside of any handler, as a recorder of logs or metrics may.
+    async fn broke(&self, claim: &Claim) {
+        let error = "the worker panicked, outside of any handler".to_owned();
+        let end = self.failed(claim.attempts.saturating_add(1), error);
+        self.finish(claim, None, end).await;
+    }
+
     /// Runs the handlers that are not through with the event.
     async fn handle(
         &self,
@@ -133,17 +144,18 @@ impl Inner {
         let mut given_up = settled.iter().find_map(|settled| settled.error.clone());
         let names: HashSet<String> = settled.into_iter().map(|settled| settled.handler).collect();
         let mut failure = None;
-        // Written down only when there is more to come: the end of the event says so for its last handler.
+        // Written down only if another handler follows, before that begins: the end of the event says so for the last one.
         let mut unwritten: Option<Settled> = None;
 
         let mut handling = self
             .registry
             .begin(event, |name| names.contains(name))
             .await;
-        while let Some(run) = handling.step().await {
+        while let Some(next) = handling.next() {
             if let Some(settled) = unwritten.take() {
                 self.settle(claim, settled).await;
             }
+            let run = next.run().await;
             let error = error_of(&run);
             if run.outcome.is_retryable() {
                 failure = failure.or(error);
@@ -163,20 +175,33 @@ impl Inner {
 
         match (failure, given_up) {
             (None, None) => End::Handled,
-            (Some(error), _) if number < self.rules.max_attempts => {
-                let at = seconds_from_now(self.rules.backoff.after(number));
-                End::Retry { at, error }
-            }
-            (Some(error), _) | (None, Some(error)) => End::Dead { error },
+            (Some(error), _) => self.failed(number, error),
+            (None, Some(error)) => End::Dead { error },
+        }
+    }
+
+    /// How the attempt of this number ends if another one may help.
+    fn failed(&self, number: u32, error: String) -> End {
+        if number < self.rules.max_attempts {
+            let at = seconds_from_now(self.rules.backoff.after(number));
+            End::Retry { at, error }
+        } else {
+            End::Dead { error }
         }
     }
 
     async fn settle(&self, claim: &Claim, settled: Settled) {
-        persist("settle", || self.store.settle(claim, settled.clone())).await;
+        persist("settle", &self.database, |store| {
+            store.settle(claim, settled.clone())
+        })
+        .await;
     }
 
     async fn finish(&self, claim: &Claim, event: Option<&WebhookEvent>, end: End) {
-        if persist("finish", || self.store.finish(claim, end.clone())).await {
+        let finished = persist("finish", &self.database, |store| {
+            store.finish(claim, end.clone())
+        });
+        if finished.await {
             telemetry::finished(&claim.id, event, &end);
         } else {
             telemetry::lost(&claim.id);
@@ -185,13 +210,19 @@ impl Inner {
 }
 
 /// Does what must not be left undone: while this worker lives, its lease is kept up, and nobody else would do it.
-pub(super) async fn persist<T, F>(what: &'static str, work: impl Fn() -> F) -> T
-where
-    F: Future<Output = Result<T, InboxError>>,
-{
+pub(super) async fn persist<'a, T>(
+    what: &'static str,
+    database: &'a Database,
+    work: impl Fn(&'a dyn Store) -> StoreFuture<'a, T>,
+) -> T {
     loop {
-        match work().await {
-            Ok(done) => return done,
+        match database.ask(&work).await {
+            Ok(done) => {
+                // sqlx gives the connection back in a task that this thread runs next: not after a handler that blocks it,
+                // as SQLite has but one writer.
+                task::yield_now().await;
+                return done;
+            }
             Err(error) => telemetry::store_failed(what, &error),
         }
         time::sleep(PAUSE).await;
@@ -228,23 +259,3 @@ fn error_of(run: &HandlerRun) -> Option<String> {
     });
     Some(error.unwrap_or_else(|| format!("{}: an error that cannot be shown", run.name)))
 }
-
-/// The end of a spawned task, which is cut off if nobody waits for it.
-struct AbortOnDrop(JoinHandle<()>);
-
-impl Future for AbortOnDrop {
-    type Output = Result<(), tokio::task::JoinError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(cx)
-    }
-}
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// Before the database is asked again.
-const PAUSE: Duration = Duration::from_secs(1);

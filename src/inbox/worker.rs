@@ -1,18 +1,18 @@
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     fmt,
     future::Future,
     io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
 use apalis_core::worker::{builder::WorkerBuilder, context::WorkerContext};
 use tokio::{
-    sync::{Notify, futures::Notified, oneshot},
-    task::AbortHandle,
+    sync::{Notify, futures::Notified, watch},
     time,
 };
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tower::limit::ConcurrencyLimitLayer;
 use ulid::Ulid;
 
@@ -20,7 +20,7 @@ use super::{
     Inbox, InboxError, InboxErrorKind,
     backoff::Backoff,
     feed::Feed,
-    store::Store,
+    store::Database,
     telemetry,
     work::{Attempts, Rules, persist},
 };
@@ -40,6 +40,9 @@ use crate::{ConfigError, HandlerRegistry};
 /// 5. Handled events are pruned after [7 days](Self::with_retention).
 /// 6. A worker that dies loses what it held to the others after its [lease](Self::with_lease), 30 s. That counts as an
 ///    attempt, so that an event which kills its worker is not taken up for ever.
+///
+/// Leases and pauses go by the clocks of the workers' machines, or PostgreSQL's: a clock that jumps forward by more than a
+/// lease makes a live worker seem dead.
 ///
 /// **Handlers must be idempotent.** An event is handled at least once: if a worker dies between the end of a handler and
 /// the note of it, or is cut off for longer than its lease, that handler meets the event again.
@@ -71,7 +74,7 @@ impl InboxWorker {
             },
             lease: Duration::from_secs(30),
             drain: Duration::from_secs(10),
-            retention: Duration::from_secs(7 * 24 * 60 * 60),
+            retention: WEEK,
         }
     }
 
@@ -81,9 +84,15 @@ impl InboxWorker {
     ///
     /// # Errors
     ///
-    /// Returns [`ConfigError::InboxSetting`] for 0.
+    /// Returns [`ConfigError::InboxSetting`] for 0, and for more than 10,000.
     pub fn with_concurrency(mut self, events: usize) -> Result<Self, ConfigError> {
-        self.concurrency = above(events, 0, "concurrency", "at least 1")?;
+        if !(1..=10_000).contains(&events) {
+            return Err(ConfigError::InboxSetting {
+                setting: "concurrency",
+                demand: "from 1 to 10000",
+            });
+        }
+        self.concurrency = events;
         Ok(self)
     }
 
@@ -104,12 +113,12 @@ impl InboxWorker {
     ///
     /// # Errors
     ///
-    /// Returns [`ConfigError::InboxSetting`] if the first is longer than the longest.
+    /// Returns [`ConfigError::InboxSetting`] if the first is longer than the longest, or that longer than 7 days.
     pub fn with_backoff(mut self, first: Duration, longest: Duration) -> Result<Self, ConfigError> {
-        if first > longest {
+        if first > longest || longest > WEEK {
             return Err(ConfigError::InboxSetting {
                 setting: "backoff",
-                demand: "the first pause at most as long as the longest",
+                demand: "the first pause at most as long as the longest, and that at most 7 days",
             });
         }
         self.rules.backoff = Backoff { first, longest };
@@ -122,15 +131,23 @@ impl InboxWorker {
     ///
     /// # Errors
     ///
-    /// Returns [`ConfigError::InboxSetting`] for less than 3 s.
+    /// Returns [`ConfigError::InboxSetting`] for less than 3 s, and for more than an hour.
     pub fn with_lease(mut self, lease: Duration) -> Result<Self, ConfigError> {
-        let least = Duration::from_millis(2_999);
-        self.lease = above(lease, least, "lease", "at least 3 s")?;
+        if !(SHORTEST_LEASE..=LONGEST_LEASE).contains(&lease) {
+            return Err(ConfigError::InboxSetting {
+                setting: "lease",
+                demand: "from 3 s to 1 h",
+            });
+        }
+        self.lease = lease;
         Ok(self)
     }
 
-    /// Sets how long handlers may still run when the worker is stopped; what is not done by then is handed back. Default:
-    /// 10 s.
+    /// Sets how long handlers may still run when the worker is stopped; what is not done by then is cut off and handed back.
+    /// Default: 10 s.
+    ///
+    /// A handler is cut off where it waits. One that computes, or blocks its thread, is given 5 s more; its event is then
+    /// left to the lease. To hand back may take another 5 s, if the database is slow.
     pub fn with_drain_timeout(mut self, timeout: Duration) -> Self {
         self.drain = timeout;
         self
@@ -153,35 +170,48 @@ impl InboxWorker {
     ///
     /// # Errors
     ///
-    /// Returns an error if what ran could not be handed back, as the database failed. Other workers take it after the lease.
+    /// Returns an error if what ran could not be handed back, as the database failed; other workers take it after the lease.
+    /// It is [`InboxErrorKind::Closed`] if the work ended by itself.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), InboxError> {
         let context = WorkerContext::new(&format!("tower-pyannote-{}", Ulid::generate()));
-        let store = Arc::clone(&self.inbox.store);
+        let database = self.inbox.database.clone();
         let mut stop = std::pin::pin!(stop);
+        let registered = persist("register", &database, |store| {
+            store.register(&context, self.lease)
+        });
         tokio::select! {
-            () = persist("register", || store.register(&context, self.lease)) => {}
+            () = registered => {}
             () = &mut stop => return Ok(()),
         }
-        let _alive = Background::start(keep_alive(Arc::clone(&store), context.clone(), self.lease));
-        let _kept_tidy = Background::start(housekeeping(self.inbox.clone(), self.retention));
+        let (kept, worker, lease) = (database.clone(), context.clone(), self.lease);
+        let _alive = steadily(move || keep_alive(kept.clone(), worker.clone(), lease));
+        let (inbox, retention) = (self.inbox.clone(), self.retention);
+        let _tidy = steadily(move || housekeeping(inbox.clone(), retention));
 
         let held = Held::default();
-        let feed = Feed::new(Arc::clone(&store), self.inbox.wake.clone(), held.clone());
+        let stopping = CancellationToken::new();
+        let feed = Feed::new(
+            database.clone(),
+            self.inbox.wake.clone(),
+            held.clone(),
+            stopping.clone(),
+            self.lease,
+        );
         let name = context.name().to_owned();
         let attempts = Attempts::new(
-            Arc::clone(&store),
+            database.clone(),
             self.registry,
             self.rules,
             name.as_str().into(),
-            held,
+            held.clone(),
         );
-        let (stopping, stopped) = oneshot::channel::<()>();
+        let stopped = stopping.clone().cancelled_owned();
         let worker = WorkerBuilder::new(context)
             .backend(feed)
             .layer(ConcurrencyLimitLayer::new(self.concurrency))
             .build(attempts);
         let mut running = Box::pin(worker.run_until(async move {
-            let _ = stopped.await;
+            stopped.await;
             Ok::<(), io::Error>(())
         }));
         tokio::select! {
@@ -194,13 +224,14 @@ impl InboxWorker {
             () = stop => {}
         }
         telemetry::draining();
-        let _ = stopping.send(());
+        stopping.cancel();
         let drained = time::timeout(self.drain, &mut running).await.is_ok();
         drop(running);
-        let released = time::timeout(HAND_BACK, store.release(&name, &HashSet::new())).await;
-        let released =
-            released.unwrap_or_else(|_| Err(InboxError::new(InboxErrorKind::Timeout)))?;
-        telemetry::drained(drained, released);
+        // Nobody else may begin with an event while a handler that was cut off still runs.
+        let _ = time::timeout(HAND_BACK, held.emptied()).await;
+        let left = held.ids();
+        let released = database.ask_within(HAND_BACK, |store| store.release(&name, &left));
+        telemetry::drained(drained, released.await?, left.len());
         Ok(())
     }
 }
@@ -232,13 +263,31 @@ fn above<T: PartialOrd>(
 }
 
 /// Apart from the work: neither a busy worker nor one that drains may seem dead.
-async fn keep_alive(store: Arc<dyn Store>, worker: WorkerContext, lease: Duration) {
+async fn keep_alive(database: Database, worker: WorkerContext, lease: Duration) {
+    let third = lease / 3;
     loop {
-        time::sleep(lease / 3).await;
-        if let Err(error) = store.keep_alive(&worker, lease).await {
-            telemetry::store_failed("keep alive", &error);
+        let alive = database.ask_within(third, |store| store.keep_alive(&worker, lease));
+        match alive.await {
+            Ok(()) => time::sleep(third).await,
+            Err(error) => {
+                telemetry::store_failed("keep alive", &error);
+                time::sleep(third.min(PAUSE)).await;
+            }
         }
     }
+}
+
+/// Does work in the background that does not end, and begins it again should it panic, as a recorder of logs or metrics may.
+fn steadily<F>(work: impl Fn() -> F + Send + 'static) -> AbortOnDropHandle<()>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        loop {
+            let _ = AbortOnDropHandle::new(tokio::spawn(work())).await;
+            time::sleep(PAUSE).await;
+        }
+    }))
 }
 
 async fn housekeeping(inbox: Inbox, retention: Duration) {
@@ -259,21 +308,6 @@ async fn housekeeping(inbox: Inbox, retention: Duration) {
     }
 }
 
-/// A task that ends with its handle.
-struct Background(AbortHandle);
-
-impl Background {
-    fn start(task: impl Future<Output = ()> + Send + 'static) -> Self {
-        Self(tokio::spawn(task).abort_handle())
-    }
-}
-
-impl Drop for Background {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
 /// Tells the workers of this process that there is something to do.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Wake(Arc<Notify>);
@@ -289,34 +323,60 @@ impl Wake {
     }
 }
 
-/// The events that a worker knows to hold.
+/// The events that a worker knows to hold, and by how many attempts: one that has lost its event may not know it yet when
+/// the same worker claims that again.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Held(Arc<Mutex<HashSet<String>>>);
+pub(super) struct Held(watch::Sender<HashMap<String, usize>>);
 
 impl Held {
-    pub(super) fn insert(&self, id: String) {
-        self.lock().insert(id);
+    /// Holds an event until what is returned, and all its clones, are gone.
+    pub(super) fn hold(&self, id: &str) -> Arc<Holding> {
+        self.0.send_modify(|held| {
+            *held.entry(id.to_owned()).or_default() += 1;
+        });
+        Arc::new(Holding {
+            held: self.clone(),
+            id: id.to_owned(),
+        })
     }
 
-    pub(super) fn remove(&self, id: &str) {
-        self.lock().remove(id);
+    pub(super) fn ids(&self) -> HashSet<String> {
+        self.0.borrow().keys().cloned().collect()
     }
 
-    /// Hands back what the store says is this worker's, though the worker does not know of it.
-    pub(super) async fn hand_back_others(
-        &self,
-        store: &dyn Store,
-        worker: &str,
-    ) -> Result<(), InboxError> {
-        let held = self.lock().clone();
-        store.release(worker, &held).await?;
-        Ok(())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashSet<String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    async fn emptied(&self) {
+        // It fails only if the sender is gone, which is here.
+        let _ = self.0.subscribe().wait_for(HashMap::is_empty).await;
     }
 }
+
+/// Says that an attempt goes on. It may do so for a while after it was cut off.
+#[derive(Debug)]
+pub(super) struct Holding {
+    held: Held,
+    id: String,
+}
+
+impl Drop for Holding {
+    fn drop(&mut self) {
+        self.held.0.send_modify(|held| {
+            let holdings = held.get_mut(&self.id).map_or(0, |holdings| {
+                *holdings -= 1;
+                *holdings
+            });
+            if holdings == 0 {
+                held.remove(&self.id);
+            }
+        });
+    }
+}
+
+/// Before the database is asked again.
+pub(super) const PAUSE: Duration = Duration::from_secs(1);
+
+const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const SHORTEST_LEASE: Duration = Duration::from_secs(3);
+const LONGEST_LEASE: Duration = Duration::from_secs(60 * 60);
 
 const HAND_BACK: Duration = Duration::from_secs(5);
 const COUNT_EVERY: Duration = Duration::from_secs(10);

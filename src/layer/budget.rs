@@ -9,9 +9,10 @@ use crate::error::ConfigError;
 
 /// The bytes that all bodies in flight may hold together.
 ///
-/// A body draws on it as its bytes arrive, not as they are announced, and gives them back when its request is answered or
-/// refused. The first 64 KiB of a body draw on nothing, so that big bodies never keep small ones out. Clones share the
-/// budget: hand one to several layers and they hold no more together than one alone.
+/// A body draws on it as its bytes arrive, not as they are announced: what is reserved for it, which is at most twice what
+/// has come. It gives that back when its request is answered or refused. The first 64 KiB of a body draw on nothing, so
+/// that big bodies never keep small ones out. Clones share the budget: hand one to several layers and they hold no more
+/// together than one alone.
 ///
 /// # Example: one budget for two layers
 ///
@@ -82,6 +83,9 @@ impl fmt::Debug for ByteBudget {
             .finish()
     }
 }
+
+/// How much of a body draws on no budget.
+pub(super) const FREE: usize = 64 << 10;
 
 /// Waits in line for bytes; `None` never comes, as the semaphore is never closed.
 pub(super) type Draw = Pin<Box<dyn Future<Output = Option<OwnedSemaphorePermit>> + Send + Sync>>;

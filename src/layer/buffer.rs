@@ -1,9 +1,14 @@
 use bytes::{Buf, Bytes};
 
+use super::budget::FREE;
+
 /// A body as far as it has come.
+///
+/// It never reserves more than `limit`.
 #[derive(Debug, Default)]
 pub(super) struct Buffer {
     announced: Option<usize>,
+    limit: usize,
     held: Held,
 }
 
@@ -16,10 +21,21 @@ enum Held {
     Pieces(Vec<u8>),
 }
 
+impl Held {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Nothing => &[],
+            Self::Piece(piece) => piece,
+            Self::Pieces(pieces) => pieces,
+        }
+    }
+}
+
 impl Buffer {
-    pub(super) fn new(announced: Option<usize>) -> Self {
+    pub(super) fn new(announced: Option<usize>, limit: usize) -> Self {
         Self {
             announced,
+            limit,
             held: Held::Nothing,
         }
     }
@@ -29,15 +45,26 @@ impl Buffer {
     }
 
     pub(super) fn as_slice(&self) -> &[u8] {
+        self.held.as_slice()
+    }
+
+    /// How much memory it takes once it holds `more` bytes.
+    pub(super) fn size_with(&self, more: usize) -> usize {
         match &self.held {
-            Held::Nothing => &[],
-            Held::Piece(piece) => piece,
-            Held::Pieces(pieces) => pieces,
+            Held::Nothing => more,
+            Held::Pieces(pieces) if pieces.capacity() - pieces.len() >= more => pieces.capacity(),
+            held => {
+                let (len, come) = (held.as_slice().len(), held.as_slice().len() + more);
+                capacity(len, more, self.announced)
+                    .min(self.limit)
+                    .max(come)
+            }
         }
     }
 
     pub(super) fn push(&mut self, mut data: impl Buf) {
         let more = data.remaining();
+        let size = self.size_with(more);
         let pieces = match &mut self.held {
             Held::Nothing => {
                 self.held = Held::Piece(data.copy_to_bytes(more));
@@ -46,15 +73,13 @@ impl Buffer {
             Held::Pieces(pieces) => pieces,
             Held::Piece(first) => {
                 let first = std::mem::take(first);
-                let mut pieces = Vec::with_capacity(capacity(first.len(), more, self.announced));
+                let mut pieces = Vec::with_capacity(size);
                 pieces.extend_from_slice(&first);
                 self.held = Held::Pieces(pieces);
                 return self.push(data);
             }
         };
-        if pieces.capacity() - pieces.len() < more {
-            pieces.reserve_exact(capacity(pieces.len(), more, self.announced) - pieces.len());
-        }
+        pieces.reserve_exact(size - pieces.len());
         while data.has_remaining() {
             let chunk = data.chunk();
             pieces.extend_from_slice(chunk);
@@ -74,11 +99,11 @@ impl Buffer {
     }
 }
 
-/// How much to reserve for `len` bytes and `more`: what was announced, but never over four times what has come, as
-/// announcing is free.
+/// How much to reserve for `len` bytes and `more`: what was announced, but never over twice what has come, as announcing
+/// is free.
 fn capacity(len: usize, more: usize, announced: Option<usize>) -> usize {
     let come = len + more;
-    let within_reason = come.saturating_mul(4).max(RESERVED_ON_TRUST);
+    let within_reason = come.saturating_mul(2).max(FREE);
     match announced {
         Some(announced) if announced >= come => announced.min(within_reason),
         _ => come.max(len.saturating_mul(2)),
@@ -86,7 +111,6 @@ fn capacity(len: usize, more: usize, announced: Option<usize>) -> usize {
 }
 
 const COPIED: usize = 4 << 10;
-const RESERVED_ON_TRUST: usize = 256 << 10;
 
 #[cfg(test)]
 mod tests {
@@ -95,7 +119,7 @@ mod tests {
     #[test]
     fn a_single_piece_is_not_copied() {
         let piece = Bytes::from(vec![7; COPIED + 1]);
-        let mut buffer = Buffer::new(None);
+        let mut buffer = Buffer::new(None, usize::MAX);
         buffer.push(piece.clone());
         assert_eq!(buffer.into_bytes().as_ptr(), piece.as_ptr());
     }
@@ -103,7 +127,7 @@ mod tests {
     #[test]
     fn a_small_piece_does_not_keep_the_buffer_it_came_in() {
         let read_buffer = Bytes::from(vec![7; 400 << 10]);
-        let mut buffer = Buffer::new(None);
+        let mut buffer = Buffer::new(None, usize::MAX);
         buffer.push(read_buffer.slice(..100));
         let kept = buffer.into_bytes();
         assert_eq!(kept, read_buffer.slice(..100));
@@ -112,7 +136,7 @@ mod tests {
 
     #[test]
     fn pieces_are_joined_in_order() {
-        let mut buffer = Buffer::new(Some(9));
+        let mut buffer = Buffer::new(Some(9), usize::MAX);
         for piece in [&b"abc"[..], b"", b"defg", b"hi"] {
             buffer.push(piece);
         }
@@ -120,22 +144,33 @@ mod tests {
     }
 
     #[test]
+    fn what_is_reserved_is_told_before_and_within_the_limit() {
+        for announced in [None, Some(900), Some(1 << 30)] {
+            let mut buffer = Buffer::new(announced, 100_000);
+            while buffer.len() < 100_000 {
+                let told = buffer.size_with(500);
+                buffer.push(&[7; 500][..]);
+                let size = match &buffer.held {
+                    Held::Pieces(pieces) => pieces.capacity(),
+                    held => held.as_slice().len(),
+                };
+                assert_eq!(size, told);
+                assert!(told <= 100_000);
+            }
+        }
+    }
+
+    #[test]
     fn what_was_announced_is_reserved_within_reason() {
         let table = [
             ("small and announced: at once", 10, 10, Some(1000), 1000),
+            ("huge and announced: on trust", 10, 10, Some(1 << 30), FREE),
             (
-                "huge and announced: on trust",
-                10,
-                10,
-                Some(1 << 30),
-                RESERVED_ON_TRUST,
-            ),
-            (
-                "much has come: four times that",
+                "much has come: twice that",
                 1 << 20,
                 1 << 20,
                 Some(1 << 30),
-                8 << 20,
+                4 << 20,
             ),
             (
                 "never more than announced",

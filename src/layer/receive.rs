@@ -9,7 +9,7 @@ use pin_project_lite::pin_project;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Limits;
-use super::budget::{ByteBudget, Draw};
+use super::budget::{ByteBudget, Draw, FREE};
 use super::buffer::Buffer;
 use super::pace::Pace;
 use super::rejection::Rejection;
@@ -61,7 +61,7 @@ where
         Self {
             body,
             ended: false,
-            buffer: Buffer::new(announced),
+            buffer: Buffer::new(announced, limits.body),
             hashed: 0,
             scan: None,
             verification: Some(verification),
@@ -163,7 +163,8 @@ where
                     if length > this.limits.body {
                         return Poll::Ready(Err(Rejection::BodyTooLarge));
                     }
-                    match this.hold.draw_up_to(length, this.budget) {
+                    let size = this.buffer.size_with(data.remaining());
+                    match this.hold.draw_up_to(size, this.budget) {
                         Some(draw) => *this.held_back = Some(HeldBack { data, draw }),
                         None => this.hold.keep(data, this.buffer),
                     }
@@ -208,13 +209,13 @@ pub(super) struct Hold {
 }
 
 impl Hold {
-    /// Draws what a body that is now `length` long needs beyond what it holds; what must be waited for is returned.
-    fn draw_up_to(&mut self, length: usize, budget: &ByteBudget) -> Option<Draw> {
+    /// Draws what a body that takes `size` bytes of memory needs beyond what it holds; what must be waited for is returned.
+    fn draw_up_to(&mut self, size: usize, budget: &ByteBudget) -> Option<Draw> {
         let held = self
             .permit
             .as_ref()
             .map_or(0, OwnedSemaphorePermit::num_permits);
-        let need = length.saturating_sub(FREE).saturating_sub(held);
+        let need = size.saturating_sub(FREE).saturating_sub(held);
         if need == 0 {
             return None;
         }
@@ -250,9 +251,6 @@ struct HeldBack<D> {
 }
 
 const ONCE: &str = "a receiver that has completed is not polled again";
-
-/// How much of a body draws on no budget.
-const FREE: usize = 64 << 10;
 
 /// What a frame counts for beside its bytes.
 const FRAME: usize = 512;

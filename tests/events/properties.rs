@@ -162,6 +162,31 @@ fn body() -> impl Strategy<Value = String> {
     })
 }
 
+/// Writes a value, with other values of the same keys before some of those in its objects.
+fn with_decoys<'a>(value: &Value, decoys: &mut impl Iterator<Item = Option<&'a str>>) -> String {
+    match value {
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(|item| with_decoys(item, decoys)).collect();
+            format!("[{}]", items.join(","))
+        }
+        Value::Object(fields) => {
+            let mut entries = Vec::new();
+            for (key, field) in fields {
+                let key = json!(key);
+                entries.extend(
+                    decoys
+                        .next()
+                        .flatten()
+                        .map(|decoy| format!("{key}:{decoy}")),
+                );
+                entries.push(format!("{key}:{}", with_decoys(field, decoys)));
+            }
+            format!("{{{}}}", entries.join(","))
+        }
+        scalar => scalar.to_string(),
+    }
+}
+
 /// A body with a few bytes changed, inserted or taken away.
 fn broken_body() -> impl Strategy<Value = Vec<u8>> {
     let bytes = prop_oneof![
@@ -182,6 +207,17 @@ fn broken_body() -> impl Strategy<Value = Vec<u8>> {
         body
     })
 }
+
+const DECOYS: &[&str] = &[
+    "null",
+    "true",
+    "-1.5e3",
+    r#""]}\\\"""#,
+    "[]",
+    "{}",
+    r#"[{"start":[]}]"#,
+    r#"{"A":"}","A":[1,{}]}"#,
+];
 
 fn is_json(body: &[u8]) -> bool {
     std::str::from_utf8(body).is_ok_and(|body| serde_json::from_str::<IgnoredAny>(body).is_ok())
@@ -321,6 +357,16 @@ proptest! {
             }
             None => prop_assert!(output.is_null()),
         }
+    }
+
+    #[test]
+    fn last_of_equal_keys_counts_whatever_the_first_holds(
+        output in output(),
+        decoys in vec(prop::option::of(select(DECOYS)), 1..20),
+    ) {
+        let event = with_output(&with_decoys(&output, &mut decoys.into_iter().cycle()));
+        let typed = event.output().map(naive::written);
+        prop_assert_eq!(typed, Some(naive::typed(&output)).filter(|_| !output.is_null()));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 ))]
 
 mod commit;
+mod faults;
 mod operate;
 mod place;
 #[path = "../support/postgres.rs"]

@@ -2,6 +2,7 @@
 
 use std::{
     future::{Future, pending},
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, OnceLock,
         atomic::{AtomicU32, Ordering},
@@ -49,6 +50,21 @@ impl Place {
         &self.address
     }
 
+    /// The socket that PostgreSQL listens on.
+    pub(crate) fn socket(&self) -> PathBuf {
+        let (_, directory) = self.address.split_once("?host=").unwrap();
+        Path::new(&directory.replace("%2F", "/")).join(".s.PGSQL.5432")
+    }
+
+    /// The address of the same database, by way of another directory for PostgreSQL's socket.
+    pub(crate) fn address_at(&self, directory: &Path) -> String {
+        let (database, _) = self.address.split_once("?host=").unwrap();
+        format!(
+            "{database}?host={}",
+            directory.display().to_string().replace('/', "%2F")
+        )
+    }
+
     pub(crate) async fn open(&self) -> Inbox {
         Inbox::open(&self.address).await.unwrap()
     }
@@ -89,6 +105,17 @@ pub(crate) fn event(job_id: &str, status: &str, rest: &str) -> WebhookEvent {
 pub(crate) fn event_of(body: String) -> WebhookEvent {
     let received_at = UNIX_EPOCH + Duration::new(1_767_225_600, 123_456_789);
     WebhookEvent::new(body.into(), Delivery::at(received_at)).unwrap()
+}
+
+/// A handler that writes down which events it meets, at which attempt.
+pub(crate) fn counting(log: &Log, name: &'static str) -> HandlerRegistry {
+    let log = log.clone();
+    HandlerRegistry::new()
+        .on_any(name, move |event: WebhookEvent| {
+            log.add(format!("{} {}", event.job_id(), event.attempt()));
+            async { Ok(()) }
+        })
+        .unwrap()
 }
 
 /// Begins to work, as a process does that is killed when the handle is aborted.

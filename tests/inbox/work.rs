@@ -17,8 +17,8 @@ use tower_pyannote::{
 };
 
 use crate::place::{
-    Log, Place, commit, entry, event, hasty, on_each_store, spawn, state, until, until_handled,
-    until_state,
+    Log, Place, commit, counting, entry, event, hasty, on_each_store, spawn, state, until,
+    until_handled, until_state,
 };
 
 on_each_store! {
@@ -37,17 +37,8 @@ on_each_store! {
     an_event_that_kills_its_workers_is_dead_in_the_end,
     a_worker_that_is_stopped_finishes_what_runs,
     a_worker_that_is_stopped_hands_back_what_takes_too_long,
+    a_handler_that_succeeded_before_the_next_was_cut_off_is_not_repeated,
     ten_workers_handle_a_hundred_events_once_each,
-}
-
-fn counting(log: &Log, name: &'static str) -> HandlerRegistry {
-    let log = log.clone();
-    HandlerRegistry::new()
-        .on_any(name, move |event: WebhookEvent| {
-            log.add(format!("{} {}", event.job_id(), event.attempt()));
-            async { Ok(()) }
-        })
-        .unwrap()
 }
 
 /// Counts the events that are being handled at the same time.
@@ -403,8 +394,9 @@ async fn an_event_that_kills_its_workers_is_dead_in_the_end(place: Place) {
     let entry = entry(&inbox, "job").await;
     assert_eq!(
         entry.last_error.as_deref(),
-        Some("its workers died, 2 times in all")
+        Some("its attempts are used up, the last of them without an end")
     );
+    assert_eq!(entry.attempts, 2);
 }
 
 async fn a_worker_that_is_stopped_finishes_what_runs(place: Place) {
@@ -469,6 +461,43 @@ async fn a_worker_that_is_stopped_hands_back_what_takes_too_long(place: Place) {
     assert_eq!(log.lines(), ["job 1"]);
 }
 
+async fn a_handler_that_succeeded_before_the_next_was_cut_off_is_not_repeated(place: Place) {
+    let inbox = place.open().await;
+    let (log, begun) = (Log::default(), Arc::new(Notify::new()));
+    let registry = |hangs: bool| {
+        let (first, second, tell) = (log.clone(), log.clone(), Arc::clone(&begun));
+        HandlerRegistry::new()
+            .on_any("mail", move |_: WebhookEvent| {
+                first.add("mail");
+                async { Ok(()) }
+            })
+            .unwrap()
+            .on_any("slow", move |_: WebhookEvent| {
+                second.add("slow");
+                tell.notify_one();
+                async move {
+                    match hangs {
+                        true => pending().await,
+                        false => Ok(()),
+                    }
+                }
+            })
+            .unwrap()
+    };
+    commit(&inbox, "job").await;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let worker = hasty(&inbox, registry(true)).with_drain_timeout(Duration::ZERO);
+    let worker = tokio::spawn(worker.run_until(async {
+        let _ = stopped.await;
+    }));
+    begun.notified().await;
+    stop.send(()).unwrap();
+    worker.await.unwrap().unwrap();
+    let _worker = spawn(hasty(&inbox, registry(false)));
+    until_state(&inbox, "job", "handled").await;
+    assert_eq!(log.lines(), ["mail", "slow", "slow"]);
+}
+
 async fn ten_workers_handle_a_hundred_events_once_each(place: Place) {
     let log = Log::default();
     let mut inboxes = Vec::new();
@@ -500,12 +529,23 @@ async fn a_setting_that_cannot_work_is_refused_by_name() {
     let seconds = Duration::from_secs;
     let refused = [
         ("concurrency", worker().with_concurrency(0).unwrap_err()),
+        (
+            "concurrency",
+            worker().with_concurrency(10_001).unwrap_err(),
+        ),
         ("max_attempts", worker().with_max_attempts(0).unwrap_err()),
         (
             "backoff",
             worker().with_backoff(seconds(2), seconds(1)).unwrap_err(),
         ),
+        (
+            "backoff",
+            worker()
+                .with_backoff(seconds(2), Duration::MAX)
+                .unwrap_err(),
+        ),
         ("lease", worker().with_lease(seconds(2)).unwrap_err()),
+        ("lease", worker().with_lease(seconds(3_601)).unwrap_err()),
         (
             "retention",
             worker().with_retention(seconds(3_599)).unwrap_err(),

@@ -1,3 +1,5 @@
+use std::fs;
+
 use serde_json::Value;
 
 use crate::{
@@ -77,7 +79,7 @@ fn debug_logs_more_unless_rust_log_says_what() {
 }
 
 #[test]
-fn neither_secrets_nor_signatures_are_told_to_anyone() {
+fn neither_secrets_nor_signatures_are_told_to_anyone_or_kept() {
     let secrets = format!("{SECRET},whs_ffeeddccbbaa99887766554433221100");
     let env = [(SECRET_NAME, &*secrets), ("RUST_LOG", "trace")];
     let mut server = Server::start_in(dir(), &[], &env);
@@ -106,11 +108,22 @@ fn neither_secrets_nor_signatures_are_told_to_anyone() {
     told += &server.rest_of_stdout();
     told += &server.log();
 
+    let mut kept = Vec::new();
+    for file in fs::read_dir(server.data()).unwrap() {
+        let path = file.unwrap().path();
+        if path.is_file() {
+            kept.extend(fs::read(path).unwrap());
+        }
+    }
+    let kept = String::from_utf8_lossy(&kept);
+
     let right = Post::new(body());
     let secrets = secrets.split(',').chain(["whs_guess", "5f5f5f5f"]);
     let signatures = posts.iter().chain([&right]).map(Post::signature);
     for hidden in secrets.chain(signatures) {
         assert!(!told.contains(hidden), "{hidden}");
+        assert!(!kept.contains(hidden), "{hidden}");
     }
     assert!(told.contains("webhook verified"));
+    assert!(kept.contains(&*String::from_utf8_lossy(&body())));
 }

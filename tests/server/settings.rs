@@ -65,6 +65,48 @@ fn what_cannot_be_used_ends_the_server_with_one_line_that_names_it() {
             2,
             "RUST_LOG",
         ),
+        (
+            "no key to reconcile by",
+            &["--reconcile"],
+            &[secret],
+            2,
+            "--reconcile: the client's api key is not set: set PYANNOTEAI_API_KEY",
+        ),
+        (
+            "neither yes nor no",
+            &[],
+            &[secret, ("WEBHOOK_SERVER_RECONCILE", "maybe")],
+            2,
+            "WEBHOOK_SERVER_RECONCILE",
+        ),
+        (
+            "an api that would show the key",
+            &["--reconcile", "--api-url", "http://192.0.2.1"],
+            &[secret, ("PYANNOTEAI_API_KEY", "sk_a")],
+            2,
+            "--api-url (or PYANNOTEAI_API_URL): the client's base url",
+        ),
+        (
+            "no pause between looks",
+            &["--reconcile", "--reconcile-interval", "0"],
+            &[secret, ("PYANNOTEAI_API_KEY", "sk_a")],
+            2,
+            "--reconcile-interval: ",
+        ),
+        (
+            "a grace of a day",
+            &["--reconcile", "--reconcile-grace", "86400"],
+            &[secret, ("PYANNOTEAI_API_KEY", "sk_a")],
+            2,
+            "--reconcile-grace: ",
+        ),
+        (
+            "more than the key may",
+            &["--reconcile", "--api-rate", "101"],
+            &[secret, ("PYANNOTEAI_API_KEY", "sk_a")],
+            2,
+            "--api-rate",
+        ),
         ("a taken port", &["--port", &taken], &[secret], 1, "--port"),
         (
             "no such host",
@@ -116,6 +158,7 @@ fn what_cannot_be_used_ends_the_server_with_one_line_that_names_it() {
         );
         assert!(stderr.contains(named), "{name}: {stderr}");
         assert!(!stderr.contains("whs_"), "{name}: {stderr}");
+        assert!(!stderr.contains("sk_"), "{name}: {stderr}");
         assert!(!stderr.contains("panicked"), "{name}: {stderr}");
     }
 }
@@ -141,6 +184,12 @@ fn help_names_every_setting() {
         "--port",
         "--debug",
         "--data-dir",
+        "--reconcile",
+        "--api-url",
+        "--reconcile-interval",
+        "--reconcile-grace",
+        "PYANNOTEAI_API_KEY",
+        "PYANNOTEAI_API_URL",
         HOST,
         PORT,
         SECRET_NAME,

@@ -52,6 +52,15 @@ impl JobRequest {
         }
     }
 
+    pub(super) fn is_status_only(&self) -> bool {
+        let delivery = match self {
+            Self::Diarize(request) => &request.delivery,
+            Self::Identify(request) => &request.delivery,
+            Self::Voiceprint(request) => &request.delivery,
+        };
+        delivery.webhook_status_only == Some(true)
+    }
+
     pub(super) fn set_default_webhook(&mut self, webhook: &Address) {
         let delivery = match self {
             Self::Diarize(request) => &mut request.delivery,

@@ -173,6 +173,44 @@ fn unforeseen_shapes_are_none() {
     }
 }
 
+#[test]
+fn value_of_another_shape_counts_only_where_it_is_the_last_of_its_key() {
+    let turn = Turn::new("SPEAKER_00", 0.5, 7.04);
+    for json in [
+        r#"{"speaker":[{}],"speaker":"SPEAKER_00","start":0.5,"end":"x","end":7.04}"#,
+        r#"{"end":"}\\\"","start":{"a":[1]},"speaker":"SPEAKER_00","end":7.04,"start":0.5}"#,
+        r#"{"end":true,"end":[],"end" : {} , "end":7.04,"start":0.5,"speaker":"SPEAKER_00"}"#,
+    ] {
+        assert_eq!(scan::<Turn>(json), Some(turn.clone()), "{json}");
+    }
+    assert_eq!(scan::<Turn>(r#"{"end":7.04,"end":"x"}"#), None);
+    assert_eq!(scan::<Turn>(r#"{"end":"x","end":7.04,"end":"x"}"#), None);
+    let null_last = scan::<Turn>(r#"{"end":7.04,"end":"x","end":null}"#);
+    assert!(null_last.is_some_and(|turn| turn.end.is_nan()));
+}
+
+#[test]
+fn last_of_equal_labels_counts_if_it_is_null_or_of_another_shape_too() {
+    let map = |json| scan::<LabelMap<f32>>(json);
+    let only_b = LabelMap::from_iter([("B", 2.0)]);
+    assert_eq!(map(r#"{"A":1,"B":"x","A":null,"B":2}"#), Some(only_b));
+    assert_eq!(
+        map(r#"{"A":null,"A":1}"#),
+        Some(LabelMap::from_iter([("A", 1.0)]))
+    );
+    assert_eq!(map(r#"{"A":1,"A":"x"}"#), None);
+}
+
+/// What is passed over is read a fixed number of times, whatever it holds.
+#[test]
+fn a_hundred_thousand_values_of_another_shape_are_passed_over() {
+    let odd = r#""A":"x","end":[[]],"#.repeat(100_000);
+    let turn = scan::<Turn>(&format!(
+        r#"{{"confidence":{{{odd}"A":1,"end":2}},{odd}"end":7}}"#
+    ));
+    assert!(turn.is_some_and(|turn| turn.end == 7.0 && turn.confidence.len() == 2));
+}
+
 /// Text that is no valid JSON never gets here, but must not hang or panic either.
 #[test]
 fn cut_text_ends_without_panic() {

@@ -1,33 +1,54 @@
 use std::{
     collections::{HashMap, HashSet},
+    sync::atomic::{AtomicI64, Ordering},
     time::{Duration, SystemTime},
 };
 
-use apalis_core::{task::Task, worker::context::WorkerContext};
+use apalis_core::{
+    task::{Task, builder::TaskBuilder, task_id::TaskId},
+    worker::context::WorkerContext,
+};
 use apalis_postgres::{Config, PostgresStorage, queries};
 use sqlx::{
-    PgPool, Postgres, Row, Transaction,
+    Connection, PgConnection, PgPool, Postgres, Row, Transaction,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions, PgRow},
 };
+use tokio::time::timeout;
 use ulid::Ulid;
 
+#[cfg(feature = "client")]
+use super::submissions::{MOST_AWAITED, Submission, SubmissionStore, received};
 use super::{
     Commit, InboxEntry, InboxError, InboxErrorKind, InboxFilter, InboxState, InboxStats, Replay,
     committer::Grouping,
     record::{Record, Stored, job_key, kind, nanoseconds, seconds, seconds_from_now, time},
-    sql::{BUSY, FORGOTTEN, PATIENCE, failed, sql_store, state, task, unsigned},
-    store::{Claim, End, OUR_MIGRATIONS, QUEUE, Settled, Start, Store, StoreFuture},
+    sql::{
+        BUSY, EXHAUSTED, FORGOTTEN, FORGOTTEN_AT_ONCE, MANY, PATIENCE, PRUNED_AT_ONCE,
+        PRUNED_BYTES, REMEMBERED, failed, sql_store, state, unsigned,
+    },
+    store::{Claim, Claimed, End, OUR_MIGRATIONS, QUEUE, Settled, Start, Store, StoreFuture},
+    submissions::submission_store,
 };
+#[cfg(feature = "client")]
+use crate::Text;
 
 /// An inbox that many servers share.
 #[derive(Debug)]
 pub(super) struct PostgresStore {
     pool: PgPool,
+    /// Submissions up to this time were looked through, for those to be forgotten.
+    forgotten_to: AtomicI64,
 }
 
 impl PostgresStore {
     pub(super) async fn open(url: &str) -> Result<Self, InboxError> {
+        let is_known = |name: &str| PARAMETERS.contains(&name) || name.starts_with("options[");
+        if !parameters(url).all(is_known) {
+            // sqlx would log it with its value, which may be a secret; and what follows a bare `?` in a password looks like one.
+            let unknown = format!("a parameter is none of {}", PARAMETERS.join(", "));
+            return Err(InboxError::because(InboxErrorKind::Address, unknown));
+        }
         let options: PgConnectOptions = url
             .parse()
             .map_err(|error| InboxError::because(InboxErrorKind::Address, error))?;
@@ -38,12 +59,19 @@ impl PostgresStore {
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(PATIENCE)
+            // As the pool does by itself, but it would wait on a connection that went dark until TCP gives up.
+            .test_before_acquire(false)
+            .before_acquire(|connection, _| Box::pin(answers(connection)))
+            .after_release(|connection, _| Box::pin(answers(connection)))
             .connect_with(options)
             .await;
         let opened = |error| InboxError::because(InboxErrorKind::Open, error);
         let pool = pool.map_err(opened)?;
         migrate(&pool).await.map_err(opened)?;
-        Ok(Self { pool })
+        Ok(Self {
+            pool,
+            forgotten_to: AtomicI64::new(i64::MIN),
+        })
     }
 
     async fn write(&self) -> Result<Transaction<'static, Postgres>, InboxError> {
@@ -134,6 +162,7 @@ impl PostgresStore {
         }
 
         let mut commits = Vec::with_capacity(batch.len());
+        let mut conflicts = Vec::new();
         for record in batch {
             let Some((sha256, source)) = kept.get(&record.event_key[..]) else {
                 // Pruned by another server between the two statements: the sender has to come again.
@@ -141,7 +170,7 @@ impl PostgresStore {
                 return Err(InboxError::because(InboxErrorKind::Store, pruned));
             };
             let commit = if record.conflicts_with(sha256, source) {
-                Self::keep_aside(tx, record).await?;
+                conflicts.push(record);
                 Commit::Conflict
             } else if new.remove(&record.event_key[..]) {
                 Commit::New
@@ -150,13 +179,16 @@ impl PostgresStore {
             };
             commits.push(commit);
         }
+        conflicts.sort_by_key(|record| (record.event_key, record.sha256));
+        for record in conflicts {
+            Self::keep_aside(tx, record).await?;
+        }
         Ok(commits)
     }
 
-    async fn register_in(
+    async fn add_worker(
         tx: &mut Transaction<'_, Postgres>,
         worker: &WorkerContext,
-        lease: Duration,
     ) -> Result<(), InboxError> {
         // The type of the time has no public name; the default is long ago, and is brought up to date below.
         queries::register_worker(
@@ -168,7 +200,17 @@ impl PostgresStore {
         )
         .await
         .map_err(engine)?;
-        Self::keep_alive_in(tx, worker, lease).await
+        queries::keep_alive(&mut **tx, QUEUE, worker)
+            .await
+            .map_err(engine)
+    }
+
+    async fn register_in(
+        tx: &mut Transaction<'_, Postgres>,
+        worker: &WorkerContext,
+        _: Duration,
+    ) -> Result<(), InboxError> {
+        Self::add_worker(tx, worker).await
     }
 
     async fn keep_alive_in(
@@ -176,9 +218,11 @@ impl PostgresStore {
         worker: &WorkerContext,
         lease: Duration,
     ) -> Result<(), InboxError> {
-        queries::keep_alive(&mut **tx, QUEUE, worker)
-            .await
-            .map_err(engine)?;
+        match queries::keep_alive(&mut **tx, QUEUE, worker).await {
+            // After a long silence another worker may have removed its name.
+            Err(apalis_postgres::Error::WorkerOutOfSync) => Self::add_worker(tx, worker).await?,
+            kept => kept.map_err(engine)?,
+        }
         queries::reenqueue_orphaned(&mut **tx, QUEUE, lease.as_secs())
             .await
             .map_err(engine)?;
@@ -210,6 +254,16 @@ impl PostgresStore {
         Ok(())
     }
 
+    /// What is read after this is not older than the last claim of the event.
+    async fn lock_event(tx: &mut Transaction<'_, Postgres>, id: &str) -> Result<(), InboxError> {
+        sqlx::query("SELECT 1 FROM apalis.jobs WHERE id = $1 FOR UPDATE")
+            .bind(id)
+            .execute(&mut **tx)
+            .await
+            .map_err(failed)?;
+        Ok(())
+    }
+
     /// Nothing to do: PostgreSQL tidies up by itself.
     async fn tidy(_: &mut Transaction<'_, Postgres>) -> Result<(), InboxError> {
         Ok(())
@@ -217,6 +271,23 @@ impl PostgresStore {
 }
 
 sql_store!(PostgresStore, Postgres, PgRow, "to_timestamp(", ")");
+submission_store!(PostgresStore);
+
+/// The task that stands for an event: it carries nothing, as the event's own row has the same id.
+fn task(id: Ulid) -> Task<Vec<u8>> {
+    TaskBuilder::new(Vec::new())
+        .task_id(TaskId::from_ulid(id))
+        .max_attempts(usize::try_from(MANY).unwrap_or(usize::MAX))
+        .build()
+}
+
+/// The names of an address' parameters.
+fn parameters(url: &str) -> impl Iterator<Item = &str> {
+    let (_, query) = url.split_once('?').unwrap_or_default();
+    let (query, _) = query.split_once('#').unwrap_or((query, ""));
+    let parameters = query.split('&').filter(|parameter| !parameter.is_empty());
+    parameters.map(|parameter| parameter.split_once('=').unwrap_or((parameter, "")).0)
+}
 
 fn column<'a, T>(records: &[&'a Record], value: impl Fn(&'a Record) -> T) -> Vec<T> {
     records.iter().map(|record| value(record)).collect()
@@ -240,6 +311,14 @@ async fn migrate(pool: &PgPool) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
+/// Whether a connection is alive; an error has the pool throw it away.
+async fn answers(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    match timeout(PING, connection.ping()).await {
+        Ok(answer) => answer.map(|()| true),
+        Err(_) => Err(sqlx::Error::PoolTimedOut),
+    }
+}
+
 fn engine(error: apalis_postgres::Error) -> InboxError {
     match error {
         apalis_postgres::Error::Database(error) => failed(error),
@@ -251,9 +330,34 @@ fn engine(error: apalis_postgres::Error) -> InboxError {
 const SEARCH_PATH: &str = "tower_pyannote,apalis,public";
 
 /// A few commits at a time, as PostgreSQL flushes those together that come together.
-pub(super) const GROUPING: Grouping = Grouping {
+const GROUPING: Grouping = Grouping {
     parallel: 4,
     largest: 64,
 };
+
+/// A connection that needs longer is no good for a delivery that has to be answered within 5 s.
+const PING: Duration = Duration::from_secs(1);
+
+/// The parameters of an address that sqlx knows.
+const PARAMETERS: [&str; 18] = [
+    "application_name",
+    "dbname",
+    "host",
+    "hostaddr",
+    "options",
+    "password",
+    "port",
+    "ssl-ca",
+    "ssl-cert",
+    "ssl-key",
+    "ssl-mode",
+    "ssl-root-cert",
+    "sslcert",
+    "sslkey",
+    "sslmode",
+    "sslrootcert",
+    "statement-cache-capacity",
+    "user",
+];
 
 const CONNECTIONS: u32 = 10;

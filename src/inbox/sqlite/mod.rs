@@ -2,29 +2,40 @@ mod file;
 
 use std::{
     collections::HashSet,
+    io::ErrorKind,
     path::Path,
-    time::{Duration, SystemTime},
+    sync::atomic::{AtomicI64, Ordering},
+    time::{Duration, Instant, SystemTime},
 };
 
 use apalis_core::{backend::WorkerFilter, task::Task, worker::context::WorkerContext};
 use apalis_sqlite::{Config, SqliteStorage, queries};
 use sqlx::{
-    Row, Sqlite, SqlitePool, Transaction,
+    QueryBuilder, Row, Sqlite, SqlitePool, Transaction,
     migrate::Migrator,
     sqlite::{
         SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow,
         SqliteSynchronous,
     },
 };
+use tokio::time::sleep;
 use ulid::Ulid;
 
+#[cfg(feature = "client")]
+use super::submissions::{MOST_AWAITED, Submission, SubmissionStore, received};
 use super::{
     Commit, InboxEntry, InboxError, InboxErrorKind, InboxFilter, InboxState, InboxStats, Replay,
     committer::Grouping,
     record::{Record, Stored, job_key, kind, nanoseconds, seconds, seconds_from_now, time},
-    sql::{BUSY, FORGOTTEN, PATIENCE, failed, sql_store, state, task, unsigned},
-    store::{Claim, End, OUR_MIGRATIONS, QUEUE, Settled, Start, Store, StoreFuture},
+    sql::{
+        BUSY, EXHAUSTED, FORGOTTEN, FORGOTTEN_AT_ONCE, MANY, PATIENCE, PRUNED_AT_ONCE,
+        PRUNED_BYTES, REMEMBERED, failed, sql_store, state, unsigned,
+    },
+    store::{Claim, Claimed, End, OUR_MIGRATIONS, QUEUE, Settled, Start, Store, StoreFuture},
+    submissions::submission_store,
 };
+#[cfg(feature = "client")]
+use crate::Text;
 
 /// An inbox in one file.
 #[derive(Debug)]
@@ -33,6 +44,8 @@ pub(super) struct SqliteStore {
     writer: SqlitePool,
     readers: SqlitePool,
     file: file::OpenFile,
+    /// Submissions up to this time were looked through, for those to be forgotten.
+    forgotten_to: AtomicI64,
 }
 
 impl SqliteStore {
@@ -55,10 +68,16 @@ impl SqliteStore {
                 .acquire_timeout(PATIENCE)
         };
         let opened = |error| InboxError::because(InboxErrorKind::Open, error);
-        let writer = pool(1)
-            .connect_with(options.clone())
-            .await
-            .map_err(opened)?;
+        let begun = Instant::now();
+        let writer = loop {
+            match pool(1).connect_with(options.clone()).await {
+                // To change the journal's mode, as the first process does, does not wait for its turn.
+                Err(error) if is_locked(&error) && begun.elapsed() < PATIENCE => {
+                    sleep(TURN).await;
+                }
+                connected => break connected.map_err(opened)?,
+            }
+        };
         migrate(&writer).await.map_err(opened)?;
         let readers = pool(READERS).connect_lazy_with(options.create_if_missing(false));
         let file = file::OpenFile::at(path)
@@ -67,6 +86,7 @@ impl SqliteStore {
             writer,
             readers,
             file,
+            forgotten_to: AtomicI64::new(i64::MIN),
         })
     }
 
@@ -92,45 +112,71 @@ impl SqliteStore {
         tx: &mut Transaction<'_, Sqlite>,
         batch: &[Record],
     ) -> Result<Vec<Commit>, InboxError> {
-        let mut commits = Vec::with_capacity(batch.len());
-        let mut tasks = Vec::new();
-        for record in batch {
-            let id = Ulid::generate();
-            let added = sqlx::query(
-                "INSERT INTO pyannote_events (id, event_key, job_key, job_id, status, kind, source, sha256, \
-                 body_bytes, received_at, signed_at, retry_number, retry_reason, body) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
-                 ON CONFLICT (event_key) DO NOTHING",
-            )
-            .bind(id.to_string())
-            .bind(&record.event_key[..])
-            .bind(&record.job_key[..])
-            .bind(&record.job_id)
-            .bind(&record.status)
-            .bind(record.kind)
-            .bind(record.source.as_str())
-            .bind(&record.sha256[..])
-            .bind(record.body_bytes())
-            .bind(record.received_at)
-            .bind(record.signed_at)
-            .bind(record.retry_number)
-            .bind(&record.retry_reason)
-            .bind(&record.body[..])
-            .execute(&mut **tx)
-            .await
-            .map_err(failed)?
-            .rows_affected();
-            if added == 1 {
-                tasks.push(task(id));
-                commits.push(Commit::New);
-            } else {
-                commits.push(Self::repeated(tx, record).await?);
-            }
+        // In one statement, as each is a way to SQLite's thread and back.
+        let mut insert = QueryBuilder::new(
+            "INSERT INTO pyannote_events (id, event_key, job_key, job_id, status, kind, source, sha256, body_bytes, \
+             received_at, signed_at, retry_number, retry_reason, body) ",
+        );
+        insert.push_values(batch, |mut row, record| {
+            row.push_bind(Ulid::generate().to_string())
+                .push_bind(&record.event_key[..])
+                .push_bind(&record.job_key[..])
+                .push_bind(&record.job_id)
+                .push_bind(&record.status)
+                .push_bind(record.kind)
+                .push_bind(record.source.as_str())
+                .push_bind(&record.sha256[..])
+                .push_bind(record.body_bytes())
+                .push_bind(record.received_at)
+                .push_bind(record.signed_at)
+                .push_bind(record.retry_number)
+                .push_bind(&record.retry_reason)
+                .push_bind(&record.body[..]);
+        });
+        insert.push(" ON CONFLICT (event_key) DO NOTHING RETURNING id, event_key");
+        let added = insert.build().fetch_all(&mut **tx).await.map_err(failed)?;
+
+        let mut ids: Vec<String> = Vec::with_capacity(added.len());
+        let mut new: HashSet<Vec<u8>> = HashSet::with_capacity(added.len());
+        for row in &added {
+            ids.push(row.try_get(0).map_err(failed)?);
+            new.insert(row.try_get(1).map_err(failed)?);
         }
-        queries::push_tasks(&mut **tx, QUEUE, &tasks)
-            .await
-            .map_err(engine)?;
+        Self::push_tasks(tx, &ids).await?;
+
+        let mut commits = Vec::with_capacity(batch.len());
+        for record in batch {
+            commits.push(match new.remove(&record.event_key[..]) {
+                true => Commit::New,
+                false => Self::repeated(tx, record).await?,
+            });
+        }
         Ok(commits)
+    }
+
+    /// As apalis does, which takes a statement for each: a task that carries nothing, as the event's own row has the same id.
+    async fn push_tasks(
+        tx: &mut Transaction<'_, Sqlite>,
+        ids: &[String],
+    ) -> Result<(), InboxError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let mut insert = QueryBuilder::new(
+            "INSERT INTO Jobs (job, id, job_type, status, attempts, max_attempts, run_at, priority, metadata) ",
+        );
+        let now = seconds(SystemTime::now());
+        insert.push_values(ids, |mut row, id| {
+            row.push("X''")
+                .push_bind(id)
+                .push_bind(QUEUE)
+                .push("'Pending', 0")
+                .push_bind(MANY)
+                .push_bind(now)
+                .push("0, '{}'");
+        });
+        insert.build().execute(&mut **tx).await.map_err(failed)?;
+        Ok(())
     }
 
     async fn repeated(
@@ -156,9 +202,12 @@ impl SqliteStore {
         worker: &WorkerContext,
         lease: Duration,
     ) -> Result<(), InboxError> {
-        queries::register_worker(&mut **tx, &config(lease), worker, "tower-pyannote")
-            .await
-            .map_err(failed)
+        let config = config(lease);
+        match queries::register_worker(&mut **tx, &config, worker, "tower-pyannote").await {
+            // By this worker, as nobody else has its name: the answer was lost on the way.
+            Err(sqlx::Error::Io(error)) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            registered => registered.map_err(failed),
+        }
     }
 
     async fn keep_alive_in(
@@ -166,10 +215,13 @@ impl SqliteStore {
         worker: &WorkerContext,
         lease: Duration,
     ) -> Result<(), InboxError> {
-        let config = config(lease);
-        queries::keep_alive(&mut **tx, &config, worker)
-            .await
-            .map_err(failed)?;
+        match queries::keep_alive(&mut **tx, &config(lease), worker).await {
+            // After a long silence another worker may have removed its name.
+            Err(sqlx::Error::Io(error)) if error.kind() == ErrorKind::NotFound => {
+                Self::register_in(tx, worker, lease).await?;
+            }
+            kept => kept.map_err(failed)?,
+        }
         let silent = i64::try_from(lease.as_secs()).unwrap_or(i64::MAX);
         queries::reenqueue_orphaned(&mut **tx, silent, QUEUE, &WorkerFilter::None)
             .await
@@ -191,6 +243,11 @@ impl SqliteStore {
         Ok(())
     }
 
+    /// Nothing to lock here, either.
+    async fn lock_event(_: &mut Transaction<'_, Sqlite>, _: &str) -> Result<(), InboxError> {
+        Ok(())
+    }
+
     /// Gives the space of what was removed back to the file system, a part at a time.
     async fn tidy(tx: &mut Transaction<'_, Sqlite>) -> Result<(), InboxError> {
         sqlx::query("PRAGMA incremental_vacuum(4096)")
@@ -202,13 +259,25 @@ impl SqliteStore {
 }
 
 sql_store!(SqliteStore, Sqlite, SqliteRow, "", "");
+submission_store!(SqliteStore);
 
 async fn migrate(pool: &SqlitePool) -> Result<(), sqlx::Error> {
     let mut ours: Migrator = sqlx::migrate!("src/inbox/sqlite/migrations");
     ours.dangerous_set_table_name(OUR_MIGRATIONS);
-    SqliteStorage::migrations().run(pool).await?;
-    ours.run(pool).await?;
-    Ok(())
+    // Of processes that start together, one after another: sqlx has no lock for SQLite's.
+    let mut tx = pool.begin_with(BEGIN).await?;
+    SqliteStorage::migrations()
+        .run_direct(None, &mut *tx, false)
+        .await?;
+    ours.run_direct(None, &mut *tx, false).await?;
+    tx.commit().await
+}
+
+fn is_locked(error: &sqlx::Error) -> bool {
+    // The first byte is the error, SQLITE_BUSY; the rest says more of it.
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.and_then(|code| code.parse::<u32>().ok())
+        .is_some_and(|code| code & 0xff == 5)
 }
 
 fn config(lease: Duration) -> Config {
@@ -230,9 +299,51 @@ fn engine(error: apalis_sqlite::Error) -> InboxError {
 const BEGIN: &str = "BEGIN IMMEDIATE";
 
 /// There is one writer, so more commits at a time would only wait for each other.
-pub(super) const GROUPING: Grouping = Grouping {
+const GROUPING: Grouping = Grouping {
     parallel: 1,
     largest: 256,
 };
 
+/// How soon another try is made to open a file that another process is opening.
+const TURN: Duration = Duration::from_millis(20);
+
 const READERS: u32 = 4;
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{Delivery, WebhookEvent, inbox::record::Source};
+
+    #[tokio::test]
+    async fn what_is_pruned_in_one_transaction_is_bounded_in_number_and_size() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&directory.path().join("inbox.sqlite"))
+            .await
+            .unwrap();
+        // 150 small ones, then 20 of a MiB each.
+        let sizes = [(150, 64), (20, 1 << 20)];
+        let sizes = sizes
+            .into_iter()
+            .flat_map(|(count, size)| vec![size; count]);
+        let mut records = Vec::new();
+        for (number, size) in sizes.enumerate() {
+            let mut body = format!(r#"{{"jobId":"{number}"}}"#).into_bytes();
+            body.resize(size, b' ');
+            let delivery = Delivery::at(SystemTime::UNIX_EPOCH);
+            let event = WebhookEvent::new(Bytes::from(body), delivery).unwrap();
+            records.push(Record::of(&event, Source::Delivered));
+        }
+        store.commit(&records).await.unwrap();
+        sqlx::raw_sql("UPDATE jobs SET status = 'Done'; UPDATE pyannote_events SET finished_at = received_at + rowid")
+            .execute(&store.writer)
+            .await
+            .unwrap();
+        let mut pruned = Vec::new();
+        while pruned.last() != Some(&0) {
+            pruned.push(store.prune(i64::MAX).await.unwrap());
+        }
+        assert_eq!(pruned, [100, 66, 4, 0]);
+    }
+}

@@ -29,6 +29,12 @@ CREATE TABLE pyannote_settled (
     PRIMARY KEY (event_id, handler)
 ) WITHOUT ROWID;
 
+-- How often an event was claimed. Apart from the event, as SQLite would write its body again with it.
+CREATE TABLE pyannote_claims (
+    event_id TEXT NOT NULL PRIMARY KEY,
+    claims INTEGER NOT NULL
+) WITHOUT ROWID;
+
 -- Bodies that came under the key of an event whose body is another.
 CREATE TABLE pyannote_conflicts (
     event_key BLOB NOT NULL,

@@ -1,0 +1,148 @@
+use std::time::{Duration, SystemTime};
+
+use crate::inbox::Submission;
+
+/// A job whose event is not in the inbox.
+#[derive(Clone, Debug)]
+pub(super) struct Missing {
+    pub(super) submission: Submission,
+    /// Whether the date of it is known.
+    pub(super) dated: bool,
+    /// Whether only the first list named it: on a new inbox others may have handled it.
+    pub(super) foreign: bool,
+    /// Whether the API said that it is not over.
+    pub(super) running: bool,
+    /// Whether it failed to be fetched when it was last tried, and not as all others did.
+    pub(super) failed: bool,
+}
+
+impl Missing {
+    pub(super) fn of(submission: Submission) -> Self {
+        Self {
+            submission,
+            dated: true,
+            foreign: false,
+            running: false,
+            failed: false,
+        }
+    }
+
+    pub(super) fn failing(self) -> Self {
+        Self {
+            failed: true,
+            ..self
+        }
+    }
+
+    pub(super) fn job_id(&self) -> &str {
+        &self.submission.job_id
+    }
+
+    /// What comes first is fetched first: the nearest deadline, but what failed before after what did not, lest a few that
+    /// always fail keep all others from their turn.
+    pub(super) fn turn(&self) -> (bool, bool, SystemTime) {
+        (self.failed, self.dated, self.submission.submitted_at)
+    }
+
+    /// How long ago it was submitted.
+    pub(super) fn age(&self, now: SystemTime) -> Duration {
+        let submitted_at = self.submission.submitted_at;
+        now.duration_since(submitted_at).unwrap_or_default()
+    }
+
+    /// How long its output is still there at least: 24 h after its end it is deleted, and it did not end before it began.
+    pub(super) fn left(&self, now: SystemTime) -> Duration {
+        OUTPUT_KEPT.saturating_sub(self.age(now))
+    }
+
+    /// Whether it is still left to its webhook.
+    pub(super) fn is_young(&self, now: SystemTime, grace: Duration) -> bool {
+        self.dated && self.age(now) < grace
+    }
+
+    /// Whether its output may be deleted within the hour.
+    pub(super) fn is_urgent(&self, now: SystemTime) -> bool {
+        let left = self.left(now);
+        !self.running && !left.is_zero() && left <= URGENT
+    }
+
+    /// Whether nothing can come of it any more.
+    pub(super) fn is_hopeless(&self, now: SystemTime) -> bool {
+        self.dated && self.age(now) >= HOPELESS
+    }
+}
+
+/// How long the API has the output of a job.
+pub(super) const OUTPUT_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A day, and the hours that a job may take: nothing that was submitted longer ago has an output any more.
+pub(super) const LISTED: Duration = Duration::from_secs(30 * 60 * 60);
+
+const URGENT: Duration = Duration::from_secs(60 * 60);
+
+/// No job takes two days.
+const HOPELESS: Duration = Duration::from_secs(3 * 24 * 60 * 60);
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+
+    fn job(hours: u64) -> (Missing, SystemTime) {
+        let submitted_at = UNIX_EPOCH + Duration::from_secs(1_767_225_600);
+        let missing = Missing::of(Submission {
+            job_id: "a".into(),
+            kind: None,
+            status_only: false,
+            submitted_at,
+        });
+        (missing, submitted_at + Duration::from_secs(hours * 3_600))
+    }
+
+    #[test]
+    fn a_job_is_urgent_in_the_last_hour_of_its_output() {
+        for (hours, urgent) in [
+            (0, false),
+            (22, false),
+            (23, true),
+            (24, false),
+            (90, false),
+        ] {
+            let (job, now) = job(hours);
+            assert_eq!(job.is_urgent(now), urgent, "{hours}");
+        }
+        let (mut job, now) = job(23);
+        job.running = true;
+        assert!(!job.is_urgent(now));
+    }
+
+    #[test]
+    fn the_nearest_deadline_comes_first_and_what_failed_comes_last() {
+        let named = |name: &str, minutes: u64, dated, failed| {
+            let (mut job, _) = job(0);
+            job.submission.job_id = name.into();
+            job.submission.submitted_at += Duration::from_secs(60 * minutes);
+            (job.dated, job.failed) = (dated, failed);
+            job
+        };
+        let mut jobs = [
+            named("failed", 0, true, true),
+            named("newer", 20, true, false),
+            named("older", 10, true, false),
+            named("undated", 30, false, false),
+        ];
+        jobs.sort_by_key(Missing::turn);
+        let names = jobs.each_ref().map(Missing::job_id);
+        assert_eq!(names, ["undated", "older", "newer", "failed"]);
+    }
+
+    #[test]
+    fn a_clock_that_is_behind_makes_a_job_young() {
+        let (job, submitted_at) = job(0);
+        let before = submitted_at - Duration::from_secs(60);
+        assert!(job.is_young(before, Duration::from_secs(1)));
+        assert_eq!(job.left(before), OUTPUT_KEPT);
+        assert!(!job.is_hopeless(before));
+    }
+}

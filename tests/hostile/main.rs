@@ -1,0 +1,20 @@
+//! Attacks on the reference server over real sockets. While each runs, good deliveries are answered within a second and
+//! the server's memory stays within its budget; afterwards it falls back.
+//!
+//! `cargo test --test hostile -- --nocapture` prints what was measured.
+#![cfg(target_os = "linux")]
+
+#[path = "../support/bodies.rs"]
+mod bodies;
+mod connections;
+mod crowd;
+#[path = "../support/example.rs"]
+mod example;
+mod floods;
+mod heads;
+#[path = "../support/http.rs"]
+mod http;
+mod json;
+#[path = "../support/process.rs"]
+mod process;
+mod target;

@@ -1,0 +1,175 @@
+//! The server under attack, and what is measured of it meanwhile.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    ops::Deref,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    bodies,
+    http::{Post, SECRET},
+    process::{SECRET_NAME, Server, comes_within, dir, wait_until},
+};
+
+/// A server of its own for one attack; attacks take turns, as each has the machine to itself.
+pub(crate) struct Target {
+    server: Server,
+    /// What it takes when nobody attacks.
+    memory: usize,
+    sockets: usize,
+    deliveries: AtomicUsize,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Target {
+    pub(crate) fn start() -> Self {
+        static TURN: Mutex<()> = Mutex::new(());
+
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let env = [&[(SECRET_NAME, SECRET)], &ALLOCATOR[..]].concat();
+        let server = Server::start_in(dir(), &[], &env);
+        let target = Self {
+            memory: 0,
+            sockets: 0,
+            deliveries: AtomicUsize::new(0),
+            _turn: turn,
+            server,
+        };
+        // So that what is made at first use is not taken for growth.
+        for size in [0, 64 << 10, 1 << 20, 2 << 20].repeat(4) {
+            let body = bodies::diarization(&bodies::job(target.next()), size);
+            assert_eq!(Post::new(body).send(target.address).status, 200);
+        }
+        target.server.settle();
+        Self {
+            memory: target.memory_now(),
+            sockets: target.sockets_now(),
+            ..target
+        }
+    }
+
+    /// Attacks it, and makes sure that good deliveries are answered within a second meanwhile, that no more memory is
+    /// taken than `bound`, and that afterwards the connections are gone and the memory is given back.
+    pub(crate) fn withstands(&self, attack: &str, bound: usize, run: impl FnOnce(SocketAddr)) {
+        let over = AtomicBool::new(false);
+        let (answered, slowest) = thread::scope(|scope| {
+            let probe = scope.spawn(|| self.deliver_until(&over));
+            run(self.address);
+            over.store(true, Ordering::Relaxed);
+            probe.join().unwrap()
+        });
+        let peak = self.peak().saturating_sub(self.memory);
+        println!(
+            "{attack}: {answered} deliveries, the slowest {slowest:?}; memory {} MiB, and {} more at the peak",
+            self.memory >> 20,
+            peak >> 20,
+        );
+        assert!(answered > 3, "{attack}: {answered} deliveries");
+        assert!(slowest < PROMPT, "{attack}: answered after {slowest:?}");
+        assert!(peak < bound, "{attack}: {} MiB", peak >> 20);
+        self.comes_to_rest(attack);
+    }
+
+    /// Delivers one event after another, which all must be accepted; how many those were, and how long the slowest took.
+    fn deliver_until(&self, over: &AtomicBool) -> (usize, Duration) {
+        let mut slowest = Duration::ZERO;
+        let mut answered = 0;
+        while !over.load(Ordering::Relaxed) {
+            let post = Post::new(bodies::diarization(&bodies::job(self.next()), 2_000));
+            let begun = Instant::now();
+            let answer = post.try_send(self.address);
+            slowest = begun.elapsed().max(slowest);
+            let status = answer.map(|answer| answer.status);
+            assert_eq!(status, Some(200), "after {:?}", begun.elapsed());
+            answered += 1;
+            thread::sleep(Duration::from_millis(20));
+        }
+        (answered, slowest)
+    }
+
+    fn comes_to_rest(&self, attack: &str) {
+        let begun = Instant::now();
+        wait_until("the end of the connections", || {
+            self.sockets_now() <= self.sockets
+        });
+        self.settle();
+        wait_until("the end of the bodies", || {
+            self.metric("pyannote_webhook_in_flight_bytes") == 0.0
+        });
+        let mut left = usize::MAX;
+        let fallen = comes_within(PATIENCE, || {
+            left = self.memory_now().saturating_sub(self.memory);
+            left <= LEFT_BEHIND
+        });
+        assert!(fallen, "{attack}: {} MiB are left", left >> 20);
+        println!(
+            "    at rest after {:?}, with {} MiB more than before",
+            begun.elapsed(),
+            left >> 20
+        );
+        assert_eq!(self.inbox()["dead"], 0);
+    }
+
+    pub(crate) fn next(&self) -> usize {
+        self.deliveries.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn memory_now(&self) -> usize {
+        self.status("VmRSS:")
+    }
+
+    fn peak(&self) -> usize {
+        self.status("VmHWM:")
+    }
+
+    /// A figure of the kernel's, in bytes.
+    fn status(&self, name: &str) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let kilobytes = line.unwrap().trim().trim_end_matches(" kB");
+        kilobytes.parse::<usize>().unwrap() << 10
+    }
+
+    fn sockets_now(&self) -> usize {
+        let files = fs::read_dir(format!("/proc/{}/fd", self.id())).unwrap();
+        files
+            .filter_map(|file| fs::read_link(file.ok()?.path()).ok())
+            .filter(|file| file.to_string_lossy().starts_with("socket:"))
+            .count()
+    }
+}
+
+impl Deref for Target {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.server
+    }
+}
+
+/// As the README says. Left alone, glibc raises its thresholds with what is freed, and then keeps that.
+const ALLOCATOR: [(&str, &str); 3] = [
+    ("MALLOC_ARENA_MAX", "2"),
+    ("MALLOC_MMAP_THRESHOLD_", "131072"),
+    ("MALLOC_TRIM_THRESHOLD_", "131072"),
+];
+
+/// The layer's byte budget and a fifth, the most that an attack may take.
+pub(crate) const BUDGET: usize = (256 << 20) / 5 * 6;
+
+/// For attacks that bring no bodies.
+pub(crate) const LITTLE: usize = 64 << 20;
+
+const PROMPT: Duration = Duration::from_secs(1);
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What may stay: an allocator keeps some for the next one.
+const LEFT_BEHIND: usize = 64 << 20;

@@ -1,0 +1,239 @@
+//! The reference server as a process.
+#![allow(dead_code, reason = "each test uses its part")]
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{BufRead, BufReader, Read},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{
+    example,
+    http::{SECRET, get},
+};
+
+/// A running server with a directory of its own, which it is started in; killed when dropped.
+pub(crate) struct Server {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    pub(crate) address: SocketAddr,
+    pub(crate) dir: TempDir,
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        Self::start_in(dir(), &[], &[(SECRET_NAME, SECRET)])
+    }
+
+    /// Starts one on a free port, with further flags and with nothing but `env` in its environment.
+    pub(crate) fn start_in(dir: TempDir, flags: &[&str], env: &[(&str, &str)]) -> Self {
+        let flags = [&["--port", "0"], flags].concat();
+        Self::start_on_any_port(dir, &flags, env)
+    }
+
+    pub(crate) fn start_on_any_port(dir: TempDir, flags: &[&str], env: &[(&str, &str)]) -> Self {
+        let log = File::options()
+            .append(true)
+            .create(true)
+            .open(dir.path().join("log"));
+        let mut child = command(dir.path(), flags, env)
+            .args(["--data-dir", "data"])
+            .stdout(Stdio::piped())
+            .stderr(log.unwrap())
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let address = line.trim_end().strip_prefix("listening on http://");
+        let address = address.unwrap_or_else(|| {
+            let log = fs::read_to_string(dir.path().join("log"));
+            panic!("the server does not listen: {line}{}", log.unwrap())
+        });
+        Self {
+            child,
+            stdout,
+            address: address.parse().unwrap(),
+            dir,
+        }
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    /// The events on disk by file name, once all that was accepted is handled.
+    pub(crate) fn kept(&self) -> BTreeMap<String, Vec<u8>> {
+        self.settle();
+        kept_in(&self.data())
+    }
+
+    /// Waits until nothing is left to handle.
+    pub(crate) fn settle(&self) {
+        wait_for("the inbox's rest", LEASE, || {
+            let inbox = self.inbox();
+            inbox["waiting"] == 0 && inbox["running"] == 0
+        });
+    }
+
+    /// How many events the inbox holds, by state.
+    pub(crate) fn inbox(&self) -> Value {
+        let page = get(self.address, "/", "application/json").body;
+        let mut page: Value = serde_json::from_str(&page).unwrap();
+        page["inbox"].take()
+    }
+
+    /// Its directory, once it has ended.
+    pub(crate) fn into_dir(mut self) -> TempDir {
+        self.wait();
+        let empty = dir();
+        std::mem::replace(&mut self.dir, empty)
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.dir.path().join("log")).unwrap()
+    }
+
+    /// The value of one series; its labels stand as the server writes them.
+    pub(crate) fn metric(&self, series: &str) -> f64 {
+        let page = get(self.address, "/metrics", "*/*").body;
+        let line = page
+            .lines()
+            .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {series} in {page}"))
+            .parse()
+            .unwrap()
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
+        assert!(
+            Command::new("sh")
+                .args(["-c", &kill])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
+    /// Kills it as the kernel does when memory is short.
+    pub(crate) fn kill_9(mut self) -> TempDir {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let empty = dir();
+        std::mem::replace(&mut self.dir, empty)
+    }
+
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        wait(&mut self.child)
+    }
+
+    /// What it printed after its first line, once it has ended.
+    pub(crate) fn rest_of_stdout(&mut self) -> String {
+        let mut rest = String::new();
+        self.stdout.read_to_string(&mut rest).unwrap();
+        rest
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What a server that cannot run leaves behind.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Runs a server that is expected to end by itself.
+pub(crate) fn run(dir: &Path, flags: &[&str], env: &[(&str, &str)]) -> Ended {
+    let mut child = command(dir, flags, env)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let code = wait(&mut child).code();
+    let output = child.wait_with_output().unwrap();
+    Ended {
+        code,
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+pub(crate) fn kept_in(data: &Path) -> BTreeMap<String, Vec<u8>> {
+    let files = fs::read_dir(data)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    files
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "json")
+        })
+        .map(|path| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            (name.to_owned(), fs::read(&path).unwrap())
+        })
+        .collect()
+}
+
+pub(crate) fn dir() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+pub(crate) fn wait_until(what: &str, done: impl FnMut() -> bool) {
+    wait_for(what, PATIENCE, done);
+}
+
+pub(crate) fn wait_for(what: &str, patience: Duration, done: impl FnMut() -> bool) {
+    assert!(comes_within(patience, done), "{what} does not come");
+}
+
+pub(crate) fn comes_within(patience: Duration, mut done: impl FnMut() -> bool) -> bool {
+    let begun = Instant::now();
+    while !done() {
+        if begun.elapsed() >= patience {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    true
+}
+
+fn wait(child: &mut Child) -> ExitStatus {
+    let mut ended = None;
+    wait_until("the server's end", || {
+        ended = child.try_wait().unwrap();
+        ended.is_some()
+    });
+    ended.unwrap()
+}
+
+fn command(dir: &Path, flags: &[&str], env: &[(&str, &str)]) -> Command {
+    example::command("server", dir, flags, env)
+}
+
+pub(crate) const SECRET_NAME: &str = "PYANNOTEAI_WEBHOOK_SECRET";
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// For what a killed server held to be taken over, and handled.
+const LEASE: Duration = Duration::from_secs(120);
