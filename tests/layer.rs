@@ -7,8 +7,8 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -78,9 +78,24 @@ async fn bytes(response: Answer) -> Bytes {
     response.into_body().collect().await.unwrap().to_bytes()
 }
 
-/// Polls once, with a waker that does nothing.
-fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
-    future.poll(&mut Context::from_waker(Waker::noop()))
+/// Polls, and once more if it was woken meanwhile, as an executor does.
+fn poll<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
+    #[derive(Default)]
+    struct Woken(AtomicBool);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    let mut cx = Context::from_waker(&waker);
+    match future.as_mut().poll(&mut cx) {
+        Poll::Pending if woken.0.load(Ordering::Relaxed) => future.poll(&mut cx),
+        polled => polled,
+    }
 }
 
 #[tokio::test]
@@ -366,8 +381,9 @@ fn a_large_frame_is_hashed_in_stretches_that_let_other_tasks_run() {
         .unwrap()
         .layer(Echo::default());
     let mut response = pin!(service.oneshot(request(&body, Script::frames([&body[..]]))));
+    let mut cx = Context::from_waker(Waker::noop());
     let mut polls = 1;
-    while poll(response.as_mut()).is_pending() {
+    while response.as_mut().poll(&mut cx).is_pending() {
         polls += 1;
     }
     assert_eq!(
@@ -550,6 +566,41 @@ async fn readiness_and_errors_of_the_inner_service_pass_unchanged() {
     };
     let (outcome, ()) = tokio::join!(call, answer);
     assert_eq!(outcome.unwrap_err().to_string(), "the database is gone");
+}
+
+#[tokio::test]
+async fn a_body_that_comes_byte_by_byte_is_judged_as_one_that_comes_at_once() {
+    let bodies = [
+        (
+            r#"{"jobId":"é\u00e9😀","status":"succeeded","output":{"diarization":[1.5,2]}}"#,
+            None,
+        ),
+        (
+            r#"{"jobId":"a","status":"succeeded",}"#,
+            Some(EventError::Syntax),
+        ),
+        (
+            r#"{"jobId":"a","status":"succeeded""#,
+            Some(EventError::Syntax),
+        ),
+        (r#"["jobId"]"#, Some(EventError::NotAnObject)),
+    ];
+    for (body, error) in bodies {
+        let (sender, channel) = Channel::new();
+        let service = layer().with_clock(clock()).layer(Echo::default());
+        let mut response = pin!(service.oneshot(request(body.as_bytes(), channel)));
+        for byte in body.as_bytes() {
+            sender.send(Bytes::copy_from_slice(&[*byte])).unwrap();
+            assert!(poll(response.as_mut()).is_pending());
+        }
+        drop(sender);
+        let response = response.await.unwrap();
+        assert_eq!(
+            rejection(&response),
+            error.map(Rejection::Malformed),
+            "{body}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -42,13 +42,20 @@ fn verify(criterion: &mut Criterion) {
         let body = bodies::sized(size);
         let signature = key.sign(TIMESTAMP, &body).to_hex();
         of_bytes(&mut group, size);
-        group.bench_with_input(BenchmarkId::new("bare HMAC", size), &body, |bencher, body| {
-            bencher.iter(|| bare.digest(black_box(TIMESTAMP.as_bytes()), body));
-        });
+        group.bench_with_input(
+            BenchmarkId::new("bare HMAC", size),
+            &body,
+            |bencher, body| {
+                bencher.iter(|| bare.digest(black_box(TIMESTAMP.as_bytes()), body));
+            },
+        );
         group.bench_with_input(BenchmarkId::new("verify", size), &body, |bencher, body| {
             bencher.iter(|| {
-                let (timestamp, signature) = black_box((TIMESTAMP.as_bytes(), signature.as_bytes()));
-                verifier.verify([timestamp], [signature], body, then()).expect("it is signed")
+                let (timestamp, signature) =
+                    black_box((TIMESTAMP.as_bytes(), signature.as_bytes()));
+                verifier
+                    .verify([timestamp], [signature], body, then())
+                    .expect("it is signed")
             });
         });
         for peer in peers::all(&body) {
@@ -67,7 +74,12 @@ fn layer(criterion: &mut Criterion) {
         let sent = Sent::new(bodies::sized(size));
         of_bytes(&mut group, size);
         group.bench_function(BenchmarkId::new("HMAC + envelope", size), |bencher| {
-            bencher.iter(|| (bare.digest(TIMESTAMP.as_bytes(), &sent.body), event(&sent.body)));
+            bencher.iter(|| {
+                (
+                    bare.digest(TIMESTAMP.as_bytes(), &sent.body),
+                    event(&sent.body),
+                )
+            });
         });
         for (name, frame) in [("whole", size), ("in frames", 64 << 10)] {
             let sent = sent.clone().in_frames(frame);
@@ -88,8 +100,14 @@ fn refusals(criterion: &mut Criterion) {
     let sent = Sent::new(bodies::sized(2 << 10));
     let refused = [
         ("missing header", sent.clone().with("x-signature", None)),
-        ("stale", sent.clone().with("x-request-timestamp", Some("1767220000"))),
-        ("forged", sent.clone().with("x-request-timestamp", Some("1767225601"))),
+        (
+            "stale",
+            sent.clone().with("x-request-timestamp", Some("1767220000")),
+        ),
+        (
+            "forged",
+            sent.clone().with("x-request-timestamp", Some("1767225601")),
+        ),
         ("forged, 16 MiB", {
             let sent = Sent::new(bodies::sized(16 << 20)).in_frames(64 << 10);
             sent.with("x-request-timestamp", Some("1767225601"))
@@ -118,12 +136,20 @@ fn envelope(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("envelope");
     for (name, body) in bodies::kinds() {
         of_bytes(&mut group, body.len());
-        group.bench_with_input(BenchmarkId::new("syntax alone", name), &body, |bencher, body| {
-            bencher.iter(|| serde_json::from_slice::<IgnoredAny>(body).expect("it is JSON"));
-        });
-        group.bench_with_input(BenchmarkId::new("envelope", name), &body, |bencher, body| {
-            bencher.iter(|| event(body));
-        });
+        group.bench_with_input(
+            BenchmarkId::new("syntax alone", name),
+            &body,
+            |bencher, body| {
+                bencher.iter(|| serde_json::from_slice::<IgnoredAny>(body).expect("it is JSON"));
+            },
+        );
+        group.bench_with_input(
+            BenchmarkId::new("envelope", name),
+            &body,
+            |bencher, body| {
+                bencher.iter(|| event(body));
+            },
+        );
     }
     group.finish();
 }
@@ -131,7 +157,10 @@ fn envelope(criterion: &mut Criterion) {
 fn typed(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("typed");
     for (name, body) in bodies::kinds() {
-        if !event(&body).output().is_some_and(|output| output.as_unknown().is_none()) {
+        if !event(&body)
+            .output()
+            .is_some_and(|output| output.as_unknown().is_none())
+        {
             continue;
         }
         of_bytes(&mut group, body.len());
@@ -170,7 +199,9 @@ fn registry(criterion: &mut Criterion) {
         .and_then(|registry| registry.register("two", Nothing))
         .expect("the names differ");
     let event = event(&bodies::minute());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build();
     let runtime = runtime.expect("it needs nothing");
     let mut group = criterion.benchmark_group("registry");
     group.throughput(Throughput::Elements(1));

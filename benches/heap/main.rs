@@ -13,16 +13,24 @@ static ALLOCATOR: dhat::Alloc = dhat::Alloc;
 fn main() {
     let quick = !std::env::args().any(|argument| argument == "--bench");
     let _profiler = Profiler::builder().testing().build();
-    println!("| {:<34} | peak beyond the body | of the body | allocations |", "");
+    println!(
+        "| {:<34} | peak beyond the body | of the body | allocations |",
+        ""
+    );
     let mut kinds = bodies::kinds();
     if quick {
         kinds.retain(|(_, body)| body.len() < 10_000);
     }
     for (name, body) in &kinds {
         peak(&format!("{name}: envelope"), body, || event(body));
-        if event(body).output().is_some_and(|output| output.as_diarization().is_some()) {
+        if event(body)
+            .output()
+            .is_some_and(|output| output.as_diarization().is_some())
+        {
             let event = event(body);
-            peak(&format!("{name}: typed output"), body, || event.output().is_some());
+            peak(&format!("{name}: typed output"), body, || {
+                event.output().is_some()
+            });
             peak(&format!("{name}: exact struct of Strings"), body, || {
                 serde_json::from_slice::<Body<exact::Diarization>>(body).expect("it fits")
             });

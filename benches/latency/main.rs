@@ -27,11 +27,18 @@ fn main() {
     let quick = !std::env::args().any(|argument| argument == "--bench");
     let large = if quick { 1 << 20 } else { 16 << 20 };
     let rounds = if quick { 1 } else { 21 };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
     let runtime = runtime.expect("threads can be started");
     longest_poll(&runtime, large, rounds);
     paced(&runtime, large, rounds);
-    fairness(&runtime, large, Duration::from_secs(if quick { 1 } else { 10 }));
+    fairness(
+        &runtime,
+        large,
+        Duration::from_secs(if quick { 1 } else { 10 }),
+    );
 }
 
 fn layer() -> PyannoteSignatureLayer<ManualClock> {
@@ -66,12 +73,18 @@ fn longest_poll(runtime: &Runtime, large: usize, rounds: usize) {
                     })
                     .await
                 };
-                let answered = runtime.block_on(answered).expect("the service does not fail");
+                let answered = runtime
+                    .block_on(answered)
+                    .expect("the service does not fail");
                 assert!(answered.status().is_success());
                 longest.as_secs_f64()
             });
             let longest = median(longest.collect());
-            let how = if waits { "each waited for" } else { "all at hand" };
+            let how = if waits {
+                "each waited for"
+            } else {
+                "all at hand"
+            };
             println!("  frames of {frame:>8} B, {how:<15}: {}", time(longest));
         }
     }
@@ -148,7 +161,11 @@ fn paced(runtime: &Runtime, large: usize, rounds: usize) {
         waits
     });
     println!("\nFrom the last byte of {large} B paced at 125 MB/s to the inner service\n");
-    println!("  {}, where the envelope scan alone takes {}", time(median(waits)), time(scan));
+    println!(
+        "  {}, where the envelope scan alone takes {}",
+        time(median(waits)),
+        time(scan)
+    );
 }
 
 /// The times of a small delivery while one client keeps sending large ones.
@@ -162,7 +179,9 @@ fn fairness(runtime: &Runtime, large: usize, span: Duration) {
         let until = Arc::clone(&ended);
         // Clients on threads of their own, as they would be on machines of their own.
         let flood = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
             runtime.expect("it needs nothing").block_on(async {
                 let mut stream = connect(address).await;
                 let mut sent = 0;
@@ -176,7 +195,9 @@ fn fairness(runtime: &Runtime, large: usize, span: Duration) {
             })
         });
         let client = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
             runtime.expect("it needs nothing").block_on(async {
                 let mut stream = connect(address).await;
                 let whole = [head(&small), small.body.to_vec()].concat();
@@ -200,8 +221,15 @@ fn fairness(runtime: &Runtime, large: usize, span: Duration) {
     let (mut times, sent) = times;
     times.sort_by(f64::total_cmp);
     let at = |share: f64| time(times[((times.len() - 1) as f64 * share) as usize]);
-    println!("\nA delivery of 2 KiB while one client keeps sending large ones, two worker threads\n");
-    println!("  {} small beside {sent} large: p50 {}, p99 {}", times.len(), at(0.5), at(0.99));
+    println!(
+        "\nA delivery of 2 KiB while one client keeps sending large ones, two worker threads\n"
+    );
+    println!(
+        "  {} small beside {sent} large: p50 {}, p99 {}",
+        times.len(),
+        at(0.5),
+        at(0.99)
+    );
 }
 
 /// The layer under axum; says when the inner service is called.
@@ -210,8 +238,12 @@ async fn serve(called: mpsc::UnboundedSender<Instant>) -> std::net::SocketAddr {
         let _ = called.send(Instant::now());
         async {}
     };
-    let app: Router = Router::new().route("/webhook", post(webhook)).layer(layer());
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let app: Router = Router::new()
+        .route("/webhook", post(webhook))
+        .layer(layer());
+    let listener = TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port is free");
     let address = listener.local_addr().expect("it has one");
     tokio::spawn(async move { axum::serve(listener, app).await });
     address
@@ -242,5 +274,9 @@ async fn answer(stream: &mut TcpStream) {
         let count = stream.read_buf(&mut read).await.expect("it answers");
         assert!(count > 0, "it answers");
     }
-    assert!(read.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&read));
+    assert!(
+        read.starts_with(b"HTTP/1.1 200"),
+        "{}",
+        String::from_utf8_lossy(&read)
+    );
 }

@@ -34,7 +34,12 @@ pub(crate) fn envelope(rounds: Rounds) {
         ];
         let [ours, bare, raw] = rounds.medians(ways);
         let figures = format!("{} | {}", time(ours), time(bare));
-        syntax.at_most(&format!("{name} {} B", body.len()), &figures, ours / bare, None);
+        syntax.at_most(
+            &format!("{name} {} B", body.len()),
+            &figures,
+            ours / bare,
+            None,
+        );
         rows.push((name, ours, raw));
     }
     let mut derived = Table::new(

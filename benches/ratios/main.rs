@@ -10,7 +10,9 @@ use tower_pyannote_benches::rounds::Rounds;
 
 fn main() {
     let rounds = Rounds::from_args();
-    let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    let wanted = std::env::args()
+        .skip(1)
+        .find(|argument| !argument.starts_with('-'));
     let tables: [(&str, fn(Rounds)); 6] = [
         ("verify", verify::over_hmac),
         ("peers", verify::peers),
@@ -20,7 +22,10 @@ fn main() {
         ("sonic", event::sonic),
     ];
     for (title, measure) in tables {
-        if wanted.as_ref().is_none_or(|wanted| title.contains(wanted.as_str())) {
+        if wanted
+            .as_ref()
+            .is_none_or(|wanted| title.contains(wanted.as_str()))
+        {
             measure(rounds);
         }
     }

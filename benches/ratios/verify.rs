@@ -35,17 +35,25 @@ pub(crate) fn peers(rounds: Rounds) {
         let signature = key.sign(TIMESTAMP, &body).to_hex();
         let ours = || {
             way(|| {
-                let (timestamp, signature) = black_box((TIMESTAMP.as_bytes(), signature.as_bytes()));
+                let (timestamp, signature) =
+                    black_box((TIMESTAMP.as_bytes(), signature.as_bytes()));
                 let verified = verifier.verify([timestamp], [signature], &body, then());
                 verified.expect("it is signed")
             })
         };
         for peer in peers::all(&body) {
             assert!((peer.verify)(), "{} verifies it", peer.name);
-            let target = ["standardwebhooks", "svix"].contains(&peer.name).then_some(5.0);
+            let target = ["standardwebhooks", "svix"]
+                .contains(&peer.name)
+                .then_some(5.0);
             let [peers, ours] = rounds.medians([way(&peer.verify), ours()]);
             let figures = format!("{} | {}", time(peers), time(ours));
-            table.at_least(&format!("{} {size} B", peer.name), &figures, peers / ours, target);
+            table.at_least(
+                &format!("{} {size} B", peer.name),
+                &figures,
+                peers / ours,
+                target,
+            );
         }
     }
 }

@@ -39,7 +39,12 @@ pub fn kinds() -> Vec<(&'static str, Bytes)> {
         .with_turn_confidence(true);
     vec![
         ("status", EventBuilder::status_only().build()),
-        ("failed", EventBuilder::failed().with_error("Could not load audio").build()),
+        (
+            "failed",
+            EventBuilder::failed()
+                .with_error("Could not load audio")
+                .build(),
+        ),
         ("unknown", EventBuilder::unknown().build()),
         ("voiceprint", EventBuilder::voiceprint().build()),
         ("identification", lasting(identification, 3_600).build()),

@@ -122,11 +122,15 @@ impl Table {
     }
 
     pub fn at_most(&mut self, name: &str, figures: &str, ratio: f64, target: Option<f64>) {
-        self.row(name, figures, ratio, "<=", target, |ratio, target| ratio <= target);
+        self.row(name, figures, ratio, "<=", target, |ratio, target| {
+            ratio <= target
+        });
     }
 
     pub fn at_least(&mut self, name: &str, figures: &str, ratio: f64, target: Option<f64>) {
-        self.row(name, figures, ratio, ">=", target, |ratio, target| ratio >= target);
+        self.row(name, figures, ratio, ">=", target, |ratio, target| {
+            ratio >= target
+        });
     }
 
     fn row(

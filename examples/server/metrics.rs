@@ -126,7 +126,7 @@ fn start_from_zero() {
     for outcome in ["complete", "incomplete"] {
         counter!(PASSES, "outcome" => outcome).absolute(0);
     }
-    for outcome in ["new", "duplicate", "pending", "lost", "failed"] {
+    for outcome in ["new", "duplicate", "pending", "lost", "expired", "failed"] {
         counter!(RECONCILED, "outcome" => outcome).absolute(0);
     }
     counter!(URGENT).absolute(0);

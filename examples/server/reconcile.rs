@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use clap::{Args, builder::BoolishValueParser};
+use clap::{
+    Args,
+    builder::{BoolishValueParser, RangedU64ValueParser},
+};
 use tower_pyannote::{Client, ConfigError, Inbox, Reconciler};
 
 use crate::failure::Failure;
@@ -16,6 +19,16 @@ pub(crate) struct Reconcile {
     /// Where the API is, if not where pyannoteAI has it: a simulator, for example
     #[arg(long, env = "PYANNOTEAI_API_URL", value_name = "URL")]
     api_url: Option<String>,
+
+    /// How many requests a minute the API may be asked: 100 are the key's, with all that is submitted by it
+    #[arg(
+        long,
+        env = "WEBHOOK_SERVER_API_RATE",
+        value_name = "PER_MINUTE",
+        default_value_t = 50,
+        value_parser = RangedU64ValueParser::<u32>::new().range(1..=100)
+    )]
+    api_rate: u32,
 
     /// The pause between two looks at the API
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
@@ -48,7 +61,7 @@ impl Reconcile {
     }
 
     fn client(&self) -> Result<Client, ConfigError> {
-        let client = Client::builder_from_env()?;
+        let client = Client::builder_from_env()?.with_rate_limit(self.api_rate);
         match &self.api_url {
             Some(url) => client.with_base_url(url),
             None => client,

@@ -71,30 +71,25 @@ impl Health {
     }
 }
 
-/// How much is in the inbox, counted no more often than once a second, for the same reason; `None` if that failed.
+/// How much is in the inbox, counted by one asker at a time: anyone can ask, and each count takes a connection that a
+/// delivery may wait for.
 pub(crate) struct Counted {
     inbox: Inbox,
-    last: Mutex<Option<(Instant, Option<InboxStats>)>>,
+    turn: Mutex<()>,
 }
 
 impl Counted {
     pub(crate) fn of(inbox: Inbox) -> Self {
         Self {
             inbox,
-            last: Mutex::new(None),
+            turn: Mutex::new(()),
         }
     }
 
+    /// `None` if the database failed.
     pub(crate) async fn stats(&self) -> Option<InboxStats> {
-        let mut last = self.last.lock().await;
-        match *last {
-            Some((when, stats)) if when.elapsed() < FRESH => stats,
-            _ => {
-                let stats = self.inbox.stats().await.ok();
-                *last = Some((Instant::now(), stats));
-                stats
-            }
-        }
+        let _turn = self.turn.lock().await;
+        self.inbox.stats().await.ok()
     }
 }
 

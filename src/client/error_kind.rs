@@ -16,7 +16,7 @@ pub enum ClientErrorKind {
     PaymentRequired,
     /// The API key may not do that: 403.
     Forbidden,
-    /// There is no such job or media, or no longer: 404.
+    /// There is no such job or media, or no longer: 404 or 410.
     NotFound,
     /// Too many requests were sent, and waiting did not help: 429.
     RateLimited,
@@ -70,7 +70,7 @@ impl ClientErrorKind {
             401 => Self::Unauthorized,
             402 => Self::PaymentRequired,
             403 => Self::Forbidden,
-            404 => Self::NotFound,
+            404 | 410 => Self::NotFound,
             429 => Self::RateLimited,
             500.. => Self::Server,
             _ => Self::UnexpectedStatus,

@@ -33,7 +33,7 @@ use self::limiter::Limiter;
 use self::log::AnySubmissionLog;
 use self::send::{Call, Effect};
 use self::time::Time;
-use crate::ConfigError;
+use crate::{ConfigError, offload};
 
 pub use self::builder::ClientBuilder;
 pub use self::download::Download;
@@ -211,7 +211,17 @@ impl Client {
         let mut call = Call::get("job", self.url(&["v1", "jobs", job_id]));
         call.limit = self.inner.job_limit;
         let answer = self.send(&call).await?;
-        Job::read(answer, job_id, self.inner.time.now())
+        let (job_id, received_at) = (job_id.to_owned(), self.inner.time.now());
+        let pool = offload::pool_for(answer.len());
+        let read = move || Job::read(answer.clone(), &job_id, received_at);
+        match pool {
+            // Should the pool be gone, it is read here.
+            Some(pool) => pool
+                .spawn_blocking(read.clone())
+                .await
+                .unwrap_or_else(|_| read()),
+            None => read(),
+        }
     }
 
     /// Lists a page of jobs, newest first, without their outputs.

@@ -39,10 +39,6 @@ pub(crate) struct EnvelopeScan {
 }
 
 impl EnvelopeScan {
-    pub(crate) fn new() -> Self {
-        Self::default()
-    }
-
     /// How much of the body has been scanned.
     #[cfg(feature = "layer")]
     pub(crate) fn scanned(&self) -> usize {

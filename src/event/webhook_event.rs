@@ -62,16 +62,16 @@ impl WebhookEvent {
     ///
     /// Returns why the body is no event: it is not UTF-8, not JSON, not an object, or names no job.
     pub fn new(raw: Bytes, delivery: Delivery) -> Result<Self, EventError> {
-        Self::scanned(raw, delivery, EnvelopeScan::new())
+        Self::scanned(raw, delivery, None)
     }
 
     /// Creates an event from a body of which some may have been scanned while it arrived.
     pub(crate) fn scanned(
         raw: Bytes,
         delivery: Delivery,
-        scan: EnvelopeScan,
+        scan: Option<EnvelopeScan>,
     ) -> Result<Self, EventError> {
-        let envelope = scan.finish(&raw)?;
+        let envelope = scan.unwrap_or_default().finish(&raw)?;
         let output = OnceLock::new();
         Ok(Self(Arc::new(Inner {
             raw,
@@ -109,7 +109,7 @@ impl WebhookEvent {
     /// Returns the kind of the job, of one that failed too: what its output tells, else what it was submitted as.
     ///
     /// A failed job has no output to tell by. Behind an inbox that records submissions it is known all the same, if the
-    /// job was submitted there.
+    /// submission was recorded before the event came.
     #[must_use]
     pub fn job_kind(&self) -> Option<Kind> {
         self.kind().or(self.0.delivery.job_kind)

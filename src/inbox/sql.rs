@@ -33,7 +33,8 @@ macro_rules! sql_store {
             ) -> Result<(), InboxError> {
                 sqlx::query(
                     "UPDATE pyannote_submissions SET outcome = 'received' WHERE job_key IN \
-                     (SELECT job_key FROM pyannote_events WHERE id = $1)",
+                     (SELECT job_key FROM pyannote_events WHERE id = $1 \
+                     AND status IN ('succeeded', 'failed', 'canceled'))",
                 )
                 .bind(id)
                 .execute(&mut **tx)
@@ -43,7 +44,8 @@ macro_rules! sql_store {
                     "INSERT INTO pyannote_submissions \
                      (job_key, job_id, status_only, submitted_at, outcome) \
                      SELECT job_key, job_id, FALSE, received_at, 'received' FROM pyannote_events \
-                     WHERE id = $1 AND received_at > $2 ON CONFLICT (job_key) DO NOTHING",
+                     WHERE id = $1 AND received_at > $2 \
+                     AND status IN ('succeeded', 'failed', 'canceled') ON CONFLICT (job_key) DO NOTHING",
                 )
                 .bind(id)
                 .bind(nanoseconds(SystemTime::now() - REMEMBERED))
@@ -53,20 +55,37 @@ macro_rules! sql_store {
                 Ok(())
             }
 
-            /// Removes what is known of jobs that nobody asks for any more.
+            /// Removes what is known of jobs that nobody asks for any more, of the next so many: those whose event is kept
+            /// may be without number.
             async fn forget_submissions(
+                &self,
                 tx: &mut Transaction<'_, $database>,
             ) -> Result<(), InboxError> {
-                sqlx::query(
-                    "DELETE FROM pyannote_submissions WHERE job_key IN \
-                     (SELECT s.job_key FROM pyannote_submissions s WHERE s.submitted_at < $1 AND NOT EXISTS \
-                     (SELECT 1 FROM pyannote_events e WHERE e.job_key = s.job_key) LIMIT $2)",
+                let from = self.forgotten_to.load(Ordering::Relaxed);
+                let row = sqlx::query(
+                    "SELECT COUNT(*), MAX(submitted_at) FROM (SELECT submitted_at FROM pyannote_submissions \
+                     WHERE submitted_at > $1 AND submitted_at < $2 ORDER BY submitted_at LIMIT $3) s",
                 )
+                .bind(from)
                 .bind(nanoseconds(SystemTime::now() - REMEMBERED))
                 .bind(FORGOTTEN_AT_ONCE)
+                .fetch_one(&mut **tx)
+                .await
+                .map_err(failed)?;
+                let seen: i64 = row.try_get(0).map_err(failed)?;
+                let to: Option<i64> = row.try_get(1).map_err(failed)?;
+                sqlx::query(
+                    "DELETE FROM pyannote_submissions WHERE submitted_at > $1 AND submitted_at <= $2 AND NOT EXISTS \
+                     (SELECT 1 FROM pyannote_events e WHERE e.job_key = pyannote_submissions.job_key)",
+                )
+                .bind(from)
+                .bind(to)
                 .execute(&mut **tx)
                 .await
                 .map_err(failed)?;
+                // From the start again, once it is through.
+                let next = to.filter(|_| seen == FORGOTTEN_AT_ONCE).unwrap_or(i64::MIN);
+                self.forgotten_to.store(next, Ordering::Relaxed);
                 Ok(())
             }
         }
@@ -535,7 +554,7 @@ macro_rules! sql_store {
                     .execute(&mut *tx)
                     .await
                     .map_err(failed)?;
-                    Self::forget_submissions(&mut tx).await?;
+                    self.forget_submissions(&mut tx).await?;
                     Self::tidy(&mut tx).await?;
                     tx.commit().await.map_err(failed)?;
                     Ok(pruned)
@@ -632,7 +651,8 @@ pub(super) const FORGOTTEN: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long what is known of a job outlives it: far longer than the API has its output, or lists it to a reconciler.
 pub(super) const REMEMBERED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-pub(super) const FORGOTTEN_AT_ONCE: i64 = 1_000;
+/// More than are submitted, at a full rate, between two prunings that remove nothing.
+pub(super) const FORGOTTEN_AT_ONCE: i64 = 10_000;
 
 /// How often an event is tried is the worker's affair: apalis' own count would take a failed task up again at once.
 pub(super) const MANY: i32 = 1_000_000;

@@ -70,7 +70,7 @@ pub(crate) trait SubmissionStore {
     /// Records a job that was submitted.
     fn record<'a>(&'a self, submission: &'a Submission) -> StoreFuture<'a, ()>;
 
-    /// The jobs that were submitted and whose end is not known, the oldest first.
+    /// The jobs that were submitted in the last week and whose end is not known, the oldest first.
     fn awaited(&self) -> StoreFuture<'_, Vec<Submission>>;
 
     /// Of each of these jobs, whether its end is known: its event is here, was here, or is given up.
@@ -138,8 +138,10 @@ macro_rules! submission_store {
                     let rows = sqlx::query(concat!(
                         "SELECT s.job_id, s.kind, s.status_only, s.submitted_at FROM pyannote_submissions s \
                          WHERE s.outcome IS NULL AND NOT ", received!("s.job_key"),
-                        " ORDER BY s.submitted_at LIMIT $1",
+                        " AND s.submitted_at > $1 ORDER BY s.submitted_at LIMIT $2",
                     ))
+                    // Not every one whose event is kept: that may be for ever.
+                    .bind(nanoseconds(SystemTime::now() - REMEMBERED))
                     .bind(MOST_AWAITED)
                     .fetch_all(self.read())
                     .await

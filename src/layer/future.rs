@@ -149,15 +149,18 @@ where
         telemetry::verified(received.verified, received.bytes.len(), received.stopwatch);
         let delivery = self.delivery.clone();
         let delivery = delivery.with_timestamp(received.verified.timestamp());
-        let (bytes, scan, hold) = (received.bytes, received.scan, received.hold);
-        match offload::pool_for(bytes.len() - scan.scanned()) {
+        let Received {
+            bytes, scan, hold, ..
+        } = received;
+        let unscanned = bytes.len() - scan.as_ref().map_or(0, |scan| scan.scanned());
+        let event = move || WebhookEvent::scanned(bytes, delivery, scan.map(|scan| *scan));
+        match offload::pool_for(unscanned) {
             // The hold goes along: should the sender leave, the body lives for as long as its scan.
             Some(pool) => State::Scanning {
-                scan: pool
-                    .spawn_blocking(move || (WebhookEvent::scanned(bytes, delivery, scan), hold)),
+                scan: pool.spawn_blocking(move || (event(), hold)),
                 next: Some(self),
             },
-            None => self.call(WebhookEvent::scanned(bytes, delivery, scan), hold),
+            None => self.call(event(), hold),
         }
     }
 

@@ -1,4 +1,5 @@
 use std::future::Future;
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -10,7 +11,8 @@ use crate::clock::Clock;
 pin_project! {
     /// Tells when a body is too slow: over all, or in any stretch of [`WINDOW`] that it keeps us waiting.
     ///
-    /// Its timers begin when a body first does not come at once, so that most bodies need none.
+    /// Its timers begin when a body does not come at once, not even when it is asked for again: servers read a head and hand
+    /// on what came with it only then, and a timer costs a small body more than its hash.
     pub(super) struct Pace<C>
     where
         C: Clock,
@@ -18,6 +20,7 @@ pin_project! {
         clock: C,
         timeout: Duration,
         least_rate: u32,
+        asked_again: bool,
         #[pin]
         deadline: Option<C::Sleep>,
         #[pin]
@@ -43,6 +46,7 @@ where
             clock,
             timeout,
             least_rate,
+            asked_again: false,
             deadline: None,
             window: None,
         }
@@ -77,6 +81,10 @@ where
         cx: &mut Context<'_>,
         arrived: usize,
     ) -> Poll<()> {
+        if !mem::replace(self.as_mut().project().asked_again, true) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         if self.as_mut().poll_deadline(cx).is_ready() {
             return Poll::Ready(());
         }

@@ -30,7 +30,7 @@ pin_project! {
         ended: bool,
         buffer: Buffer,
         hashed: usize,
-        scan: EnvelopeScan,
+        scan: Option<Box<EnvelopeScan>>,
         verification: Option<Verification>,
         limits: Limits,
         budget: ByteBudget,
@@ -63,7 +63,7 @@ where
             ended: false,
             buffer: Buffer::new(announced, limits.body),
             hashed: 0,
-            scan: EnvelopeScan::new(),
+            scan: None,
             verification: Some(verification),
             limits,
             budget,
@@ -113,7 +113,7 @@ where
                     Ok(verified) => {
                         return Poll::Ready(Ok(Received {
                             bytes: mem::take(this.buffer).into_bytes(),
-                            scan: mem::take(this.scan),
+                            scan: this.scan.take(),
                             verified,
                             hold: mem::take(this.hold),
                             stopwatch: *this.stopwatch,
@@ -175,10 +175,10 @@ where
                     // While the body keeps us waiting; one that never does is scanned once it is verified, so that junk
                     // that comes as fast as it is hashed costs no more than its hash.
                     let come = this.buffer.as_slice();
-                    let scanned = this.scan.scanned();
-                    if scanned < come.len() {
-                        let end = come.len().min(scanned + SCANNED_AT_ONCE);
-                        this.scan.advance(&come[..end]);
+                    if !come.is_empty() {
+                        let scan = this.scan.get_or_insert_default();
+                        let end = come.len().min(scan.scanned() + SCANNED_AT_ONCE);
+                        scan.advance(&come[..end]);
                         if end < come.len() {
                             cx.waker().wake_by_ref();
                         }
@@ -194,8 +194,8 @@ where
 /// A verified body.
 pub(super) struct Received {
     pub(super) bytes: Bytes,
-    /// As far as it has come while the body kept us waiting.
-    pub(super) scan: EnvelopeScan,
+    /// As far as it has come while the body kept us waiting, if it did.
+    pub(super) scan: Option<Box<EnvelopeScan>>,
     pub(super) verified: Verified,
     pub(super) hold: Hold,
     pub(super) stopwatch: Stopwatch,

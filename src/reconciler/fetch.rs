@@ -1,6 +1,12 @@
 use std::{error::Error, time::SystemTime};
 
-use super::{body, job::Missing, job::OUTPUT_KEPT, telemetry};
+use http::StatusCode;
+
+use super::{
+    body,
+    job::{LISTED, Missing, OUTPUT_KEPT},
+    telemetry,
+};
 use crate::{
     Client, ClientError, ClientErrorKind, Commit, Delivery, Inbox, Job, Status, WebhookEvent,
     offload,
@@ -14,6 +20,8 @@ pub(super) enum Fetched {
     /// It is not over.
     Pending,
     Lost,
+    /// Its output was gone before anyone here knew of it.
+    Expired,
     Failed(Cause),
 }
 
@@ -49,8 +57,8 @@ async fn try_fetch(client: &Client, inbox: &Inbox, job: &Missing) -> Result<Fetc
     let now = client.now();
     let answer = match client.job(job.job_id()).await {
         Ok(answer) => answer,
-        // The API may know it again, as after a wrong key; or the job's time is over.
-        Err(error) if error.kind() == ClientErrorKind::NotFound && job.left(now).is_zero() => {
+        // The API may know it again, as after a wrong key, until the output is gone even of a job that took hours.
+        Err(error) if error.kind() == ClientErrorKind::NotFound && job.age(now) >= LISTED => {
             return give_up(inbox, job, "the api does not know it any more").await;
         }
         Err(error) if job.is_hopeless(now) => {
@@ -69,11 +77,16 @@ async fn try_fetch(client: &Client, inbox: &Inbox, job: &Missing) -> Result<Fetc
     if *answer.status() == Status::Succeeded && answer.output().is_none() && !status_only {
         // A success has an output, until that is deleted; to commit one without would keep its webhook out.
         return match is_deleted(&answer, job, now) {
+            true if job.foreign => {
+                inbox.give_up(&job.submission).await.map_err(Failure::of)?;
+                Ok(Fetched::Expired)
+            }
             true => give_up(inbox, job, "its output was deleted").await,
             false => Ok(Fetched::Pending),
         };
     }
-    let event = event(answer, status_only).await.map_err(Failure::of)?;
+    let event = event(answer, status_only).await;
+    let event = event.map_err(Failure::of_job)?;
     match inbox.commit_fetched(&event).await.map_err(Failure::of)? {
         Commit::New => Ok(Fetched::New),
         Commit::Duplicate | Commit::Conflict => Ok(Fetched::Duplicate),
@@ -122,6 +135,13 @@ impl Failure {
             cause: Cause::Service,
         }
     }
+
+    fn of_job(error: Box<dyn Error + Send + Sync>) -> Self {
+        Self {
+            error,
+            cause: Cause::Job,
+        }
+    }
 }
 
 impl From<ClientError> for Failure {
@@ -130,7 +150,14 @@ impl From<ClientError> for Failure {
             ClientErrorKind::Unauthorized
             | ClientErrorKind::PaymentRequired
             | ClientErrorKind::Forbidden => Cause::Key,
-            ClientErrorKind::NotFound | ClientErrorKind::Decode | ClientErrorKind::TooLarge => {
+            ClientErrorKind::InvalidRequest
+            | ClientErrorKind::Rejected
+            | ClientErrorKind::NotFound
+            | ClientErrorKind::Decode
+            | ClientErrorKind::TooLarge => Cause::Job,
+            ClientErrorKind::UnexpectedStatus
+                if error.status() == Some(StatusCode::UNPROCESSABLE_ENTITY) =>
+            {
                 Cause::Job
             }
             _ => Cause::Service,

@@ -8,9 +8,11 @@ pub(super) struct Missing {
     pub(super) submission: Submission,
     /// Whether the date of it is known.
     pub(super) dated: bool,
+    /// Whether only the first list named it: on a new inbox others may have handled it.
+    pub(super) foreign: bool,
     /// Whether the API said that it is not over.
     pub(super) running: bool,
-    /// Whether it failed to be fetched in the last pass.
+    /// Whether it failed to be fetched when it was last tried, and not as all others did.
     pub(super) failed: bool,
 }
 
@@ -19,8 +21,16 @@ impl Missing {
         Self {
             submission,
             dated: true,
+            foreign: false,
             running: false,
             failed: false,
+        }
+    }
+
+    pub(super) fn failing(self) -> Self {
+        Self {
+            failed: true,
+            ..self
         }
     }
 
@@ -65,7 +75,7 @@ impl Missing {
 /// How long the API has the output of a job.
 pub(super) const OUTPUT_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A day, and the hours that a job may take.
+/// A day, and the hours that a job may take: nothing that was submitted longer ago has an output any more.
 pub(super) const LISTED: Duration = Duration::from_secs(30 * 60 * 60);
 
 const URGENT: Duration = Duration::from_secs(60 * 60);

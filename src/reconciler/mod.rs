@@ -9,8 +9,11 @@ use std::{
     collections::{HashMap, HashSet},
     fmt,
     future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
     time::{Duration, SystemTime},
 };
+
+use futures_util::FutureExt;
 
 use self::job::Missing;
 pub use self::report::ReconcileReport;
@@ -33,7 +36,8 @@ use crate::{Client, ConfigError, Inbox, Text};
 ///    after all, it is handled.
 /// 7. What fails is logged, counted and tried again in the next pass.
 ///
-/// On a new inbox the first pass brings in what the API lists of the last day, whoever handled it before;
+/// On a new inbox the first pass brings in what the API lists of the last day, whoever handled it before, and settles what
+/// has no output any more without a word;
 /// [`without_listing`](Self::without_listing) leaves that out. Of several servers on one inbox, one reconciler is enough;
 /// more do no harm, but for the requests.
 ///
@@ -64,6 +68,8 @@ pub struct Reconciler {
     left: HashMap<Text, Missing>,
     /// The jobs that were warned of.
     warned: HashSet<Text>,
+    /// How often it had to be found out whether the service is down.
+    probes: usize,
 }
 
 impl Reconciler {
@@ -78,6 +84,7 @@ impl Reconciler {
             listed_until: None,
             left: HashMap::new(),
             warned: HashSet::new(),
+            probes: 0,
         }
     }
 
@@ -128,17 +135,28 @@ impl Reconciler {
     }
 
     /// Makes a pass at once and after each interval, until `stop` completes.
+    ///
+    /// A pass that panics, as a recorder of logs or metrics may make it, is logged and counted as incomplete.
     pub async fn run_until(mut self, stop: impl Future<Output = ()>) {
         let mut stop = std::pin::pin!(stop);
         loop {
             tokio::select! {
-                _ = self.pass() => {}
+                () = self.steady_pass() => {}
                 () = &mut stop => return,
             }
             tokio::select! {
                 () = self.client.sleep(self.interval) => {}
                 () = &mut stop => return,
             }
+        }
+    }
+
+    async fn steady_pass(&mut self) {
+        // What a pass leaves for the next one it changes only once it is through.
+        let passed = AssertUnwindSafe(self.pass()).catch_unwind().await;
+        if passed.is_err() {
+            // A recorder that panicked may do so again.
+            let _ = catch_unwind(telemetry::panicked);
         }
     }
 }

@@ -1,5 +1,5 @@
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, VecDeque, hash_map::Entry},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -45,7 +45,18 @@ impl Pass<'_> {
             .map(|job| (job.submission.job_id.clone(), job))
             .collect();
         // A copy, as this pass may end before its own is made.
-        jobs.extend(self.reconciler.left.clone());
+        for (job_id, left) in self.reconciler.left.clone() {
+            match jobs.entry(job_id) {
+                // The record knows more of the submission than a list does.
+                Entry::Occupied(mut known) => {
+                    let known = known.get_mut();
+                    (known.running, known.failed) = (left.running, left.failed);
+                }
+                Entry::Vacant(place) => {
+                    place.insert(left);
+                }
+            }
+        }
         if let Err(error) = self.forget_settled(&mut jobs).await {
             return self.failed("look jobs up", &error);
         }
@@ -82,7 +93,7 @@ impl Pass<'_> {
         let early = early.iter().map(|job| job.submission.submitted_at);
         self.reconciler.listed_until = listed.map(|newest| early.fold(newest, SystemTime::min));
         let left = left.into_iter().chain(slow).map(|mut job| {
-            job.running = false;
+            (job.running, job.foreign) = (false, false);
             (job.submission.job_id.clone(), job)
         });
         self.reconciler.left = left.collect();
@@ -150,6 +161,7 @@ impl Pass<'_> {
                     submitted_at: created_at.unwrap_or(self.now),
                 },
                 dated: created_at.is_some(),
+                foreign: self.reconciler.listed_until.is_none(),
                 running,
                 failed: false,
             });
@@ -174,16 +186,26 @@ impl Pass<'_> {
     async fn fetch(&mut self, due: Vec<Missing>) -> Vec<Missing> {
         let mut due = VecDeque::from(due);
         let mut left = Vec::new();
+        // Those that failed since the last answer, be it for themselves or as the service is down.
+        let mut failures = Vec::new();
         let mut running = FuturesUnordered::new();
-        let mut failures = 0;
+        let (mut is_answered, mut is_refused, mut is_probed) = (false, false, false);
         let mut warned: Option<Instant> = None;
         loop {
             if warned.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
                 self.warn(&due);
                 warned = Some(Instant::now());
             }
-            while running.len() < AT_ONCE && failures < MOST_FAILURES {
-                let Some(job) = due.pop_front() else { break };
+            while !is_refused && running.len() < AT_ONCE {
+                let job = match failures.len() {
+                    ..MOST_FAILURES => due.pop_front(),
+                    _ if running.is_empty() && !is_probed => {
+                        is_probed = true;
+                        self.probe(&mut due)
+                    }
+                    _ => None,
+                };
+                let Some(job) = job else { break };
                 let (client, inbox) = (&self.reconciler.client, &self.reconciler.inbox);
                 running.push(fetch(client.clone(), inbox.clone(), job));
             }
@@ -191,22 +213,51 @@ impl Pass<'_> {
                 break;
             };
             self.note(&job, &fetched);
-            job.failed = matches!(fetched, Fetched::Failed(_));
             match fetched {
-                Fetched::Failed(Cause::Key) => failures = MOST_FAILURES,
-                Fetched::Failed(Cause::Service) => failures += 1,
-                _ if failures < MOST_FAILURES => failures = 0,
-                _ => {}
+                Fetched::Failed(Cause::Service) => {
+                    failures.push(job);
+                    continue;
+                }
+                Fetched::Failed(Cause::Key) => {
+                    is_refused = true;
+                    left.push(job);
+                    continue;
+                }
+                // Perhaps the API was not asked.
+                Fetched::Duplicate => continue,
+                Fetched::New | Fetched::Lost | Fetched::Expired => {}
+                Fetched::Pending | Fetched::Failed(Cause::Job) => {
+                    job.failed = matches!(fetched, Fetched::Failed(_));
+                    left.push(job);
+                }
             }
-            if matches!(fetched, Fetched::Pending | Fetched::Failed(_)) {
-                left.push(job);
-            }
+            // The service is there, so those failed for themselves.
+            left.extend(failures.drain(..).map(Missing::failing));
+            (is_answered, is_probed) = (true, false);
         }
-        if !due.is_empty() {
+        let is_broken_off = is_refused || failures.len() >= MOST_FAILURES;
+        if is_broken_off && !due.is_empty() {
             telemetry::broken_off(due.len());
+        }
+        // Where the service is down, none may lose its turn by that.
+        match is_answered && !is_broken_off {
+            true => left.extend(failures.into_iter().map(Missing::failing)),
+            false => left.extend(failures),
         }
         left.extend(due);
         left
+    }
+
+    /// Takes the job that is to show whether the service is down or only the jobs before it fail: in each pass another one,
+    /// from those that did not fail before, if there are any.
+    fn probe(&mut self, due: &mut VecDeque<Missing>) -> Option<Missing> {
+        let jobs = match due.partition_point(|job| !job.failed) {
+            0 => due.len(),
+            jobs => jobs,
+        };
+        let back = self.reconciler.probes.checked_rem(jobs)?;
+        self.reconciler.probes = self.reconciler.probes.wrapping_add(1);
+        due.remove(jobs - 1 - back)
     }
 
     fn note(&mut self, job: &Missing, fetched: &Fetched) {
@@ -216,6 +267,7 @@ impl Pass<'_> {
             Fetched::Duplicate => &mut self.report.duplicates,
             Fetched::Pending => &mut self.report.pending,
             Fetched::Lost => &mut self.report.lost,
+            Fetched::Expired => &mut self.report.expired,
             Fetched::Failed(_) => {
                 self.report.errors += 1;
                 &mut self.report.failed
@@ -264,4 +316,4 @@ const WARN_EVERY: Duration = Duration::from_secs(60);
 const AT_ONCE: usize = 4;
 
 /// After so many in a row it is no matter of single jobs.
-const MOST_FAILURES: u32 = 8;
+const MOST_FAILURES: usize = 8;

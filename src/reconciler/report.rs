@@ -1,11 +1,12 @@
 /// What a [`Reconciler`](crate::Reconciler) found and did in one pass.
 ///
-/// What became of a missing job is new, duplicate, pending, lost or failed, unless the pass was broken off: what is then
+/// What became of a missing job is new, duplicate, pending, lost, expired or failed, unless the pass was broken off: what is then
 /// left over is for the next one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReconcileReport {
-    /// Jobs that the API listed, of those that may still have an output.
+    /// Jobs that the API listed: those of the last 30 hours in the first pass, later those since the last list that was read
+    /// to its end.
     pub listed: u64,
     /// Jobs that were submitted, and whose event was not in the inbox.
     pub awaited: u64,
@@ -19,6 +20,8 @@ pub struct ReconcileReport {
     pub pending: u64,
     /// Jobs whose output is gone, so that they are given up.
     pub lost: u64,
+    /// Jobs that the first list alone named and whose output was gone by then: on a new inbox, those that others handled.
+    pub expired: u64,
     /// Jobs that could not be fetched or committed this time.
     pub failed: u64,
     /// Calls of the API and of the database that failed, those of failed jobs included.

@@ -17,6 +17,7 @@ pub(super) fn fetched(job: &Missing, fetched: &Fetched) {
         Fetched::Duplicate => "duplicate",
         Fetched::Pending => "pending",
         Fetched::Lost => "lost",
+        Fetched::Expired => "expired",
         Fetched::Failed(_) => "failed",
     };
     count::fetched(outcome);
@@ -44,6 +45,12 @@ pub(super) fn failed(what: &'static str, error: &(dyn Error + 'static)) {
     log::failed(what, error);
 }
 
+/// Tells of a pass that panicked, as a recorder of logs or metrics may.
+pub(super) fn panicked() {
+    count::panicked();
+    log::panicked();
+}
+
 /// Tells of a pass that stopped, as one job after another failed.
 pub(super) fn broken_off(left: usize) {
     log::broken_off(left);
@@ -64,10 +71,14 @@ mod count {
         };
         counter!("pyannote_reconciler_passes_total", "outcome" => outcome).increment(1);
         histogram!("pyannote_reconciler_pass_seconds").record(elapsed);
-        let settled = report.new + report.duplicates + report.lost;
+        let settled = report.new + report.duplicates + report.lost + report.expired;
         let missing = report.missing.saturating_sub(settled);
         gauge!("pyannote_reconciler_missing_jobs").set(float(missing));
         gauge!("pyannote_reconciler_pending_jobs").set(float(report.pending));
+    }
+
+    pub(super) fn panicked() {
+        counter!("pyannote_reconciler_passes_total", "outcome" => "incomplete").increment(1);
     }
 
     pub(super) fn fetched(outcome: &'static str) {
@@ -94,6 +105,7 @@ mod count {
     use crate::ReconcileReport;
 
     pub(super) fn passed(_: &ReconcileReport, _: Duration) {}
+    pub(super) fn panicked() {}
     pub(super) fn fetched(_: &'static str) {}
     pub(super) fn urgent() {}
 }
@@ -113,6 +125,7 @@ mod log {
             duplicates,
             pending,
             lost,
+            expired,
             failed,
             errors,
         } = *report;
@@ -127,6 +140,7 @@ mod log {
                 duplicates,
                 pending,
                 lost,
+                expired,
                 failed,
                 errors,
                 "reconciled"
@@ -177,6 +191,10 @@ mod log {
         tracing::error!(what, error = %Chain(error), "the reconciler failed, to be tried again");
     }
 
+    pub(super) fn panicked() {
+        tracing::error!("a pass of the reconciler panicked, to be tried again");
+    }
+
     pub(super) fn broken_off(left: usize) {
         tracing::warn!(
             left,
@@ -211,5 +229,6 @@ mod log {
     pub(super) fn lost(_: &Missing, _: &'static str) {}
     pub(super) fn job_failed(_: &Missing, _: &(dyn Error + 'static)) {}
     pub(super) fn failed(_: &'static str, _: &(dyn Error + 'static)) {}
+    pub(super) fn panicked() {}
     pub(super) fn broken_off(_: usize) {}
 }

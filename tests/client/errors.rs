@@ -25,6 +25,7 @@ async fn every_status_has_its_kind() {
         (403, Forbidden, false),
         (404, NotFound, false),
         (408, UnexpectedStatus, true),
+        (410, NotFound, false),
         (413, UnexpectedStatus, false),
         (422, UnexpectedStatus, false),
         (429, RateLimited, false),

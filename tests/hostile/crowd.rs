@@ -95,4 +95,4 @@ impl Member {
 
 /// Longer than the server waits for a head, or for the least of a body.
 const SIEGE: Duration = Duration::from_secs(6);
-const STORM: Duration = Duration::from_secs(3);
+pub(crate) const STORM: Duration = Duration::from_secs(3);

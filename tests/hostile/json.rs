@@ -1,18 +1,24 @@
 //! Bodies that are rightly signed, and hostile all the same.
 
-use std::fmt::Write;
+use std::{fmt::Write, time::Instant};
 
 use crate::{
     bodies,
+    crowd::STORM,
     http::Post,
     target::{BUDGET, Target},
 };
 
-/// Delivers them one after another, and has them handled.
+/// Delivers them one after another, for a while and each at least once, and has them handled.
 fn withstands(attack: &str, bodies: &[(&str, u16, String)]) {
     let target = Target::start();
     target.withstands(attack, BUDGET, |address| {
-        for (name, status, rest) in bodies {
+        let begun = Instant::now();
+        let again = bodies
+            .iter()
+            .cycle()
+            .take_while(|_| begun.elapsed() < STORM);
+        for (name, status, rest) in bodies.iter().chain(again) {
             let job = bodies::job(1_000_000 + target.next());
             let body = format!(r#"{{"jobId":"{job}","status":"succeeded",{rest}}}"#);
             let answer = Post::new(body).send(address);

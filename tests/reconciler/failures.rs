@@ -93,8 +93,8 @@ async fn a_key_that_is_refused_breaks_the_pass_off_and_loses_nothing() {
     let mut reconciler = eager(&client.build().unwrap(), &world.inbox);
     let report = reconciler.pass().await;
     assert_eq!((report.missing, report.lost), (20, 0));
-    // No more than were under way.
-    assert!((1..=4).contains(&report.failed), "{report:?}");
+    // As many as were under way.
+    assert_eq!(report.failed, 4);
     world.clock.set(0);
     assert_eq!(world.reconciler().pass().await.new, 20);
 }

@@ -201,6 +201,40 @@ async fn a_job_whose_output_is_deleted_is_lost_once_and_its_webhook_is_handled_a
 }
 
 #[tokio::test]
+async fn a_job_whose_output_was_gone_before_the_inbox_was_new_is_settled_and_not_lost() {
+    let place = Place::sqlite().unwrap();
+    let world = World::start(&place, |config| {
+        config.time_scale = 100_000.0;
+        config.faults = Faults::default().with(Fault::Lost, Odds::Percent(100.0));
+    })
+    .await;
+    let job_id = world.diarize().await;
+    world.rest().await;
+    until("the deletion", async || {
+        let job = world.client.job(&job_id).await.unwrap();
+        job.output().is_none()
+    })
+    .await;
+    let expired = async |reconciler: &mut Reconciler, hours| {
+        world.clock.set(hours * HOUR);
+        let report = reconciler.pass().await;
+        (report.missing, report.expired, report.lost, report.pending)
+    };
+    let another = Place::sqlite().unwrap();
+    let inbox = another.open().await;
+    let mut reconciler = eager(&world.client, &inbox);
+    assert_eq!(expired(&mut reconciler, 25).await, (1, 1, 0, 0));
+    assert_eq!(expired(&mut reconciler, 25).await, (0, 0, 0, 0));
+
+    // One that it knew of when the output could still be there is lost.
+    let another = Place::sqlite().unwrap();
+    let inbox = another.open().await;
+    let mut reconciler = eager(&world.client, &inbox);
+    assert_eq!(expired(&mut reconciler, 23).await, (1, 0, 0, 1));
+    assert_eq!(expired(&mut reconciler, 25).await, (1, 0, 1, 0));
+}
+
+#[tokio::test]
 async fn a_failed_job_is_fetched_after_its_output_would_be_deleted() {
     let place = Place::sqlite().unwrap();
     let world = World::start(&place, |config| {
@@ -217,7 +251,7 @@ async fn a_failed_job_is_fetched_after_its_output_would_be_deleted() {
 }
 
 #[tokio::test]
-async fn a_job_that_the_api_does_not_know_is_lost_when_its_day_is_over() {
+async fn a_job_that_the_api_does_not_know_is_lost_after_the_30_hours_that_it_may_be_there() {
     let place = Place::sqlite().unwrap();
     let world = World::start(&place, |config| {
         config.faults = Faults::default().with(Fault::Lost, Odds::Percent(100.0));
@@ -227,7 +261,7 @@ async fn a_job_that_the_api_does_not_know_is_lost_when_its_day_is_over() {
     world.diarize().await;
     // With the key of another team.
     let mut reconciler = eager(&elsewhere.client, &world.inbox);
-    for (hours, failed, lost) in [(0, 1, 0), (23, 1, 0), (25, 0, 1), (26, 0, 0)] {
+    for (hours, failed, lost) in [(0, 1, 0), (25, 1, 0), (29, 1, 0), (30, 0, 1), (31, 0, 0)] {
         elsewhere.clock.set(hours * HOUR);
         let report = reconciler.pass().await;
         assert_eq!(

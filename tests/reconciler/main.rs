@@ -28,4 +28,5 @@ mod properties;
 mod server;
 mod store;
 mod telemetry;
+mod turns;
 mod world;

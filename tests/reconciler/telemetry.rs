@@ -133,7 +133,7 @@ fn a_lost_job_is_told_of_as_an_error_once() {
         world.rest().await;
         let gone = World::start(&Place::sqlite().unwrap(), |_| {}).await;
         let mut reconciler = eager(&gone.client, &world.inbox);
-        gone.clock.set(25 * HOUR);
+        gone.clock.set(31 * HOUR);
         for _ in 0..2 {
             reconciler.pass().await;
         }

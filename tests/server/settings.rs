@@ -100,6 +100,13 @@ fn what_cannot_be_used_ends_the_server_with_one_line_that_names_it() {
             2,
             "--reconcile-grace: ",
         ),
+        (
+            "more than the key may",
+            &["--reconcile", "--api-rate", "101"],
+            &[secret, ("PYANNOTEAI_API_KEY", "sk_a")],
+            2,
+            "--api-rate",
+        ),
         ("a taken port", &["--port", &taken], &[secret], 1, "--port"),
         (
             "no such host",

@@ -22,13 +22,17 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let baseline = fs::read_to_string(&path).expect("the baseline can be read");
-    let baseline: BTreeMap<String, f64> = serde_json::from_str(&baseline).expect("it is names and ratios");
+    let baseline: BTreeMap<String, f64> =
+        serde_json::from_str(&baseline).expect("it is names and ratios");
 
     let mut failed = baseline.keys().ne(counted.keys());
     if failed {
         println!("the baseline does not name what was counted: write it anew");
     }
-    println!("{:<28} {:>8} {:>8} {:>7}", "", "baseline", "counted", "change");
+    println!(
+        "{:<28} {:>8} {:>8} {:>7}",
+        "", "baseline", "counted", "change"
+    );
     for (name, &ratio) in &counted {
         let Some(&before) = baseline.get(name) else {
             continue;
@@ -42,7 +46,10 @@ fn main() -> ExitCode {
                 "REGRESSION"
             }
         };
-        println!("{name:<28} {before:>8.4} {ratio:>8.4} {:>+6.1}% {judged}", 100.0 * change);
+        println!(
+            "{name:<28} {before:>8.4} {ratio:>8.4} {:>+6.1}% {judged}",
+            100.0 * change
+        );
     }
     ExitCode::from(u8::from(failed))
 }
@@ -72,9 +79,13 @@ fn ratios(counts: &BTreeMap<(String, String), f64>) -> BTreeMap<String, f64> {
         }
         let limit = counts[&(name.clone(), "limit".to_owned())];
         let hashes = name.starts_with("verify") || name.starts_with("layer");
-        let ratio = if hashes { ours / limit - 1.0 } else { ours / limit };
+        let ratio = if hashes {
+            ours / limit - 1.0
+        } else {
+            ours / limit
+        };
         println!("{name:<28} {ours:>12} instructions, limit {limit:>12}");
-        ratios.insert(name.clone(), (ratio * 1e4).round() / 1e4);
+        ratios.insert(name.clone(), (ratio * 1e5).round() / 1e5);
     }
     ratios
 }
@@ -100,4 +111,5 @@ fn first_number(value: &Value) -> Option<f64> {
     }
 }
 
-const TOLERANCE: f64 = 0.03;
+/// Of the ratio: what a new compiler or allocator may change of both sides unequally.
+const TOLERANCE: f64 = 0.05;

@@ -66,7 +66,10 @@ fn print(size: usize, receivers: &[Receiver], figures: &BTreeMap<&str, Vec<Measu
         Some(median(measured.iter().map(figure).collect()))
     };
     println!("\n{size} B\n");
-    println!("| {:<12} | requests/s |   p99 ms | CPU us/request | peak MiB |", "");
+    println!(
+        "| {:<12} | requests/s |   p99 ms | CPU us/request | peak MiB |",
+        ""
+    );
     for receiver in receivers {
         let figure = |figure| of(receiver.name, figure).unwrap_or_default();
         println!(
@@ -85,7 +88,10 @@ fn print(size: usize, receivers: &[Receiver], figures: &BTreeMap<&str, Vec<Measu
             println!("{name:<52} {value:>7.2}   target {target}");
         }
     };
-    let (rate, cpu) = (|measured: &Measured| measured.rate, |measured: &Measured| measured.cpu);
+    let (rate, cpu) = (
+        |measured: &Measured| measured.rate,
+        |measured: &Measured| measured.cpu,
+    );
     let quotient = |above: Option<f64>, below: Option<f64>| Some(above? / below?);
     ratio(
         "CPU of layer over (bare + HMAC + envelope scan)",

@@ -50,7 +50,10 @@ impl Receiver {
                 command: Box::new(move |port| {
                     let directory = env::temp_dir().join(format!("tower-pyannote-load-{port}"));
                     let mut command = pinned(server.clone());
-                    command.env("RUST_LOG", "warn").arg("--data-dir").arg(directory);
+                    command
+                        .env("RUST_LOG", "warn")
+                        .arg("--data-dir")
+                        .arg(directory);
                     command.args(["--port", &port.to_string()]);
                     command
                 }),
@@ -78,12 +81,18 @@ impl Receiver {
         let port = free.local_addr().expect("it has one").port();
         drop(free);
         let mut command = (self.command)(port);
-        command.env("PYANNOTEAI_WEBHOOK_SECRET", SECRET).stdout(Stdio::null());
+        command
+            .env("PYANNOTEAI_WEBHOOK_SECRET", SECRET)
+            .stdout(Stdio::null());
         let child = command.spawn().expect("it can be started");
         let running = Running { child, port };
         let begun = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(30), "{} listens", self.name);
+            assert!(
+                begun.elapsed() < Duration::from_secs(30),
+                "{} listens",
+                self.name
+            );
             thread::sleep(Duration::from_millis(20));
         }
         running
@@ -122,14 +131,22 @@ pub(crate) fn serve(kind: &str, port: u16) {
         "layer" => {
             let secret = WebhookSecret::new(SECRET).expect("it is one");
             webhook
-                .route("/webhook", post(async |event: WebhookEvent| event.job_id().to_owned()))
+                .route(
+                    "/webhook",
+                    post(async |event: WebhookEvent| event.job_id().to_owned()),
+                )
                 .layer(PyannoteSignatureLayer::new(secret))
         }
         _ => panic!("nobody is called {kind}"),
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build();
     runtime.expect("threads can be started").block_on(async {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await;
-        axum::serve(listener.expect("the port is free"), app).await.expect("it serves");
+        axum::serve(listener.expect("the port is free"), app)
+            .await
+            .expect("it serves");
     });
 }

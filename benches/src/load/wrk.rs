@@ -32,7 +32,17 @@ pub(crate) fn run(receiver: &Receiver, body: &Bytes, time: Duration) -> Measured
     let wrk = |seconds: u64| {
         let connections = if body.len() > 1 << 20 { "4" } else { "32" };
         let output = Command::new("taskset")
-            .args(["-c", "1", "wrk", "-t1", "-c", connections, "--latency", "--timeout", "30s"])
+            .args([
+                "-c",
+                "1",
+                "wrk",
+                "-t1",
+                "-c",
+                connections,
+                "--latency",
+                "--timeout",
+                "30s",
+            ])
             .args(["-d", &format!("{seconds}s"), "-s"])
             .args([&script.display().to_string(), &url])
             .output()
@@ -48,7 +58,12 @@ pub(crate) fn run(receiver: &Receiver, body: &Bytes, time: Duration) -> Measured
         let figure = line.and_then(|line| line.trim().parse().ok());
         figure.unwrap_or_else(|| panic!("wrk tells {name}:\n{told}"))
     };
-    assert_eq!(figure("refused"), 0.0, "{} takes all deliveries", receiver.name);
+    assert_eq!(
+        figure("refused"),
+        0.0,
+        "{} takes all deliveries",
+        receiver.name
+    );
     let requests = figure("requests");
     let measured = Measured {
         rate: requests / figure("seconds"),
@@ -73,13 +88,22 @@ fn script(directory: &Path, name: &str, body: &Bytes) -> std::path::PathBuf {
     let timestamp = now.expect("it is past 1970").as_secs().to_string();
     let key = SigningKey::new(&WebhookSecret::new(SECRET).expect("it is one"));
     let text = std::str::from_utf8(body).expect("it is text");
-    let rest = text.strip_prefix("{\"jobId\":\"").expect("the job comes first");
+    let rest = text
+        .strip_prefix("{\"jobId\":\"")
+        .expect("the job comes first");
     let (job, rest) = rest.split_at(12);
     let rest_file = directory.join("rest.json");
     fs::write(&rest_file, rest).expect("it can be written");
-    let mut script = format!("local file = io.open({:?}, 'rb')\nlocal rest = file:read('*a')\nlocal jobs = {{\n", rest_file);
+    let mut script = format!(
+        "local file = io.open({:?}, 'rb')\nlocal rest = file:read('*a')\nlocal jobs = {{\n",
+        rest_file
+    );
     for number in 0..jobs {
-        let job = if jobs == 1 { job.to_owned() } else { format!("{number:012x}") };
+        let job = if jobs == 1 {
+            job.to_owned()
+        } else {
+            format!("{number:012x}")
+        };
         let head = format!("{{\"jobId\":\"{job}");
         let mut signer = key.start(timestamp.as_bytes());
         signer.update(head.as_bytes());
@@ -122,7 +146,10 @@ fn cpu(pid: u32) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
     let (_, after_name) = stat.rsplit_once(')').expect("its name is in parentheses");
     let fields: Vec<&str> = after_name.split_whitespace().collect();
-    let ticks: f64 = fields[11..13].iter().filter_map(|ticks| ticks.parse::<f64>().ok()).sum();
+    let ticks: f64 = fields[11..13]
+        .iter()
+        .filter_map(|ticks| ticks.parse::<f64>().ok())
+        .sum();
     ticks / TICKS_PER_SECOND
 }
 

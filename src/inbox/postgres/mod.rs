@@ -1,5 +1,6 @@
 use std::{
     collections::{HashMap, HashSet},
+    sync::atomic::{AtomicI64, Ordering},
     time::{Duration, SystemTime},
 };
 
@@ -36,6 +37,8 @@ use crate::Text;
 #[derive(Debug)]
 pub(super) struct PostgresStore {
     pool: PgPool,
+    /// Submissions up to this time were looked through, for those to be forgotten.
+    forgotten_to: AtomicI64,
 }
 
 impl PostgresStore {
@@ -65,7 +68,10 @@ impl PostgresStore {
         let opened = |error| InboxError::because(InboxErrorKind::Open, error);
         let pool = pool.map_err(opened)?;
         migrate(&pool).await.map_err(opened)?;
-        Ok(Self { pool })
+        Ok(Self {
+            pool,
+            forgotten_to: AtomicI64::new(i64::MIN),
+        })
     }
 
     async fn write(&self) -> Result<Transaction<'static, Postgres>, InboxError> {

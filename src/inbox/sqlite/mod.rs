@@ -4,6 +4,7 @@ use std::{
     collections::HashSet,
     io::ErrorKind,
     path::Path,
+    sync::atomic::{AtomicI64, Ordering},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -43,6 +44,8 @@ pub(super) struct SqliteStore {
     writer: SqlitePool,
     readers: SqlitePool,
     file: file::OpenFile,
+    /// Submissions up to this time were looked through, for those to be forgotten.
+    forgotten_to: AtomicI64,
 }
 
 impl SqliteStore {
@@ -83,6 +86,7 @@ impl SqliteStore {
             writer,
             readers,
             file,
+            forgotten_to: AtomicI64::new(i64::MIN),
         })
     }
 
