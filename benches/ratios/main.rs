@@ -13,7 +13,7 @@ fn main() {
     let wanted = std::env::args()
         .skip(1)
         .find(|argument| !argument.starts_with('-'));
-    let tables: [(&str, fn(Rounds)); 6] = [
+    let tables: [(&str, Measure); 6] = [
         ("verify", verify::over_hmac),
         ("peers", verify::peers),
         ("layer", layer::over_its_parts),
@@ -30,3 +30,5 @@ fn main() {
         }
     }
 }
+
+type Measure = fn(Rounds);

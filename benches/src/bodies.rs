@@ -62,8 +62,8 @@ pub fn kinds() -> Vec<(&'static str, Bytes)> {
 /// Under 150 bytes, and above what a day has to say.
 pub fn sized(bytes: usize) -> Bytes {
     let builder = match bytes {
-        ..=KIB_64 => EventBuilder::diarization().with_seed(1),
-        ..=MIB => turns_builder(),
+        ..KIB_64 => EventBuilder::diarization().with_seed(1),
+        KIB_64..MIB => turns_builder(),
         _ => words_builder().with_confidence(true),
     };
     // Filling needs a name, and no body is as short as a meeting of no time.

@@ -67,7 +67,7 @@ impl Receiver {
                     command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("receivers"));
                     command.args(["-m", "uvicorn", "fastapi_app:app", "--no-access-log"]);
                     command.args(["--loop", "uvloop", "--http", "httptools"]);
-                    command.args(["--log-level", "warning", "--port", &port.to_string()]);
+                    command.args(["--log-level", "critical", "--port", &port.to_string()]);
                     command
                 }),
             });
