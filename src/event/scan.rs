@@ -7,8 +7,6 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
-
 use super::{lossy, syntax::end_of_plain};
 
 /// A type that can be read from valid JSON text; `None` if the text has another shape.
@@ -138,7 +136,8 @@ impl<'a> Scanner<'a> {
         }
         let short = whole > 0 && whole + places <= 15 && !matches!(after, [b'e' | b'E', ..]);
         if !short {
-            return serde_json::from_str(self.token()).ok();
+            // As an f64 first, which the short ones are as well: serde rounds a whole number to an f32 at once.
+            return serde_json::from_str(self.token()).ok().map(T::narrow);
         }
         self.at += rest.len() - after.len();
         let mut number = exact(significand);
@@ -268,7 +267,7 @@ fn digits(text: &[u8], mut number: u64) -> (usize, u64, &[u8]) {
 }
 
 /// A type of number that a score or time is kept as.
-pub(super) trait Number: for<'de> Deserialize<'de> {
+pub(super) trait Number {
     fn narrow(number: f64) -> Self;
 }
 

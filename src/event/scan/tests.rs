@@ -70,6 +70,15 @@ fn numbers_are_those_of_serde() {
 }
 
 #[test]
+fn a_long_whole_number_is_rounded_as_a_short_one_is() {
+    // Halfway between two f32 but for its last digit, which an f64 does not hold.
+    for number in ["101893808425271297", "101893808425271297.0"] {
+        let expected: f64 = serde_json::from_str(number).unwrap();
+        assert_eq!(scan::<f32>(number), Some(expected as f32), "{number}");
+    }
+}
+
+#[test]
 fn what_is_no_number_is_none() {
     for json in [
         r#""1""#,
