@@ -29,7 +29,7 @@ use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt};
 
 use crate::place::{
     Log, Place, commit, counting, entry, event, hasty, on_each_store, spawn, state, until,
-    until_handled, until_state,
+    until_handled, until_state, waiting,
 };
 
 on_each_store! {
@@ -276,18 +276,7 @@ fn blocking(log: &Log) -> (HandlerRegistry, Arc<Notify>, mpsc::Sender<()>) {
 async fn a_worker_that_is_stopped_in_the_middle_of_a_claim_keeps_nobody_from_writing() {
     let place = Place::sqlite().unwrap();
     let inbox = place.open().await;
-    let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let (tell, wait) = (Arc::clone(&begun), Arc::clone(&go_on));
-    let registry = HandlerRegistry::new()
-        .on_any("wait", move |_: WebhookEvent| {
-            tell.notify_one();
-            let wait = Arc::clone(&wait);
-            async move {
-                wait.notified().await;
-                Ok(())
-            }
-        })
-        .unwrap();
+    let (registry, begun, go_on) = waiting();
     let (stop, stopped) = oneshot::channel::<()>();
     let worker = inbox
         .worker(registry)
@@ -335,18 +324,14 @@ async fn servers_that_open_a_new_file_at_the_same_time_all_do() {
 async fn a_worker_whose_name_was_removed_gives_it_again_on_sqlite() {
     let place = Place::sqlite().unwrap();
     let inbox = place.open().await;
-    let mut other = SqliteConnection::connect(place.address()).await.unwrap();
-    let remove =
-        "DELETE FROM workers WHERE id NOT IN (SELECT lock_by FROM jobs WHERE lock_by IS NOT NULL)";
-    let log = Log::default();
-    let _worker = spawn(hasty(&inbox, counting(&log, "count")));
-    commit(&inbox, "before").await;
-    until_handled(&inbox, 1).await;
-    let removed = sqlx::raw_sql(remove).execute(&mut other).await.unwrap();
-    assert_eq!(removed.rows_affected(), 1);
-    commit(&inbox, "after").await;
-    until_handled(&inbox, 2).await;
-    assert_eq!(log.lines(), ["before 1", "after 1"]);
+    let other = SqliteConnection::connect(place.address()).await.unwrap();
+    gives_its_name_again(&inbox, async || {
+        let mut other = other;
+        let remove = "DELETE FROM workers WHERE id NOT IN (SELECT lock_by FROM jobs WHERE lock_by IS NOT NULL)";
+        let removed = sqlx::raw_sql(remove).execute(&mut other).await.unwrap();
+        removed.rows_affected()
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -355,16 +340,24 @@ async fn a_worker_whose_name_was_removed_gives_it_again_on_postgresql() {
         return;
     };
     let inbox = place.open().await;
-    let mut other = sqlx::PgConnection::connect(place.address()).await.unwrap();
-    let remove = "DELETE FROM apalis.workers WHERE id NOT IN (SELECT lock_by FROM apalis.jobs WHERE lock_by IS NOT NULL)";
+    let other = sqlx::PgConnection::connect(place.address()).await.unwrap();
+    gives_its_name_again(&inbox, async || {
+        let mut other = other;
+        let remove = "DELETE FROM apalis.workers WHERE id NOT IN (SELECT lock_by FROM apalis.jobs WHERE lock_by IS NOT NULL)";
+        let removed = sqlx::raw_sql(remove).execute(&mut other).await.unwrap();
+        removed.rows_affected()
+    })
+    .await;
+}
+
+async fn gives_its_name_again(inbox: &Inbox, remove: impl AsyncFnOnce() -> u64) {
     let log = Log::default();
-    let _worker = spawn(hasty(&inbox, counting(&log, "count")));
-    commit(&inbox, "before").await;
-    until_handled(&inbox, 1).await;
-    let removed = sqlx::raw_sql(remove).execute(&mut other).await.unwrap();
-    assert_eq!(removed.rows_affected(), 1);
-    commit(&inbox, "after").await;
-    until_handled(&inbox, 2).await;
+    let _worker = spawn(hasty(inbox, counting(&log, "count")));
+    commit(inbox, "before").await;
+    until_handled(inbox, 1).await;
+    assert_eq!(remove().await, 1);
+    commit(inbox, "after").await;
+    until_handled(inbox, 2).await;
     assert_eq!(log.lines(), ["before 1", "after 1"]);
 }
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use tempfile::TempDir;
-use tokio::task::JoinHandle;
+use tokio::{sync::Notify, task::JoinHandle};
 use tower_pyannote::{
     Delivery, HandlerRegistry, Inbox, InboxEntry, InboxFilter, InboxWorker, WebhookEvent,
 };
@@ -116,6 +116,23 @@ pub(crate) fn counting(log: &Log, name: &'static str) -> HandlerRegistry {
             async { Ok(()) }
         })
         .unwrap()
+}
+
+/// A handler that waits, what tells that it has begun, and what has it go on.
+pub(crate) fn waiting() -> (HandlerRegistry, Arc<Notify>, Arc<Notify>) {
+    let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (tell, wait) = (Arc::clone(&begun), Arc::clone(&go_on));
+    let registry = HandlerRegistry::new()
+        .on_any("wait", move |_: WebhookEvent| {
+            tell.notify_one();
+            let wait = Arc::clone(&wait);
+            async move {
+                wait.notified().await;
+                Ok(())
+            }
+        })
+        .unwrap();
+    (registry, begun, go_on)
 }
 
 /// Begins to work, as a process does that is killed when the handle is aborted.

@@ -18,7 +18,7 @@ use tower_pyannote::{
 
 use crate::place::{
     Log, Place, commit, counting, entry, event, hasty, on_each_store, spawn, state, until,
-    until_handled, until_state,
+    until_handled, until_state, waiting,
 };
 
 on_each_store! {
@@ -401,18 +401,7 @@ async fn an_event_that_kills_its_workers_is_dead_in_the_end(place: Place) {
 
 async fn a_worker_that_is_stopped_finishes_what_runs(place: Place) {
     let inbox = place.open().await;
-    let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let (tell, wait) = (Arc::clone(&begun), Arc::clone(&go_on));
-    let registry = HandlerRegistry::new()
-        .on_any("wait", move |_: WebhookEvent| {
-            tell.notify_one();
-            let wait = Arc::clone(&wait);
-            async move {
-                wait.notified().await;
-                Ok(())
-            }
-        })
-        .unwrap();
+    let (registry, begun, go_on) = waiting();
     let (stop, stopped) = oneshot::channel::<()>();
     let worker = hasty(&inbox, registry).with_concurrency(1).unwrap();
     let worker = tokio::spawn(worker.run_until(async {
