@@ -108,19 +108,15 @@ impl Inbox {
 /// Implements [`SubmissionStore`] for a database of sqlx.
 macro_rules! submission_store {
     ($store:ty) => {
-        impl SubmissionStore for $store {
-            fn record<'a>(
-                &'a self,
-                submission: &'a Submission,
-            ) -> StoreFuture<'a, ()> {
-                Box::pin(async move {
-                    let mut tx = self.write().await?;
-                    sqlx::query(
-                        "INSERT INTO pyannote_submissions \
-                         (job_key, job_id, kind, status_only, submitted_at) VALUES ($1, $2, $3, $4, $5) \
-                         ON CONFLICT (job_key) DO UPDATE \
-                         SET kind = excluded.kind, status_only = excluded.status_only",
-                    )
+        impl $store {
+            /// Writes a submission by a statement whose first five parameters are its columns.
+            async fn put_submission(
+                &self,
+                submission: &Submission,
+                statement: &'static str,
+            ) -> Result<(), InboxError> {
+                let mut tx = self.write().await?;
+                sqlx::query(statement)
                     .bind(&submission.job_key()[..])
                     .bind(&*submission.job_id)
                     .bind(submission.kind.map(|kind| kind.as_str()))
@@ -129,8 +125,22 @@ macro_rules! submission_store {
                     .execute(&mut *tx)
                     .await
                     .map_err(failed)?;
-                    tx.commit().await.map_err(failed)
-                })
+                tx.commit().await.map_err(failed)
+            }
+        }
+
+        impl SubmissionStore for $store {
+            fn record<'a>(
+                &'a self,
+                submission: &'a Submission,
+            ) -> StoreFuture<'a, ()> {
+                Box::pin(self.put_submission(
+                    submission,
+                    "INSERT INTO pyannote_submissions \
+                     (job_key, job_id, kind, status_only, submitted_at) VALUES ($1, $2, $3, $4, $5) \
+                     ON CONFLICT (job_key) DO UPDATE \
+                     SET kind = excluded.kind, status_only = excluded.status_only",
+                ))
             }
 
             fn awaited(&self) -> StoreFuture<'_, Vec<Submission>> {
@@ -184,24 +194,13 @@ macro_rules! submission_store {
                 &'a self,
                 submission: &'a Submission,
             ) -> StoreFuture<'a, ()> {
-                Box::pin(async move {
-                    let mut tx = self.write().await?;
-                    sqlx::query(
-                        "INSERT INTO pyannote_submissions \
-                         (job_key, job_id, kind, status_only, submitted_at, outcome) \
-                         VALUES ($1, $2, $3, $4, $5, 'lost') \
-                         ON CONFLICT (job_key) DO UPDATE SET outcome = excluded.outcome",
-                    )
-                    .bind(&submission.job_key()[..])
-                    .bind(&*submission.job_id)
-                    .bind(submission.kind.map(|kind| kind.as_str()))
-                    .bind(submission.status_only)
-                    .bind(nanoseconds(submission.submitted_at))
-                    .execute(&mut *tx)
-                    .await
-                    .map_err(failed)?;
-                    tx.commit().await.map_err(failed)
-                })
+                Box::pin(self.put_submission(
+                    submission,
+                    "INSERT INTO pyannote_submissions \
+                     (job_key, job_id, kind, status_only, submitted_at, outcome) \
+                     VALUES ($1, $2, $3, $4, $5, 'lost') \
+                     ON CONFLICT (job_key) DO UPDATE SET outcome = excluded.outcome",
+                ))
             }
         }
     };
