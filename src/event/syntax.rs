@@ -4,6 +4,8 @@
 
 use std::ops::Range;
 
+use form::Form;
+
 /// What is told of a value that stands at the root, or in an object that was asked for.
 pub(super) trait Notes {
     /// A key was read, quotation marks included, of an object that is `depth` deep, the root being 1; says whether its
@@ -23,6 +25,7 @@ pub(super) struct Syntax {
     at: usize,
     state: State,
     nest: Nest,
+    form: Form,
     begun_with: Option<u8>,
     /// How deep the objects go whose keys are told.
     told: usize,
@@ -71,6 +74,7 @@ impl Default for Syntax {
             at: 0,
             state: State::Value,
             nest: Nest::default(),
+            form: Form::default(),
             begun_with: None,
             told: 1,
             key_start: 0,
@@ -115,8 +119,14 @@ impl Syntax {
                         b',' if self.nest.in_object() => state = State::Key,
                         b',' => {
                             state = State::Value;
-                            if let Some(b'0'..=b'9') = text.get(at) {
-                                (at, state) = numbers(text, at);
+                            match text.get(at) {
+                                Some(b'0'..=b'9') => (at, state) = numbers(text, at),
+                                Some(b'{') if self.nest.depth > self.told => {
+                                    if let Some(end) = self.form.pass(text, at, self.nest.depth) {
+                                        (at, state) = (end, State::AfterValue);
+                                    }
+                                }
+                                _ => {}
                             }
                         }
                         b'}' | b']' => {
@@ -535,5 +545,6 @@ const BLOCK: usize = 32;
 /// How deep keys can be told.
 const TOLD: usize = 2;
 
+mod form;
 #[cfg(test)]
 mod tests;

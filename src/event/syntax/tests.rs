@@ -170,7 +170,72 @@ fn curve() -> impl Strategy<Value = String> {
     vec(piece, 0..80).prop_map(|pieces| format!("[1,{}0]", pieces.concat()))
 }
 
+/// Objects as lists of turns, words and maps have them, a few of another form, in lists that may be in one another.
+fn objects() -> impl Strategy<Value = String> {
+    let number = "-?(0|[1-9][0-9]{0,9})(\\.[0-9]{1,4})?";
+    let turn = (number, number, "[A-Z_0-9]{0,20}")
+        .prop_map(|(start, end, who)| format!(r#"{{"start":{start},"end":{end},"who":"{who}"}}"#));
+    let odd = prop_oneof![
+        Just(r#"{"start":1e5,"end":2,"who":"A"}"#),
+        Just(r#"{"start":1,"end":2.5E-3,"who":"A"}"#),
+        Just(r#"{"start":01,"end":2,"who":"A"}"#),
+        Just(r#"{"start":1.5.5,"end":2,"who":"A"}"#),
+        Just(r#"{"start":-,"end":2,"who":"A"}"#),
+        Just(r#"{"start":1,"end":2,"who":"\u00e9\""}"#),
+        Just(r#"{ "start" : 1, "end" : 2, "who" : "A" }"#),
+        Just(r#"{"start":1,"end":null,"who":true}"#),
+        Just(r#"{"start":1,"end":2,"who":{"A":1,"B":[1,{}]}}"#),
+        Just(r#"{"start":1,"end":2,"who":["A","B"]}"#),
+        Just("{}"),
+        Just("[]"),
+        Just("]}"),
+        Just(r#"{}],"a":[{}"#),
+    ];
+    let list = vec(
+        prop_oneof![20 => turn, 1 => odd.prop_map(str::to_owned)],
+        0..12,
+    )
+    .prop_map(|objects| format!("[{}]", objects.join(",")));
+    list.prop_recursive(3, 60, 6, |inner| {
+        vec(inner, 0..6).prop_map(|inner| {
+            let objects = inner
+                .iter()
+                .map(|inner| format!(r#"{{"a":1,"of":{inner}}}"#));
+            format!("[{}]", objects.collect::<Vec<_>>().join(","))
+        })
+    })
+    .prop_map(|list| format!(r#"{{"output":{{"list":{list}}},"b":[{{}},{list}]}}"#))
+}
+
 proptest! {
+    #[test]
+    fn lists_of_objects_are_judged_as_serde_json_does(text in objects()) {
+        agrees(&text);
+    }
+
+    #[test]
+    fn lists_of_objects_of_one_fault_are_judged_as_serde_json_does(
+        object in prop::sample::select(vec![
+            r#"{"speaker":"SPEAKER_00","start":1.25,"end":20}"#,
+            r#"{"a":{"b":[1,-2.5],"c":"d"},"e":[{"f":0}]}"#,
+            r#"{"text":"é","confidence":{"SPEAKER_00":0,"SPEAKER_01":100}}"#,
+        ]),
+        place in 0..400_usize,
+        cut in 0..4_usize,
+        fault in "[-0-9.eE\\[\\]{},:\"\\\\ a]{0,3}",
+    ) {
+        let list = [object; 8].join(",");
+        let mut place = place.min(list.len());
+        while !list.is_char_boundary(place) {
+            place -= 1;
+        }
+        let mut end = (place + cut).min(list.len());
+        while !list.is_char_boundary(end) {
+            end += 1;
+        }
+        agrees(&format!("[{}{fault}{}]", &list[..place], &list[end..]));
+    }
+
     #[test]
     fn long_lists_are_judged_as_serde_json_does(text in curve()) {
         agrees(&text);
