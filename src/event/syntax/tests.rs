@@ -218,6 +218,7 @@ proptest! {
         object in prop::sample::select(vec![
             r#"{"speaker":"SPEAKER_00","start":1.25,"end":20}"#,
             r#"{"a":{"b":[1,-2.5],"c":"d"},"e":[{"f":0}]}"#,
+            r#"{"a":1e5,"b":-2.5E-3,"c":0e0}"#,
             r#"{"text":"é","confidence":{"SPEAKER_00":0,"SPEAKER_01":100}}"#,
         ]),
         place in 0..400_usize,
