@@ -152,6 +152,55 @@ fn syntax_is_that_of_serde_json() {
 }
 
 #[test]
+fn a_value_in_a_list_is_judged_as_anywhere_else() {
+    let valid = [
+        "0",
+        "10",
+        "-1.5",
+        "1e5",
+        "-2.5E-3",
+        "\"a\"",
+        "true",
+        "null",
+        "[1]",
+        "{\"b\":2}",
+    ];
+    let faulty = [
+        "",
+        "-",
+        "01",
+        "-01",
+        "1.",
+        ".5",
+        "1.5.5",
+        "1e",
+        "1e+",
+        "1e5.5",
+        "1e05e1",
+        "1-1",
+        "0x",
+        "\"a",
+        "a\"",
+        "\"\t\"",
+        "\"\\q\"",
+        "\"a\"b",
+        "tru",
+        "[1",
+        "1]",
+        "{\"b\":2",
+        "2}",
+        "{\"b\":2}]",
+    ];
+    for usual in valid {
+        for value in valid.into_iter().chain(faulty) {
+            let object = |value| format!("{{\"a\":{value},\"c\":1}}");
+            let usual = [object(usual), object(usual), object(usual)].join(",");
+            agrees(&format!("[{usual},{},{usual}]", object(value)));
+        }
+    }
+}
+
+#[test]
 fn nests_may_be_deep() {
     for depth in [63, 64, 65, 128, 129, 200, 1_000] {
         let text = "[{\"a\":".repeat(depth) + "1" + &"}]".repeat(depth);
