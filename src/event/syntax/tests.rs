@@ -195,7 +195,7 @@ fn a_value_in_a_list_is_judged_as_anywhere_else() {
         for value in valid.into_iter().chain(faulty) {
             let object = |value| format!("{{\"a\":{value},\"c\":1}}");
             let usual = [object(usual), object(usual), object(usual)].join(",");
-            agrees(&format!("[{usual},{},{usual}]", object(value)));
+            agrees(&format!("{{\"list\":[{usual},{},{usual}]}}", object(value)));
         }
     }
 }
@@ -283,7 +283,7 @@ proptest! {
         while !list.is_char_boundary(end) {
             end += 1;
         }
-        agrees(&format!("[{}{fault}{}]", &list[..place], &list[end..]));
+        agrees(&format!("{{\"list\":[{}{fault}{}]}}", &list[..place], &list[end..]));
     }
 
     #[test]
