@@ -9,9 +9,10 @@ use crate::error::ConfigError;
 
 /// The bytes that all bodies in flight may hold together.
 ///
-/// A body draws on it as its bytes arrive, not as they are announced: what is reserved for it, which is at most twice what
-/// has come. It gives that back when its request is answered or refused. The first 64 KiB of a body draw on nothing, so
-/// that big bodies never keep small ones out. Clones share the budget: hand one to several layers and they hold no more
+/// A body draws what is reserved for it: once more than its first piece has come, as much as it announced where half of the
+/// budget stays free beside that, and otherwise at most twice what has come, as announcing is free. It gives that back when
+/// its request is answered or refused. The first 64 KiB of a body draw on nothing, so that big bodies never keep small ones
+/// out. Clones share the budget: hand one to several layers and they hold no more
 /// together than one alone.
 ///
 /// # Example: one budget for two layers
@@ -54,6 +55,11 @@ impl ByteBudget {
     #[must_use]
     pub fn drawn(&self) -> usize {
         self.size.saturating_sub(self.semaphore.available_permits())
+    }
+
+    /// Whether half of it stays free beside a body of so many bytes.
+    pub(super) fn is_ample_for(&self, body: usize) -> bool {
+        self.semaphore.available_permits().saturating_sub(body) >= self.size / 2
     }
 
     pub(super) fn of(size: usize) -> Self {

@@ -8,6 +8,7 @@ use super::budget::FREE;
 #[derive(Debug, Default)]
 pub(super) struct Buffer {
     announced: Option<usize>,
+    trusted: bool,
     limit: usize,
     held: Held,
 }
@@ -35,6 +36,7 @@ impl Buffer {
     pub(super) fn new(announced: Option<usize>, limit: usize) -> Self {
         Self {
             announced,
+            trusted: false,
             limit,
             held: Held::Nothing,
         }
@@ -48,6 +50,15 @@ impl Buffer {
         self.held.as_slice()
     }
 
+    pub(super) fn announced(&self) -> Option<usize> {
+        self.announced
+    }
+
+    /// Reserves what was announced from now on, however little has come.
+    pub(super) fn trust(&mut self) {
+        self.trusted = true;
+    }
+
     /// How much memory it takes once it holds `more` bytes.
     pub(super) fn size_with(&self, more: usize) -> usize {
         match &self.held {
@@ -55,7 +66,7 @@ impl Buffer {
             Held::Pieces(pieces) if pieces.capacity() - pieces.len() >= more => pieces.capacity(),
             held => {
                 let (len, come) = (held.as_slice().len(), held.as_slice().len() + more);
-                capacity(len, more, self.announced)
+                capacity(len, more, self.announced, self.trusted)
                     .min(self.limit)
                     .max(come)
             }
@@ -99,11 +110,15 @@ impl Buffer {
     }
 }
 
-/// How much to reserve for `len` bytes and `more`: what was announced, but never over twice what has come, as announcing
-/// is free.
-fn capacity(len: usize, more: usize, announced: Option<usize>) -> usize {
+/// How much to reserve for `len` bytes and `more`: what was announced, but unless that is trusted never over twice what
+/// has come, as announcing is free.
+fn capacity(len: usize, more: usize, announced: Option<usize>, trusted: bool) -> usize {
     let come = len + more;
-    let within_reason = come.saturating_mul(2).max(FREE);
+    let within_reason = if trusted {
+        usize::MAX
+    } else {
+        come.saturating_mul(2).max(FREE)
+    };
     match announced {
         Some(announced) if announced >= come => announced.min(within_reason),
         _ => come.max(len.saturating_mul(2)),
@@ -161,6 +176,13 @@ mod tests {
     }
 
     #[test]
+    fn what_was_announced_is_reserved_at_once_if_it_is_trusted() {
+        assert_eq!(capacity(10, 10, Some(1 << 30), true), 1 << 30);
+        assert_eq!(capacity(100, 100, Some(50), true), 200);
+        assert_eq!(capacity(1000, 10, None, true), 2000);
+    }
+
+    #[test]
     fn what_was_announced_is_reserved_within_reason() {
         let table = [
             ("small and announced: at once", 10, 10, Some(1000), 1000),
@@ -184,7 +206,7 @@ mod tests {
             ("nothing announced: a large piece", 10, 1000, None, 1010),
         ];
         for (name, len, more, announced, expected) in table {
-            assert_eq!(capacity(len, more, announced), expected, "{name}");
+            assert_eq!(capacity(len, more, announced, false), expected, "{name}");
         }
     }
 }

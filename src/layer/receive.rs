@@ -163,6 +163,14 @@ where
                     if length > this.limits.body {
                         return Poll::Ready(Err(Rejection::BodyTooLarge));
                     }
+                    // To grow is to copy, and to take new pages; to trust everyone would let announcements use up the budget.
+                    if this
+                        .buffer
+                        .announced()
+                        .is_some_and(|announced| this.budget.is_ample_for(announced))
+                    {
+                        this.buffer.trust();
+                    }
                     let size = this.buffer.size_with(data.remaining());
                     match this.hold.draw_up_to(size, this.budget) {
                         Some(draw) => *this.held_back = Some(HeldBack { data, draw }),
