@@ -756,6 +756,43 @@ async fn under_pressure_a_body_waits_for_another_to_be_answered() {
     assert_eq!(budget.drawn(), 0);
 }
 
+#[test]
+fn announcements_alone_take_no_more_than_half_of_the_budget() {
+    let budget = ByteBudget::new(4 << 20).unwrap();
+    let layer = layer()
+        .with_body_limit(1 << 20)
+        .unwrap()
+        .with_byte_budget(budget.clone())
+        .unwrap();
+    let service = layer.layer(Echo::default());
+    let begun = || {
+        let (sender, channel) = Channel::new();
+        let body = channel.announcing(1 << 20);
+        let response = Box::pin(service.clone().oneshot(request(EVENT, body)));
+        (sender, response)
+    };
+    let mut bodies = [begun(), begun(), begun()];
+    let mut bring = |piece: usize| {
+        bodies.each_mut().map(|(sender, response)| {
+            sender.send(vec![b' '; piece].into()).unwrap();
+            assert!(poll(response.as_mut()).is_pending());
+            budget.drawn()
+        })
+    };
+
+    let free = 64 << 10;
+    let announced = (1 << 20) - free;
+    assert_eq!(bring(10 << 10), [0; 3], "of one piece nothing is reserved");
+    assert_eq!(bring(10 << 10), [announced, 2 * announced, 2 * announced]);
+    let come_twice = 2 * (90 << 10) - free;
+    assert_eq!(
+        bring(70 << 10),
+        [2 * announced, 2 * announced, 2 * announced + come_twice]
+    );
+    drop(bodies);
+    assert_eq!(budget.drawn(), 0);
+}
+
 #[tokio::test]
 async fn a_body_that_waits_too_long_is_refused_and_told_when_to_come_again() {
     let clock = clock();

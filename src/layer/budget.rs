@@ -12,8 +12,7 @@ use crate::error::ConfigError;
 /// A body draws what is reserved for it: once more than its first piece has come, as much as it announced where half of the
 /// budget stays free beside that, and otherwise at most twice what has come, as announcing is free. It gives that back when
 /// its request is answered or refused. The first 64 KiB of a body draw on nothing, so that big bodies never keep small ones
-/// out. Clones share the budget: hand one to several layers and they hold no more
-/// together than one alone.
+/// out. Clones share the budget: hand one to several layers and they hold no more together than one alone.
 ///
 /// # Example: one budget for two layers
 ///

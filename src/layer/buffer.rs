@@ -54,9 +54,9 @@ impl Buffer {
         self.announced
     }
 
-    /// Reserves what was announced from now on, however little has come.
-    pub(super) fn trust(&mut self) {
-        self.trusted = true;
+    /// Whether what was announced is to be reserved next, however little has come.
+    pub(super) fn trust(&mut self, trusted: bool) {
+        self.trusted = trusted;
     }
 
     /// How much memory it takes once it holds `more` bytes.

@@ -163,14 +163,12 @@ where
                     if length > this.limits.body {
                         return Poll::Ready(Err(Rejection::BodyTooLarge));
                     }
-                    // To grow is to copy, and to take new pages; to trust everyone would let announcements use up the budget.
-                    if this
-                        .buffer
-                        .announced()
-                        .is_some_and(|announced| this.budget.is_ample_for(announced))
-                    {
-                        this.buffer.trust();
-                    }
+                    // To grow is to copy, and to take new pages; but to trust everyone would let announcements alone use
+                    // up the budget.
+                    let announced = this.buffer.announced();
+                    let ample =
+                        announced.is_some_and(|announced| this.budget.is_ample_for(announced));
+                    this.buffer.trust(ample);
                     let size = this.buffer.size_with(data.remaining());
                     match this.hold.draw_up_to(size, this.budget) {
                         Some(draw) => *this.held_back = Some(HeldBack { data, draw }),

@@ -122,12 +122,27 @@ impl Body for Script {
 }
 
 /// A body that brings what is sent to it, and ends when its sender is dropped.
-pub(crate) struct Channel(mpsc::UnboundedReceiver<Bytes>);
+pub(crate) struct Channel {
+    pieces: mpsc::UnboundedReceiver<Bytes>,
+    hint: SizeHint,
+}
 
 impl Channel {
     pub(crate) fn new() -> (mpsc::UnboundedSender<Bytes>, Self) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        (sender, Self(receiver))
+        let hint = SizeHint::default();
+        (
+            sender,
+            Self {
+                pieces: receiver,
+                hint,
+            },
+        )
+    }
+
+    pub(crate) fn announcing(mut self, length: u64) -> Self {
+        self.hint = SizeHint::with_exact(length);
+        self
     }
 }
 
@@ -139,8 +154,12 @@ impl Body for Channel {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, &'static str>>> {
-        self.0
+        self.pieces
             .poll_recv(cx)
             .map(|data| data.map(|data| Ok(Frame::data(data))))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.hint
     }
 }
