@@ -1,6 +1,6 @@
 //! Requests a second over loopback with keep-alive, each receiver on a processor of its own and wrk on another, in turns.
 //!
-//! `cargo run --release --bin load` measures; `load serve bare|layer PORT` is what it starts beside the examples.
+//! `cargo run --release --bin load` measures; `load serve bare|by-hand|layer PORT` is what it starts beside the examples.
 
 mod receivers;
 mod wrk;
@@ -26,7 +26,7 @@ fn main() {
         ["serve", kind, port] => receivers::serve(kind, port.parse().expect("a port")),
         [] => measure(5, Duration::from_secs(3)),
         ["quick"] => measure(1, Duration::from_secs(1)),
-        _ => panic!("usage: load [quick], or load serve bare|layer PORT"),
+        _ => panic!("usage: load [quick], or load serve bare|by-hand|layer PORT"),
     }
 }
 
@@ -97,6 +97,11 @@ fn print(size: usize, receivers: &[Receiver], figures: &BTreeMap<&str, Vec<Measu
         "CPU of layer over (bare + HMAC + envelope scan)",
         quotient(of("layer", cpu), of("bare", cpu).map(|bare| bare + parts)),
         ["<= 1.10", "<= 0.95", "<= 1.02"],
+    );
+    ratio(
+        "CPU of layer over the same by hand in axum",
+        quotient(of("layer", cpu), of("by-hand", cpu)),
+        ["-", "-", "-"],
     );
     ratio(
         "requests/s of layer over bare",

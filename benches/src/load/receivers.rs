@@ -9,8 +9,10 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::post;
 use bytes::Bytes;
-use tower_pyannote::{PyannoteSignatureLayer, WebhookEvent, WebhookSecret};
-use tower_pyannote_benches::SECRET;
+use http::HeaderMap;
+use tower_pyannote::{Delivery, PyannoteSignatureLayer, WebhookEvent, WebhookSecret};
+use tower_pyannote_benches::limit::BareHmac;
+use tower_pyannote_benches::{SECRET, then};
 
 /// Someone who receives deliveries.
 pub(crate) struct Receiver {
@@ -29,7 +31,7 @@ impl Receiver {
                 command
             }),
         };
-        let mut receivers = vec![own("bare"), own("layer")];
+        let mut receivers = vec![own("bare"), own("by-hand"), own("layer")];
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let examples = root.join("target/release/examples");
         let minimal = examples.join("minimal");
@@ -128,6 +130,19 @@ pub(crate) fn serve(kind: &str, port: u16) {
         "bare" => webhook
             .route("/webhook", post(async |body: Bytes| body.len().to_string()))
             .layer(DefaultBodyLimit::disable()),
+        // The least that a handler must do by itself, with nothing looked at or bounded.
+        "by-hand" => {
+            let bare = BareHmac::new();
+            let handler = async move |headers: HeaderMap, body: Bytes| {
+                let timestamp = headers["x-request-timestamp"].as_bytes();
+                std::hint::black_box(bare.digest(timestamp, &body));
+                let event = WebhookEvent::new(body, Delivery::at(then())).expect("it is one");
+                event.job_id().to_owned()
+            };
+            webhook
+                .route("/webhook", post(handler))
+                .layer(DefaultBodyLimit::disable())
+        }
         "layer" => {
             let secret = WebhookSecret::new(SECRET).expect("it is one");
             webhook
