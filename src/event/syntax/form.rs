@@ -92,10 +92,10 @@ impl Form {
         self.steps.clear();
         let last = self.last.filter(|_| self.depth == depth);
         self.depth = depth;
-        let object = last.and_then(|last| text.get(last..at - 1));
-        if let Some(object) = object
-            && self.steps_of(object).is_none()
-        {
+        let Some(object) = last.and_then(|last| text.get(last..at - 1)) else {
+            return;
+        };
+        if self.steps_of(object).is_none() {
             self.steps.clear();
             self.spend();
         }
