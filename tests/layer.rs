@@ -757,8 +757,8 @@ async fn under_pressure_a_body_waits_for_another_to_be_answered() {
 }
 
 #[test]
-fn announcements_alone_take_no_more_than_half_of_the_budget() {
-    let budget = ByteBudget::new(4 << 20).unwrap();
+fn announcements_alone_take_no_more_than_a_quarter_of_the_budget() {
+    let budget = ByteBudget::new(8 << 20).unwrap();
     let layer = layer()
         .with_body_limit(1 << 20)
         .unwrap()

@@ -146,7 +146,7 @@ fn entries<V>(
 ) -> Option<Vec<(Label, V)>> {
     let mut entries = Vec::new();
     json.object(|json| {
-        let label = Label::from(&*json.key()?);
+        let label = json.label(entries.len())?;
         entries.push((label, value(json)?));
         Some(())
     })?;

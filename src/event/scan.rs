@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use super::{lossy, syntax::end_of_plain};
+use super::{Label, lossy, syntax::end_of_plain};
 
 /// A type that can be read from valid JSON text; `None` if the text has another shape.
 pub(super) trait Scan: Sized {
@@ -16,7 +16,7 @@ pub(super) trait Scan: Sized {
 
 /// Reads a whole text.
 pub(super) fn scan<T: Scan>(json: &str) -> Option<T> {
-    T::scan(&mut Scanner { json, at: 0 })
+    T::scan(&mut Scanner::new(json))
 }
 
 /// What was read of a field: its value, no value for null, or that its value has another shape.
@@ -29,9 +29,19 @@ pub(super) struct OtherShape;
 pub(super) struct Scanner<'a> {
     json: &'a str,
     at: usize,
+    /// The first labels of the last map, as they stand in the text, colon included.
+    labels: Vec<(&'a str, Label)>,
 }
 
 impl<'a> Scanner<'a> {
+    fn new(json: &'a str) -> Self {
+        Self {
+            json,
+            at: 0,
+            labels: Vec::new(),
+        }
+    }
+
     /// Reads a value or null.
     #[inline]
     pub(super) fn nullable<T: Scan>(&mut self) -> Option<Option<T>> {
@@ -80,6 +90,27 @@ impl<'a> Scanner<'a> {
         let key = self.string()?;
         self.expect(b':')?;
         Some(key)
+    }
+
+    /// Reads a key that is a label, the one of this index in its map, and the colon after it.
+    ///
+    /// One map mostly has the labels of the one before: these are compared, not read, and share their memory.
+    #[inline]
+    pub(super) fn label(&mut self, index: usize) -> Option<Label> {
+        if let Some((text, label)) = self.labels.get(index) {
+            if self.rest().starts_with(text.as_bytes()) {
+                self.at += text.len();
+                return Some(label.clone());
+            }
+        }
+        let start = self.at;
+        let label = Label::from(&*self.key()?);
+        let text = self.json.get(start..self.at)?;
+        if index < MOST_LABELS {
+            self.labels.truncate(index);
+            self.labels.push((text, label.clone()));
+        }
+        Some(label)
     }
 
     /// Skips what comes next if it is exactly `text`.
@@ -297,6 +328,9 @@ impl Number for f32 {
 fn exact(significand: u64) -> f64 {
     significand as f64
 }
+
+/// How many labels of a map are kept.
+const MOST_LABELS: usize = 32;
 
 const POWERS_OF_TEN: [f64; 16] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,

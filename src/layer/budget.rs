@@ -9,10 +9,10 @@ use crate::error::ConfigError;
 
 /// The bytes that all bodies in flight may hold together.
 ///
-/// A body draws what is reserved for it: once more than its first piece has come, as much as it announced where half of the
-/// budget stays free beside that, and otherwise at most twice what has come, as announcing is free. It gives that back when
-/// its request is answered or refused. The first 64 KiB of a body draw on nothing, so that big bodies never keep small ones
-/// out. Clones share the budget: hand one to several layers and they hold no more together than one alone.
+/// A body draws what is reserved for it: once more than its first piece has come, as much as it announced where three
+/// quarters of the budget stay free beside that, and otherwise at most twice what has come, as announcing is free. It gives
+/// that back when its request is answered or refused. The first 64 KiB of a body draw on nothing, so that big bodies never
+/// keep small ones out. Clones share the budget: hand one to several layers and they hold no more together than one alone.
 ///
 /// # Example: one budget for two layers
 ///
@@ -56,16 +56,23 @@ impl ByteBudget {
         self.size.saturating_sub(self.semaphore.available_permits())
     }
 
-    /// Whether half of it stays free beside a body of so many bytes.
-    pub(super) fn is_ample_for(&self, body: usize) -> bool {
-        self.semaphore.available_permits().saturating_sub(body) >= self.size / 2
-    }
-
     pub(super) fn of(size: usize) -> Self {
         Self {
             semaphore: Arc::new(Semaphore::new(size)),
             size,
         }
+    }
+
+    /// Draws at once, if three quarters stay free.
+    pub(super) fn draw_amply(&self, bytes: u32) -> Option<OwnedSemaphorePermit> {
+        let ample = || self.drawn() <= self.size / 4;
+        if !ample() {
+            return None;
+        }
+        let semaphore = Arc::clone(&self.semaphore);
+        let permit = semaphore.try_acquire_many_owned(bytes).ok()?;
+        // Judged once it is drawn, since others draw meanwhile.
+        ample().then_some(permit)
     }
 
     /// Draws at once, or says what to wait for.
@@ -94,3 +101,33 @@ pub(super) const FREE: usize = 64 << 10;
 
 /// Waits in line for bytes; `None` never comes, as the semaphore is never closed.
 pub(super) type Draw = Pin<Box<dyn Future<Output = Option<OwnedSemaphorePermit>> + Send + Sync>>;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn two_that_draw_at_once_never_have_more_than_a_quarter_together() {
+        let budget = ByteBudget::of(400);
+        let holders = AtomicUsize::new(0);
+        let draw = || {
+            for _ in 0..20_000 {
+                if let Some(permit) = budget.draw_amply(100) {
+                    assert_eq!(holders.fetch_add(1, Ordering::SeqCst), 0);
+                    holders.fetch_sub(1, Ordering::SeqCst);
+                    drop(permit);
+                }
+            }
+        };
+        thread::scope(|scope| {
+            scope.spawn(draw);
+            scope.spawn(draw);
+        });
+        assert_eq!(budget.drawn(), 0);
+        assert!(budget.draw_amply(101).is_none());
+        assert!(budget.draw_amply(100).is_some());
+    }
+}

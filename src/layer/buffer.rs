@@ -50,10 +50,6 @@ impl Buffer {
         self.held.as_slice()
     }
 
-    pub(super) fn announced(&self) -> Option<usize> {
-        self.announced
-    }
-
     /// Whether what was announced is to be reserved next, however little has come.
     pub(super) fn trust(&mut self, trusted: bool) {
         self.trusted = trusted;

@@ -163,13 +163,14 @@ where
                     if length > this.limits.body {
                         return Poll::Ready(Err(Rejection::BodyTooLarge));
                     }
-                    // To grow is to copy, and to take new pages; but to trust everyone would let announcements alone use
-                    // up the budget.
-                    let announced = this.buffer.announced();
-                    let ample =
-                        announced.is_some_and(|announced| this.budget.is_ample_for(announced));
-                    this.buffer.trust(ample);
-                    let size = this.buffer.size_with(data.remaining());
+                    // To grow is to copy, and to take new pages.
+                    let more = data.remaining();
+                    this.buffer.trust(true);
+                    let trusted = this
+                        .hold
+                        .draw_amply(this.buffer.size_with(more), this.budget);
+                    this.buffer.trust(trusted);
+                    let size = this.buffer.size_with(more);
                     match this.hold.draw_up_to(size, this.budget) {
                         Some(draw) => *this.held_back = Some(HeldBack { data, draw }),
                         None => this.hold.keep(data, this.buffer),
@@ -215,18 +216,31 @@ pub(super) struct Hold {
 }
 
 impl Hold {
-    /// Draws what a body that takes `size` bytes of memory needs beyond what it holds; what must be waited for is returned.
-    fn draw_up_to(&mut self, size: usize, budget: &ByteBudget) -> Option<Draw> {
+    /// What a body that takes `size` bytes of memory needs beyond what it holds, if that is anything.
+    fn need(&self, size: usize) -> Option<u32> {
         let held = self
             .permit
             .as_ref()
             .map_or(0, OwnedSemaphorePermit::num_permits);
         let need = size.saturating_sub(FREE).saturating_sub(held);
-        if need == 0 {
-            return None;
-        }
         // The budget is at most 4 GiB and a body within it.
-        let need = u32::try_from(need).unwrap_or(u32::MAX);
+        (need > 0).then(|| u32::try_from(need).unwrap_or(u32::MAX))
+    }
+
+    /// Draws what is needed if enough of the budget stays free for others; says whether it did.
+    fn draw_amply(&mut self, size: usize, budget: &ByteBudget) -> bool {
+        let Some(need) = self.need(size) else {
+            return true;
+        };
+        let permit = budget.draw_amply(need);
+        let drawn = permit.is_some();
+        self.add(permit);
+        drawn
+    }
+
+    /// Draws what is needed; what must be waited for is returned.
+    fn draw_up_to(&mut self, size: usize, budget: &ByteBudget) -> Option<Draw> {
+        let need = self.need(size)?;
         match budget.draw(need) {
             Ok(permit) => {
                 self.add(Some(permit));

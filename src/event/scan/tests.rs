@@ -298,6 +298,6 @@ proptest! {
         let _ = scan::<Diarization>(&text);
         let _ = scan::<Identification>(&json);
         let _ = scan::<Turns>(&json);
-        let _ = Scanner { json: &json, at: 0 }.skip();
+        let _ = Scanner::new(&json).skip();
     }
 }

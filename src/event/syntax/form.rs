@@ -9,9 +9,8 @@ pub(super) struct Form {
     steps: Vec<Step>,
     /// How deep the list is.
     depth: usize,
-    /// Where the last object of it begins that was not of this form.
+    /// Where the last object of it begins that was tried.
     last: Option<usize>,
-    /// What failures may cost yet, so that lists of ever another form cost little more than without it.
     credit: Credit,
 }
 
@@ -35,18 +34,32 @@ enum Then {
 
 /// Why an object was not passed.
 enum Stop {
-    /// It is of another form.
-    Other,
-    /// It has not come to its end.
+    /// It is of another form, as is seen at this place.
+    Other(usize),
+    /// There is no form, or too little has come to tell.
     Short,
 }
 
+/// How many bytes may yet be looked at in vain, so that lists of ever another form cost little more than without it.
+///
+/// What is passed earns it, byte for byte.
 #[derive(Debug)]
-struct Credit(u8);
+struct Credit(usize);
 
 impl Default for Credit {
     fn default() -> Self {
         Self(MOST_CREDIT)
+    }
+}
+
+impl Credit {
+    fn earn(&mut self, bytes: usize) {
+        self.0 = MOST_CREDIT.min(self.0.saturating_add(bytes));
+    }
+
+    /// To compare in vain, or to learn, takes longer than what was passed had saved.
+    fn spend(&mut self, bytes: usize) {
+        self.0 = self.0.saturating_sub(bytes.saturating_mul(2));
     }
 }
 
@@ -70,15 +83,15 @@ impl Form {
             match self.object(text, next) {
                 Ok(end) => {
                     passed = Some(end);
-                    self.credit.0 = MOST_CREDIT.min(self.credit.0 + 1);
+                    self.credit.earn(end - next);
                     if text.get(end..end + 2) != Some(b",{") {
                         return passed;
                     }
                     next = end + 1;
                     self.last = Some(next);
                 }
-                Err(Stop::Other) => {
-                    self.spend();
+                Err(Stop::Other(at)) => {
+                    self.credit.spend(at - next);
                     self.steps.clear();
                     return passed;
                 }
@@ -95,14 +108,10 @@ impl Form {
         let Some(object) = last.and_then(|last| text.get(last..at - 1)) else {
             return;
         };
+        self.credit.spend(object.len());
         if self.steps_of(object).is_none() {
             self.steps.clear();
-            self.spend();
         }
-    }
-
-    fn spend(&mut self) {
-        self.credit.0 = self.credit.0.saturating_sub(FAILURE);
     }
 
     /// The steps of valid JSON that begins with an object; `None` if there is more than that, they are too many, or something
@@ -112,6 +121,7 @@ impl Form {
         let mut at = 0;
         let mut before = 0;
         let mut depth = 0_usize;
+        let mut list = 0;
         while let Some(&byte) = object.get(at) {
             if at > 0 && depth == 0 {
                 return None;
@@ -129,6 +139,10 @@ impl Form {
                     at = end + 1;
                 }
                 b'-' | b'0'..=b'9' => {
+                    list = if before == b':' { 0 } else { list + 1 };
+                    if list > MOST_NUMBERS {
+                        return None;
+                    }
                     self.bytes(object.get(alike..at)?, Then::Number)?;
                     alike = end_of_number(object, at)?;
                     at = alike;
@@ -180,12 +194,12 @@ impl Form {
         for step in &self.steps {
             let eight = eight_at(text, at).ok_or(Stop::Short)?;
             if (eight ^ step.bytes) & step.mask != 0 {
-                return Err(Stop::Other);
+                return Err(Stop::Other(at));
             }
             at += step.length;
             match step.then {
                 Then::Bytes => {}
-                Then::Number => at = end_of_number(text, at).ok_or(Stop::Other)?,
+                Then::Number => at = end_of_number(text, at).ok_or(Stop::Other(at))?,
                 Then::String => at = end_of_plain(text, at),
             }
         }
@@ -211,7 +225,7 @@ fn end_of_number(text: &[u8], at: usize) -> Option<usize> {
 /// A form of more is left alone.
 const MOST_STEPS: usize = 64;
 
-const MOST_CREDIT: u8 = 32;
+/// Of an array of more numbers, which are faster to check in blocks, no form is taken.
+const MOST_NUMBERS: usize = 8;
 
-/// What an object of another form costs of the credit that each of this form adds one to.
-const FAILURE: u8 = 4;
+const MOST_CREDIT: usize = 16 << 10;
