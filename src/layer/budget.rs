@@ -104,7 +104,7 @@ pub(super) type Draw = Pin<Box<dyn Future<Output = Option<OwnedSemaphorePermit>>
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::Barrier;
     use std::thread;
 
     use super::*;
@@ -112,14 +112,15 @@ mod tests {
     #[test]
     fn two_that_draw_at_once_never_have_more_than_a_quarter_together() {
         let budget = ByteBudget::of(400);
-        let holders = AtomicUsize::new(0);
+        let together = Barrier::new(2);
         let draw = || {
-            for _ in 0..20_000 {
-                if let Some(permit) = budget.draw_amply(100) {
-                    assert_eq!(holders.fetch_add(1, Ordering::SeqCst), 0);
-                    holders.fetch_sub(1, Ordering::SeqCst);
-                    drop(permit);
-                }
+            for _ in 0..2_000 {
+                together.wait();
+                let permit = budget.draw_amply(100);
+                together.wait();
+                assert!(budget.drawn() <= 100);
+                together.wait();
+                drop(permit);
             }
         };
         thread::scope(|scope| {
