@@ -212,6 +212,43 @@ fn last_of_equal_labels_counts_if_it_is_null_or_of_another_shape_too() {
 
 /// What is passed over is read a fixed number of times, whatever it holds.
 #[test]
+fn maps_after_one_another_have_each_their_own_labels() {
+    let labels = [
+        "A",
+        "B",
+        "Ab",
+        "\\u0041",
+        "SPEAKER_00",
+        "SPEAKER_000",
+        "é",
+        "",
+    ];
+    let map = |labels: &[&str]| {
+        let entries = labels.iter().enumerate();
+        let entries = entries.map(|(value, label)| format!("\"{label}\":{value}"));
+        format!("{{{}}}", entries.collect::<Vec<_>>().join(","))
+    };
+    let turn = |confidence: String| format!("{{\"speaker\":\"A\",\"confidence\":{confidence}}}");
+    for first in labels {
+        for second in labels {
+            let maps = [
+                map(&[first, second]),
+                map(&[second, first]),
+                map(&[second]),
+                map(&[]),
+                map(&[first, second, "C"]),
+                map(&[first, second])
+                    .replace(':', " : ")
+                    .replace(',', " , "),
+                map(&[first, "C", second]),
+            ];
+            same::<Turns>(&format!("[{}]", maps.map(turn).join(",")));
+        }
+    }
+    same::<Turns>(&format!("[{0},{0}]", turn(map(&["A"; 100]))));
+}
+
+#[test]
 fn a_hundred_thousand_values_of_another_shape_are_passed_over() {
     let odd = r#""A":"x","end":[[]],"#.repeat(100_000);
     let turn = scan::<Turn>(&format!(
