@@ -183,6 +183,22 @@ impl<'a> Scanner<'a> {
         }))
     }
 
+    /// Reads a whole number of up to three digits and the comma after it, if nothing else comes next.
+    #[inline]
+    pub(super) fn short_whole_number(&mut self) -> Option<u16> {
+        let value = |digit: u8| u16::from(digit - b'0');
+        let (number, length) = match *self.rest() {
+            [a @ b'0'..=b'9', b',', ..] => (value(a), 1),
+            [a @ b'0'..=b'9', b @ b'0'..=b'9', b',', ..] => (10 * value(a) + value(b), 2),
+            [a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b',', ..] => {
+                (100 * value(a) + 10 * value(b) + value(c), 3)
+            }
+            _ => return None,
+        };
+        self.at += length + 1;
+        Some(number)
+    }
+
     /// Skips a value of any shape.
     pub(super) fn skip(&mut self) -> Option<()> {
         let mut depth = 0_usize;

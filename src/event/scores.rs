@@ -182,6 +182,10 @@ impl Scan for Scores {
     fn scan(json: &mut Scanner<'_>) -> Option<Self> {
         let mut scores = Self(Vec::new());
         json.array(|json| {
+            // Nearly all scores are such, millions in a day's curve.
+            while let Some(score) = json.short_whole_number() {
+                scores.push(Some(f32::from(score)));
+            }
             scores.push(json.nullable()?);
             Some(())
         })?;

@@ -3,7 +3,7 @@ use serde::de::DeserializeOwned;
 
 use super::*;
 use crate::event::{
-    Diarization, Identification, Label, LabelMap, Segment, Turn, Turns, Voiceprint,
+    Diarization, Identification, Label, LabelMap, ScoreCurve, Segment, Turn, Turns, Voiceprint,
 };
 
 /// Asserts that the scanner reads what serde reads, and nothing where serde reads nothing.
@@ -211,6 +211,25 @@ fn last_of_equal_labels_counts_if_it_is_null_or_of_another_shape_too() {
 }
 
 /// What is passed over is read a fixed number of times, whatever it holds.
+#[test]
+fn scores_of_any_length_are_read() {
+    let scores = [
+        "0", "9", "10", "99", "100", "999", "1000", "12345", "-3", "1.5", "0.25", "1e2", "null",
+        " 7", "7 ",
+    ];
+    for first in scores {
+        for second in scores {
+            for third in scores {
+                same::<ScoreCurve>(&format!("{{\"score\":[{first},{second},{third}]}}"));
+            }
+        }
+    }
+    for other in ["\"7\"", "[7]", "true", "{}"] {
+        same::<ScoreCurve>(&format!("{{\"score\":[1,10,{other},100]}}"));
+    }
+    assert_eq!(scan::<ScoreCurve>("{\"score\":[1,"), None);
+}
+
 #[test]
 fn maps_after_one_another_have_each_their_own_labels() {
     let labels = [
