@@ -1,7 +1,7 @@
 //! A checker of JSON that takes a text as it comes, piece by piece, and says where the values near its root stand.
 //!
-//! It accepts what RFC 8259 does, as `serde_json` does, to any depth. A byte is looked at a few times
-//! at most, and mostly once, whatever the pieces.
+//! It accepts what RFC 8259 does, as `serde_json` does, to any depth. A byte is looked at a few times at
+//! most, and mostly once, whatever the pieces.
 
 use std::ops::Range;
 

@@ -8,7 +8,6 @@ use super::budget::FREE;
 #[derive(Debug, Default)]
 pub(super) struct Buffer {
     announced: Option<usize>,
-    trusted: bool,
     limit: usize,
     held: Held,
 }
@@ -36,7 +35,6 @@ impl Buffer {
     pub(super) fn new(announced: Option<usize>, limit: usize) -> Self {
         Self {
             announced,
-            trusted: false,
             limit,
             held: Held::Nothing,
         }
@@ -50,31 +48,25 @@ impl Buffer {
         self.held.as_slice()
     }
 
-    /// Whether what was announced is to be reserved next, however little has come.
-    pub(super) fn trust(&mut self, trusted: bool) {
-        self.trusted = trusted;
-    }
-
-    /// How much memory it takes once it holds `more` bytes.
-    pub(super) fn size_with(&self, more: usize) -> usize {
+    /// How much memory it is to take once it holds `more` bytes, if what was announced is trusted or not.
+    pub(super) fn size_with(&self, more: usize, trusted: bool) -> usize {
         match &self.held {
             Held::Nothing => more,
             Held::Pieces(pieces) if pieces.capacity() - pieces.len() >= more => pieces.capacity(),
             held => {
                 let (len, come) = (held.as_slice().len(), held.as_slice().len() + more);
-                capacity(len, more, self.announced, self.trusted)
+                capacity(len, more, self.announced, trusted)
                     .min(self.limit)
                     .max(come)
             }
         }
     }
 
-    pub(super) fn push(&mut self, mut data: impl Buf) {
-        let more = data.remaining();
-        let size = self.size_with(more);
+    /// Adds a piece, and takes `size` bytes of memory, which is what [`size_with`](Self::size_with) told of it.
+    pub(super) fn push(&mut self, mut data: impl Buf, size: usize) {
         let pieces = match &mut self.held {
             Held::Nothing => {
-                self.held = Held::Piece(data.copy_to_bytes(more));
+                self.held = Held::Piece(data.copy_to_bytes(data.remaining()));
                 return;
             }
             Held::Pieces(pieces) => pieces,
@@ -83,7 +75,7 @@ impl Buffer {
                 let mut pieces = Vec::with_capacity(size);
                 pieces.extend_from_slice(&first);
                 self.held = Held::Pieces(pieces);
-                return self.push(data);
+                return self.push(data, size);
             }
         };
         pieces.reserve_exact(size - pieces.len());
@@ -127,11 +119,18 @@ const COPIED: usize = 4 << 10;
 mod tests {
     use super::*;
 
+    /// Pushes a piece of a body whose announcement is not trusted; returns the size that was told.
+    fn push(buffer: &mut Buffer, data: impl Buf) -> usize {
+        let size = buffer.size_with(data.remaining(), false);
+        buffer.push(data, size);
+        size
+    }
+
     #[test]
     fn a_single_piece_is_not_copied() {
         let piece = Bytes::from(vec![7; COPIED + 1]);
         let mut buffer = Buffer::new(None, usize::MAX);
-        buffer.push(piece.clone());
+        push(&mut buffer, piece.clone());
         assert_eq!(buffer.into_bytes().as_ptr(), piece.as_ptr());
     }
 
@@ -139,7 +138,7 @@ mod tests {
     fn a_small_piece_does_not_keep_the_buffer_it_came_in() {
         let read_buffer = Bytes::from(vec![7; 400 << 10]);
         let mut buffer = Buffer::new(None, usize::MAX);
-        buffer.push(read_buffer.slice(..100));
+        push(&mut buffer, read_buffer.slice(..100));
         let kept = buffer.into_bytes();
         assert_eq!(kept, read_buffer.slice(..100));
         assert_ne!(kept.as_ptr(), read_buffer.as_ptr());
@@ -149,7 +148,7 @@ mod tests {
     fn pieces_are_joined_in_order() {
         let mut buffer = Buffer::new(Some(9), usize::MAX);
         for piece in [&b"abc"[..], b"", b"defg", b"hi"] {
-            buffer.push(piece);
+            push(&mut buffer, piece);
         }
         assert_eq!(buffer.into_bytes(), &b"abcdefghi"[..]);
     }
@@ -159,8 +158,7 @@ mod tests {
         for announced in [None, Some(900), Some(1 << 30)] {
             let mut buffer = Buffer::new(announced, 100_000);
             while buffer.len() < 100_000 {
-                let told = buffer.size_with(500);
-                buffer.push(&[7; 500][..]);
+                let told = push(&mut buffer, &[7; 500][..]);
                 let size = match &buffer.held {
                     Held::Pieces(pieces) => pieces.capacity(),
                     held => held.as_slice().len(),

@@ -133,8 +133,8 @@ where
                     this.hold.add(permit);
                     this.budget_wait.set(None);
                     this.pace.as_mut().excuse();
-                    if let Some(HeldBack { data, .. }) = this.held_back.take() {
-                        this.hold.keep(data, this.buffer);
+                    if let Some(HeldBack { data, size, .. }) = this.held_back.take() {
+                        this.hold.keep(data, size, this.buffer);
                     }
                     continue;
                 }
@@ -165,15 +165,14 @@ where
                     }
                     // To grow is to copy, and to take new pages.
                     let more = data.remaining();
-                    this.buffer.trust(true);
-                    let trusted = this
-                        .hold
-                        .draw_amply(this.buffer.size_with(more), this.budget);
-                    this.buffer.trust(trusted);
-                    let size = this.buffer.size_with(more);
+                    let trusting = this.buffer.size_with(more, true);
+                    let size = match this.hold.draw_amply(trusting, this.budget) {
+                        true => trusting,
+                        false => this.buffer.size_with(more, false),
+                    };
                     match this.hold.draw_up_to(size, this.budget) {
-                        Some(draw) => *this.held_back = Some(HeldBack { data, draw }),
-                        None => this.hold.keep(data, this.buffer),
+                        Some(draw) => *this.held_back = Some(HeldBack { data, size, draw }),
+                        None => this.hold.keep(data, size, this.buffer),
                     }
                 }
                 Poll::Ready(Some(Err(_))) => return Poll::Ready(Err(Rejection::BodyBroken)),
@@ -250,9 +249,9 @@ impl Hold {
         }
     }
 
-    fn keep(&mut self, data: impl Buf, buffer: &mut Buffer) {
+    fn keep(&mut self, data: impl Buf, size: usize, buffer: &mut Buffer) {
         self.in_flight.add(data.remaining());
-        buffer.push(data);
+        buffer.push(data, size);
     }
 
     fn add(&mut self, permit: Option<OwnedSemaphorePermit>) {
@@ -267,6 +266,8 @@ impl Hold {
 /// A frame that waits for the budget; its sender is held back meanwhile, as no more is read.
 struct HeldBack<D> {
     data: D,
+    /// What the body takes with it.
+    size: usize,
     draw: Draw,
 }
 

@@ -210,7 +210,6 @@ fn last_of_equal_labels_counts_if_it_is_null_or_of_another_shape_too() {
     assert_eq!(map(r#"{"A":1,"A":"x"}"#), None);
 }
 
-/// What is passed over is read a fixed number of times, whatever it holds.
 #[test]
 fn scores_of_any_length_are_read() {
     let scores = [
@@ -267,6 +266,7 @@ fn maps_after_one_another_have_each_their_own_labels() {
     same::<Turns>(&format!("[{0},{0}]", turn(map(&["A"; 100]))));
 }
 
+/// What is passed over is read a fixed number of times, whatever it holds.
 #[test]
 fn a_hundred_thousand_values_of_another_shape_are_passed_over() {
     let odd = r#""A":"x","end":[[]],"#.repeat(100_000);
