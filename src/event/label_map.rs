@@ -1,9 +1,10 @@
-use std::{collections::HashMap, fmt, iter, marker::PhantomData, slice};
+use std::{collections::HashMap, fmt, iter, marker::PhantomData, mem, slice, sync::Arc};
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{MapAccess, Visitor},
 };
+use smallvec::SmallVec;
 
 use super::{
     Label,
@@ -13,14 +14,26 @@ use super::{
 /// A small map from speaker labels to values, in the order in which they were sent.
 ///
 /// When read from JSON, the last of two equal labels counts, and nulls are left out.
-#[derive(Clone, PartialEq)]
-pub struct LabelMap<V>(Vec<(Label, V)>);
+///
+/// It is cheap to clone where its values are: maps that were read one after another share the labels
+/// that they have in common, and up to four values are kept in place.
+#[derive(Clone)]
+pub struct LabelMap<V> {
+    /// Begins with the labels of the values; no two are equal.
+    labels: Labels,
+    values: SmallVec<[V; IN_PLACE]>,
+}
+
+type Labels = Option<Arc<[Label]>>;
 
 impl<V> LabelMap<V> {
     /// Creates an empty map; it does not allocate.
     #[must_use]
     pub const fn new() -> Self {
-        Self(Vec::new())
+        Self {
+            labels: None,
+            values: SmallVec::new_const(),
+        }
     }
 
     /// Returns the value of a label.
@@ -40,13 +53,13 @@ impl<V> LabelMap<V> {
     /// Returns the number of labels.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.values.len()
     }
 
     /// Tells whether there is no label.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.values.is_empty()
     }
 
     /// Iterates over the labels and their values.
@@ -64,7 +77,18 @@ impl<V> LabelMap<V> {
     /// Iterates over the values.
     #[must_use]
     pub fn values(&self) -> impl ExactSizeIterator<Item = &V> {
-        self.iter().map(|(_, value)| value)
+        self.values.iter()
+    }
+
+    /// A map whose labels may be equal: of those the place of the first and the value of the last are kept.
+    fn of(labels: Vec<Label>, values: SmallVec<[V; IN_PLACE]>) -> Self {
+        if labels.len() > FEW || repeats(&labels) {
+            return labels.into_iter().zip(values).collect();
+        }
+        Self {
+            labels: shared(labels),
+            values,
+        }
     }
 }
 
@@ -87,6 +111,12 @@ impl<V> Default for LabelMap<V> {
     }
 }
 
+impl<V: PartialEq> PartialEq for LabelMap<V> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other)
+    }
+}
+
 impl<V: fmt::Debug> fmt::Debug for LabelMap<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.iter()).finish()
@@ -95,10 +125,25 @@ impl<V: fmt::Debug> fmt::Debug for LabelMap<V> {
 
 impl<L: Into<Label>, V> FromIterator<(L, V)> for LabelMap<V> {
     fn from_iter<I: IntoIterator<Item = (L, V)>>(entries: I) -> Self {
-        let entries = entries
-            .into_iter()
-            .map(|(label, value)| (label.into(), value));
-        Self(last_of_equals(entries.collect()))
+        let mut places = HashMap::new();
+        let mut labels = Vec::new();
+        let mut values = SmallVec::new();
+        for (label, value) in entries {
+            let label = label.into();
+            let place = places.get(&label).copied();
+            match place.and_then(|place: usize| values.get_mut(place)) {
+                Some(kept) => *kept = value,
+                None => {
+                    places.insert(label.clone(), values.len());
+                    labels.push(label);
+                    values.push(value);
+                }
+            }
+        }
+        Self {
+            labels: shared(labels),
+            values,
+        }
     }
 }
 
@@ -107,20 +152,19 @@ impl<V> IntoIterator for LabelMap<V> {
     type IntoIter = std::vec::IntoIter<(Label, V)>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        let labels = labels_of(&self.labels).iter().cloned();
+        labels.zip(self.values).collect::<Vec<_>>().into_iter()
     }
 }
 
 impl<'a, V> IntoIterator for &'a LabelMap<V> {
     type Item = (&'a Label, &'a V);
-    type IntoIter = iter::Map<slice::Iter<'a, (Label, V)>, EntryRef<'a, V>>;
+    type IntoIter = iter::Zip<slice::Iter<'a, Label>, slice::Iter<'a, V>>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.iter().map(|(label, value)| (label, value))
+        iter::zip(labels_of(&self.labels), &self.values)
     }
 }
-
-type EntryRef<'a, V> = fn(&'a (Label, V)) -> (&'a Label, &'a V);
 
 impl<V: Serialize> Serialize for LabelMap<V> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -131,26 +175,78 @@ impl<V: Serialize> Serialize for LabelMap<V> {
 impl<V: Scan> Scan for LabelMap<V> {
     fn scan(json: &mut Scanner<'_>) -> Option<Self> {
         // Nearly all maps have a value of the right shape everywhere.
-        if let Some(entries) = json.attempt(|json| entries(json, V::scan)) {
-            return Some(Self(last_of_equals(entries)));
+        if let Some(map) = json.attempt(|json| map(json, V::scan)) {
+            return Some(map);
         }
-        let fields = entries(json, |json| Some(json.field()))?;
-        present(fields).ok().map(Self)
+        let fields = map(json, |json| Some(json.field()))?;
+        present(fields).ok()
     }
 }
 
-#[inline]
-fn entries<V>(
+/// What the labels of the map before were, and how they stand in the text, colon included.
+#[derive(Default)]
+pub(super) struct LastMap<'a> {
+    labels: Labels,
+    texts: Vec<&'a str>,
+}
+
+/// Reads a map, which mostly has the labels of the one before: these are compared, not read, and shared.
+fn map<V>(
     json: &mut Scanner<'_>,
     value: impl Fn(&mut Scanner<'_>) -> Option<V>,
-) -> Option<Vec<(Label, V)>> {
-    let mut entries = Vec::new();
+) -> Option<LabelMap<V>> {
+    let mut last = mem::take(json.last_map());
+    let mut others = None;
+    let mut values = SmallVec::new();
     json.object(|json| {
-        let label = json.label(entries.len())?;
-        entries.push((label, value(json)?));
+        let index = values.len();
+        let text = last.texts.get(index).filter(|_| others.is_none());
+        if !text.is_some_and(|text| json.eat_again(text)) {
+            let (label, text) = json.label()?;
+            let others = others.get_or_insert_with(|| last.first(index));
+            others.push(label);
+            if index < FEW {
+                last.texts.push(text);
+            }
+        }
+        values.push(value(json)?);
         Some(())
     })?;
-    Some(entries)
+    let count = values.len();
+    let map = match others {
+        None => LabelMap {
+            labels: last.labels.clone(),
+            values,
+        },
+        Some(labels) => {
+            let map = LabelMap::of(labels, values);
+            // Of one with many or equal labels too little is kept to tell one like it.
+            if count != map.len() || count != last.texts.len() {
+                return Some(map);
+            }
+            last.labels.clone_from(&map.labels);
+            map
+        }
+    };
+    *json.last_map() = last;
+    Some(map)
+}
+
+impl LastMap<'_> {
+    /// Forgets all but the first labels, and returns these.
+    fn first(&mut self, count: usize) -> Vec<Label> {
+        self.texts.truncate(count);
+        let labels = labels_of(&self.labels).get(..count);
+        labels.unwrap_or_default().to_vec()
+    }
+}
+
+fn labels_of(labels: &Labels) -> &[Label] {
+    labels.as_deref().unwrap_or_default()
+}
+
+fn shared(labels: Vec<Label>) -> Labels {
+    (!labels.is_empty()).then(|| labels.into())
 }
 
 impl<'de, V: Deserialize<'de>> Deserialize<'de> for LabelMap<V> {
@@ -173,46 +269,26 @@ impl<'de, V: Deserialize<'de>> Visitor<'de> for MapVisitor<V> {
         while let Some((label, value)) = map.next_entry::<Label, Option<V>>()? {
             entries.push((label, Ok(value)));
         }
-        present(entries).map(LabelMap)
+        present(entries.into_iter().collect())
     }
 }
 
-/// Keeps of equal labels the last, and leaves out nulls.
-fn present<V, E>(entries: Vec<(Label, Result<Option<V>, E>)>) -> Result<Vec<(Label, V)>, E> {
-    let entries = last_of_equals(entries).into_iter();
+/// Leaves out nulls.
+fn present<V, E>(fields: LabelMap<Result<Option<V>, E>>) -> Result<LabelMap<V>, E> {
+    let entries = fields.into_iter();
     entries
         .filter_map(|(label, value)| Some(value.transpose()?.map(|value| (label, value))))
         .collect()
 }
 
-/// Keeps the place of the first and the value of the last of equal labels.
-fn last_of_equals<V>(entries: Vec<(Label, V)>) -> Vec<(Label, V)> {
-    if entries.len() <= FEW && !repeats(&entries) {
-        return entries;
-    }
-    let mut places = HashMap::with_capacity(entries.len());
-    let mut kept: Vec<(Label, V)> = Vec::with_capacity(entries.len());
-    for (label, value) in entries {
-        match places
-            .get(&label)
-            .and_then(|place: &usize| kept.get_mut(*place))
-        {
-            Some(entry) => entry.1 = value,
-            None => {
-                places.insert(label.clone(), kept.len());
-                kept.push((label, value));
-            }
-        }
-    }
-    kept
+fn repeats(labels: &[Label]) -> bool {
+    let mut labels_and_earlier = labels.iter().enumerate();
+    labels_and_earlier
+        .any(|(index, label)| labels.iter().take(index).any(|earlier| earlier == label))
 }
 
-fn repeats<V>(entries: &[(Label, V)]) -> bool {
-    entries
-        .iter()
-        .enumerate()
-        .any(|(index, (label, _))| entries[..index].iter().any(|(earlier, _)| earlier == label))
-}
+/// How many values are kept in place: so many scores take as little room as what would point to them.
+const IN_PLACE: usize = 4;
 
 /// Up to here comparing all with all is faster than hashing.
 const FEW: usize = 32;

@@ -7,7 +7,12 @@
 
 use std::borrow::Cow;
 
-use super::{Label, lossy, syntax::end_of_plain};
+use super::{
+    Label,
+    label_map::LastMap,
+    lossy,
+    syntax::{eight_at, end_of_plain},
+};
 
 /// A type that can be read from valid JSON text; `None` if the text has another shape.
 pub(super) trait Scan: Sized {
@@ -29,8 +34,7 @@ pub(super) struct OtherShape;
 pub(super) struct Scanner<'a> {
     json: &'a str,
     at: usize,
-    /// The first labels of the last map, as they stand in the text, colon included.
-    labels: Vec<(&'a str, Label)>,
+    last_map: LastMap<'a>,
 }
 
 impl<'a> Scanner<'a> {
@@ -38,18 +42,27 @@ impl<'a> Scanner<'a> {
         Self {
             json,
             at: 0,
-            labels: Vec::new(),
+            last_map: LastMap::default(),
         }
     }
 
     /// Reads a value or null.
     #[inline]
     pub(super) fn nullable<T: Scan>(&mut self) -> Option<Option<T>> {
-        if self.peek() == Some(b'n') {
-            self.at += "null".len();
+        if self.null() {
             return Some(None);
         }
         T::scan(self).map(Some)
+    }
+
+    /// Reads null, if that comes next.
+    #[inline]
+    fn null(&mut self) -> bool {
+        let null = self.peek() == Some(b'n');
+        if null {
+            self.at += "null".len();
+        }
+        null
     }
 
     /// Reads the value of a field.
@@ -92,25 +105,15 @@ impl<'a> Scanner<'a> {
         Some(key)
     }
 
-    /// Reads a key that is a label, the one of this index in its map, and the colon after it.
-    ///
-    /// One map mostly has the labels of the one before: these are compared, not read, and share their memory.
-    #[inline]
-    pub(super) fn label(&mut self, index: usize) -> Option<Label> {
-        if let Some((text, label)) = self.labels.get(index) {
-            if self.rest().starts_with(text.as_bytes()) {
-                self.at += text.len();
-                return Some(label.clone());
-            }
-        }
+    /// Reads a key that is a label, and the colon after it; returns how both stand in the text, too.
+    pub(super) fn label(&mut self) -> Option<(Label, &'a str)> {
         let start = self.at;
         let label = Label::from(&*self.key()?);
-        let text = self.json.get(start..self.at)?;
-        if index < MOST_LABELS {
-            self.labels.truncate(index);
-            self.labels.push((text, label.clone()));
-        }
-        Some(label)
+        Some((label, self.json.get(start..self.at)?))
+    }
+
+    pub(super) fn last_map(&mut self) -> &mut LastMap<'a> {
+        &mut self.last_map
     }
 
     /// Skips what comes next if it is exactly `text`.
@@ -123,6 +126,23 @@ impl<'a> Scanner<'a> {
         found
     }
 
+    /// Skips what comes next if it is exactly `text`, which was read before.
+    #[inline]
+    pub(super) fn eat_again(&mut self, text: &str) -> bool {
+        let text = text.as_bytes();
+        // Two words that overlap take less than a call for so few bytes.
+        let alike = match text.len().checked_sub(8) {
+            Some(last @ 0..=8) => [0, last]
+                .iter()
+                .all(|&at| eight_at(self.rest(), at) == eight_at(text, at)),
+            _ => self.rest().starts_with(text),
+        };
+        if alike {
+            self.at += text.len();
+        }
+        alike
+    }
+
     /// Reads an array, calling `item` to read each item.
     #[inline]
     pub(super) fn array(&mut self, item: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
@@ -133,7 +153,9 @@ impl<'a> Scanner<'a> {
     pub(super) fn items<T: Scan>(&mut self) -> Option<Vec<T>> {
         let mut items = Vec::new();
         self.array(|json| {
-            items.extend(json.nullable()?);
+            if !json.null() {
+                items.push(T::scan(json)?);
+            }
             Some(())
         })?;
         items.shrink_to_fit();
@@ -183,20 +205,36 @@ impl<'a> Scanner<'a> {
         }))
     }
 
-    /// Reads a whole number of up to three digits and the comma after it, if nothing else comes next.
+    /// Reads a whole number of up to three digits, if that comes next, and what comes after it at once.
     #[inline]
     pub(super) fn short_whole_number(&mut self) -> Option<u16> {
-        let value = |digit: u8| u16::from(digit - b'0');
-        let (number, length) = match *self.rest() {
-            [a @ b'0'..=b'9', b',', ..] => (value(a), 1),
-            [a @ b'0'..=b'9', b @ b'0'..=b'9', b',', ..] => (10 * value(a) + value(b), 2),
-            [a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b',', ..] => {
-                (100 * value(a) + 10 * value(b) + value(c), 3)
-            }
-            _ => return None,
-        };
+        let (number, length) = self.short_whole(|after| matches!(after, b',' | b']' | b'}'))?;
+        self.at += length;
+        Some(number)
+    }
+
+    /// Reads a whole number of up to three digits and the comma after it, if these come next.
+    #[inline]
+    pub(super) fn short_whole_number_and_comma(&mut self) -> Option<u16> {
+        let (number, length) = self.short_whole(|after| after == b',')?;
         self.at += length + 1;
         Some(number)
+    }
+
+    /// The whole number of up to three digits that comes next, and how long it is, if such a byte comes after it.
+    #[inline]
+    fn short_whole(&self, ends: impl Fn(u8) -> bool) -> Option<(u16, usize)> {
+        let value = |digit: u8| u16::from(digit - b'0');
+        match *self.rest() {
+            [a @ b'0'..=b'9', after, ..] if ends(after) => Some((value(a), 1)),
+            [a @ b'0'..=b'9', b @ b'0'..=b'9', after, ..] if ends(after) => {
+                Some((10 * value(a) + value(b), 2))
+            }
+            [a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', after, ..] if ends(after) => {
+                Some((100 * value(a) + 10 * value(b) + value(c), 3))
+            }
+            _ => None,
+        }
     }
 
     /// Skips a value of any shape.
@@ -345,9 +383,6 @@ fn exact(significand: u64) -> f64 {
     significand as f64
 }
 
-/// How many labels of a map are kept.
-const MOST_LABELS: usize = 32;
-
 const POWERS_OF_TEN: [f64; 16] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
 ];
@@ -355,7 +390,11 @@ const POWERS_OF_TEN: [f64; 16] = [
 impl Scan for f32 {
     #[inline]
     fn scan(json: &mut Scanner<'_>) -> Option<Self> {
-        json.number()
+        // Nearly all scores are such, millions in a day's curve.
+        match json.short_whole_number() {
+            Some(number) => Some(number.into()),
+            None => json.number(),
+        }
     }
 }
 

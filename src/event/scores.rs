@@ -182,9 +182,8 @@ impl Scan for Scores {
     fn scan(json: &mut Scanner<'_>) -> Option<Self> {
         let mut scores = Self(Vec::new());
         json.array(|json| {
-            // Nearly all scores are such, millions in a day's curve.
-            while let Some(score) = json.short_whole_number() {
-                scores.push(Some(f32::from(score)));
+            while let Some(score) = json.short_whole_number_and_comma() {
+                scores.push(Some(score.into()));
             }
             scores.push(json.nullable()?);
             Some(())

@@ -479,7 +479,7 @@ fn end_of_digits(text: &[u8], mut at: usize) -> usize {
 }
 
 #[inline]
-fn eight_at(text: &[u8], at: usize) -> Option<u64> {
+pub(super) fn eight_at(text: &[u8], at: usize) -> Option<u64> {
     let eight = text.get(at..at + 8)?;
     Some(u64::from_le_bytes(eight.try_into().ok()?))
 }

@@ -263,7 +263,48 @@ fn maps_after_one_another_have_each_their_own_labels() {
             same::<Turns>(&format!("[{}]", maps.map(turn).join(",")));
         }
     }
+    let numbered: Vec<String> = (0..40).map(|number| format!("{number}")).collect();
+    let mut many: Vec<&str> = numbered.iter().map(String::as_str).collect();
+    let once = map(&many);
+    // As many labels as are kept of a map, but not those that stand in it first.
+    many[1] = "0";
+    let twice = map(&many[..33]);
+    for maps in [
+        [&once, &once],
+        [&twice, &twice],
+        [&once, &twice],
+        [&twice, &once],
+    ] {
+        same::<Turns>(&format!(
+            "[{}]",
+            maps.map(|map| turn(map.clone())).join(",")
+        ));
+    }
     same::<Turns>(&format!("[{0},{0}]", turn(map(&["A"; 100]))));
+}
+
+#[test]
+fn maps_share_the_labels_of_the_one_before_as_far_as_these_are_the_same() {
+    let map = |labels: &str| format!("{{\"confidence\":{{{labels}}}}}");
+    let maps = [
+        r#""A":1,"B":2"#,
+        r#""A":3,"B":4"#,
+        r#""A":5"#,
+        r#""A":6"#,
+        r#""B":7"#,
+        "",
+        r#""B":null,"A":8"#,
+        r#""B":9,"A":10"#,
+    ];
+    let json = format!("[{}]", maps.map(map).join(","));
+    let turns = scan::<Turns>(&json).unwrap();
+    let shares = |first: usize, second: usize| {
+        let [mut first, mut second] = [first, second].map(|index| turns[index].confidence.keys());
+        std::ptr::eq(first.next().unwrap(), second.next().unwrap())
+    };
+    assert!((1..4).all(|later| shares(0, later)));
+    assert!(!shares(3, 4) && !shares(6, 7));
+    same::<Turns>(&json);
 }
 
 /// What is passed over is read a fixed number of times, whatever it holds.
