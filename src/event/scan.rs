@@ -57,7 +57,7 @@ impl<'a> Scanner<'a> {
 
     /// Reads null, if that comes next.
     #[inline]
-    fn null(&mut self) -> bool {
+    pub(super) fn null(&mut self) -> bool {
         let null = self.peek() == Some(b'n');
         if null {
             self.at += "null".len();

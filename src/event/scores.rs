@@ -185,7 +185,10 @@ impl Scan for Scores {
             while let Some(score) = json.short_whole_number_and_comma() {
                 scores.push(Some(score.into()));
             }
-            scores.push(json.nullable()?);
+            scores.push(match json.null() {
+                true => None,
+                false => Some(json.number()?),
+            });
             Some(())
         })?;
         Some(scores.fitted())
