@@ -2,6 +2,10 @@
 //! half-written.
 #![cfg(feature = "archive")]
 
+#[cfg(all(feature = "metrics", feature = "tracing"))]
+#[path = "support/observe.rs"]
+mod observe;
+
 use std::{
     collections::HashSet,
     fs,
@@ -312,29 +316,19 @@ mod repeats {
         assert_eq!(bytes, BODY);
     }
 
-    #[cfg(feature = "metrics")]
+    #[cfg(all(feature = "metrics", feature = "tracing"))]
     #[test]
     fn a_repeat_that_differs_is_counted_as_a_conflict() {
-        use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+        use metrics_util::debugging::DebugValue;
 
-        let recorder = DebuggingRecorder::new();
-        let snapshotter = recorder.snapshotter();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
-        metrics::with_local_recorder(&recorder, || {
-            runtime.block_on(async {
-                let archive = Archive::new(Arc::new(InMemory::new()), "").unwrap();
-                for body in [BODY, BODY, r#"{"jobId":"j","status":"succeeded"}"#, BODY] {
-                    archive.keep(&event(body)).await.unwrap();
-                }
-            });
+        let metrics = crate::observe::measure(async || {
+            let archive = Archive::new(Arc::new(InMemory::new()), "").unwrap();
+            for body in [BODY, BODY, r#"{"jobId":"j","status":"succeeded"}"#, BODY] {
+                archive.keep(&event(body)).await.unwrap();
+            }
         });
-        let counted = snapshotter.snapshot().into_vec();
-        let [(key, _, _, DebugValue::Counter(1))] = counted.as_slice() else {
-            panic!("{counted:?}");
-        };
-        assert_eq!(key.key().name(), "pyannote_webhook_archive_conflicts_total");
+        let conflicts = "pyannote_webhook_archive_conflicts_total{}".to_owned();
+        assert_eq!(metrics, [(conflicts, DebugValue::Counter(1))].into());
     }
 }
 

@@ -63,6 +63,13 @@ fn layer() -> PyannoteSignatureLayer<ManualClock> {
     PyannoteSignatureLayer::new(secret()).with_clock(clock())
 }
 
+/// A layer with a body limit and a byte budget of these sizes, and the budget.
+fn layer_within(limit: usize, budget: usize) -> (PyannoteSignatureLayer<ManualClock>, ByteBudget) {
+    let budget = ByteBudget::new(budget).unwrap();
+    let layer = layer().with_body_limit(limit).unwrap();
+    (layer.with_byte_budget(budget.clone()).unwrap(), budget)
+}
+
 fn rejection<B>(response: &Response<B>) -> Option<Rejection> {
     response.extensions().get().copied()
 }
@@ -666,14 +673,8 @@ async fn the_whole_body_has_only_so_long_whatever_its_rate() {
 #[tokio::test]
 async fn waiting_for_the_budget_does_not_stop_the_body_s_time() {
     let clock = clock();
-    let budget = ByteBudget::new(1 << 20).unwrap();
-    let layer = layer()
-        .with_body_limit(1 << 20)
-        .unwrap()
-        .with_byte_budget(budget.clone())
-        .unwrap()
-        .with_least_rate(0)
-        .with_clock(clock.clone());
+    let (others, budget) = layer_within(1 << 20, 1 << 20);
+    let layer = others.clone().with_least_rate(0).with_clock(clock.clone());
     let body = event_of(640 << 10);
     let (sender, channel) = Channel::new();
     let mut slow = pin!(
@@ -685,17 +686,12 @@ async fn waiting_for_the_budget_does_not_stop_the_body_s_time() {
 
     // Another holds the budget for 4 s at a time, and lets go just before the slow one is refused.
     let other = || {
-        let layer = self::layer()
-            .with_body_limit(1 << 20)
-            .unwrap()
-            .with_byte_budget(budget.clone())
-            .unwrap();
         let free = (1 << 20) - budget.drawn() + (64 << 10);
         let body = event_of(free.min(1 << 20));
         let (sender, channel) = Channel::new();
         sender.send(body.clone()).unwrap();
         let mut holds = Box::pin(
-            layer
+            others
                 .layer(Echo::default())
                 .oneshot(request(&body, channel)),
         );
@@ -733,12 +729,7 @@ macro_rules! unfinished {
 
 #[tokio::test]
 async fn under_pressure_a_body_waits_for_another_to_be_answered() {
-    let budget = ByteBudget::new(1 << 20).unwrap();
-    let layer = layer()
-        .with_body_limit(1 << 20)
-        .unwrap()
-        .with_byte_budget(budget.clone())
-        .unwrap();
+    let (layer, budget) = layer_within(1 << 20, 1 << 20);
     let service = layer.layer(Echo::default());
     let body = event_of(800 << 10);
 
@@ -758,12 +749,7 @@ async fn under_pressure_a_body_waits_for_another_to_be_answered() {
 
 #[test]
 fn announcements_alone_take_no_more_than_a_quarter_of_the_budget() {
-    let budget = ByteBudget::new(8 << 20).unwrap();
-    let layer = layer()
-        .with_body_limit(1 << 20)
-        .unwrap()
-        .with_byte_budget(budget.clone())
-        .unwrap();
+    let (layer, budget) = layer_within(1 << 20, 8 << 20);
     let service = layer.layer(Echo::default());
     let begun = || {
         let (sender, channel) = Channel::new();
@@ -796,14 +782,8 @@ fn announcements_alone_take_no_more_than_a_quarter_of_the_budget() {
 #[tokio::test]
 async fn a_body_that_waits_too_long_is_refused_and_told_when_to_come_again() {
     let clock = clock();
-    let budget = ByteBudget::new(1 << 20).unwrap();
-    let layer = layer()
-        .with_body_limit(1 << 20)
-        .unwrap()
-        .with_byte_budget(budget.clone())
-        .unwrap()
-        .with_clock(clock.clone());
-    let service = layer.layer(Echo::default());
+    let (layer, budget) = layer_within(1 << 20, 1 << 20);
+    let service = layer.with_clock(clock.clone()).layer(Echo::default());
     let body = event_of(800 << 10);
 
     let (_first_sender, mut first) = unfinished!(service, body);
@@ -828,11 +808,7 @@ async fn a_body_that_waits_too_long_is_refused_and_told_when_to_come_again() {
 
 #[tokio::test]
 async fn small_bodies_pass_while_the_budget_is_used_up() {
-    let layer = layer()
-        .with_body_limit(1 << 20)
-        .unwrap()
-        .with_byte_budget(ByteBudget::new(1 << 20).unwrap())
-        .unwrap();
+    let (layer, _) = layer_within(1 << 20, 1 << 20);
     let service = layer.layer(Echo::default());
     let (_sender, _response) = unfinished!(service, event_of(1 << 20));
     for length in [100, 64 << 10] {
@@ -845,12 +821,7 @@ async fn small_bodies_pass_while_the_budget_is_used_up() {
 
 #[tokio::test]
 async fn a_budget_is_held_until_the_answer() {
-    let budget = ByteBudget::new(1 << 20).unwrap();
-    let layer = layer()
-        .with_body_limit(1 << 20)
-        .unwrap()
-        .with_byte_budget(budget.clone())
-        .unwrap();
+    let (layer, budget) = layer_within(1 << 20, 1 << 20);
     let (answer, answered) = tokio::sync::oneshot::channel::<()>();
     let answered = Arc::new(std::sync::Mutex::new(Some(answered)));
     let service = tower::service_fn(move |_: Request<VerifiedBody>| {
@@ -872,12 +843,7 @@ async fn a_budget_is_held_until_the_answer() {
 
 #[tokio::test]
 async fn a_forged_flood_holds_no_more_than_the_budget() {
-    let budget = ByteBudget::new(4 << 20).unwrap();
-    let layer = layer()
-        .with_body_limit(2 << 20)
-        .unwrap()
-        .with_byte_budget(budget.clone())
-        .unwrap();
+    let (layer, budget) = layer_within(2 << 20, 4 << 20);
     let service = layer.layer(Echo::default());
     let frame = Bytes::from(vec![b'x'; 256 << 10]);
     let mut flood: Vec<_> = (0..50)

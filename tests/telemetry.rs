@@ -2,83 +2,37 @@
 
 #![cfg(all(feature = "layer", feature = "metrics", feature = "tracing"))]
 
+#[path = "support/observe.rs"]
+mod observe;
 mod support;
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::io;
-use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
-use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use tower::{Layer, ServiceExt};
 use tower_pyannote::{PyannoteSignatureLayer, VerifiedBody};
+use tracing::Level;
 
+use self::observe::{Metrics, snapshot};
 use self::support::{Channel, EVENT, SECRET, clock, request, secret, sign};
 
 const DIARIZATION: &[u8] = br#"{"jobId":"d-1","status":"succeeded","output":{"diarization":[]}}"#;
 
-/// What was written to the log.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// Sends the requests through a layer, one after another, and returns the metrics and the log.
-fn observe(requests: Vec<Request<Full<Bytes>>>) -> (BTreeMap<String, DebugValue>, String) {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    let recorder = DebuggingRecorder::new();
-    let snapshotter = recorder.snapshotter();
+fn observe(requests: Vec<Request<Full<Bytes>>>) -> (Metrics, String) {
     let inner = tower::service_fn(|_: Request<VerifiedBody>| async {
         tracing::info!("handled");
         Ok::<_, Infallible>(Response::new(String::new()))
     });
     let layer = PyannoteSignatureLayer::new(secret()).with_clock(clock());
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap();
-    metrics::with_local_recorder(&recorder, || {
-        tracing::subscriber::with_default(subscriber, || {
-            for request in requests {
-                let response = layer.layer(inner).oneshot(request);
-                runtime.block_on(response).unwrap();
-            }
-        });
-    });
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    (snapshot(&snapshotter), log)
-}
-
-fn snapshot(snapshotter: &Snapshotter) -> BTreeMap<String, DebugValue> {
-    let values = snapshotter.snapshot().into_vec();
-    values
-        .into_iter()
-        .map(|(key, _, _, value)| {
-            let key = key.key();
-            let labels: Vec<_> = key
-                .labels()
-                .map(|label| format!("{}={}", label.key(), label.value()))
-                .collect();
-            (format!("{}{{{}}}", key.name(), labels.join(",")), value)
-        })
-        .collect()
+    observe::observe(Level::TRACE, async || {
+        for request in requests {
+            layer.layer(inner).oneshot(request).await.unwrap();
+        }
+    })
 }
 
 fn good(body: &'static [u8]) -> Request<Full<Bytes>> {

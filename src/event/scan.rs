@@ -205,36 +205,26 @@ impl<'a> Scanner<'a> {
         }))
     }
 
-    /// Reads a whole number of up to three digits, if that comes next, and what comes after it at once.
+    /// Reads a whole number of up to three digits, if that comes next and is followed at once by a comma or bracket.
     #[inline]
     pub(super) fn short_whole_number(&mut self) -> Option<u16> {
-        let (number, length) = self.short_whole(|after| matches!(after, b',' | b']' | b'}'))?;
+        let value = |digit: u8| u16::from(digit - b'0');
+        let (number, length) = match *self.rest() {
+            [a @ b'0'..=b'9', b',' | b']' | b'}', ..] => (value(a), 1),
+            [a @ b'0'..=b'9', b @ b'0'..=b'9', b',' | b']' | b'}', ..] => {
+                (10 * value(a) + value(b), 2)
+            }
+            [
+                a @ b'0'..=b'9',
+                b @ b'0'..=b'9',
+                c @ b'0'..=b'9',
+                b',' | b']' | b'}',
+                ..,
+            ] => (100 * value(a) + 10 * value(b) + value(c), 3),
+            _ => return None,
+        };
         self.at += length;
         Some(number)
-    }
-
-    /// Reads a whole number of up to three digits and the comma after it, if these come next.
-    #[inline]
-    pub(super) fn short_whole_number_and_comma(&mut self) -> Option<u16> {
-        let (number, length) = self.short_whole(|after| after == b',')?;
-        self.at += length + 1;
-        Some(number)
-    }
-
-    /// The whole number of up to three digits that comes next, and how long it is, if such a byte comes after it.
-    #[inline]
-    fn short_whole(&self, ends: impl Fn(u8) -> bool) -> Option<(u16, usize)> {
-        let value = |digit: u8| u16::from(digit - b'0');
-        match *self.rest() {
-            [a @ b'0'..=b'9', after, ..] if ends(after) => Some((value(a), 1)),
-            [a @ b'0'..=b'9', b @ b'0'..=b'9', after, ..] if ends(after) => {
-                Some((10 * value(a) + value(b), 2))
-            }
-            [a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', after, ..] if ends(after) => {
-                Some((100 * value(a) + 10 * value(b) + value(c), 3))
-            }
-            _ => None,
-        }
     }
 
     /// Skips a value of any shape.

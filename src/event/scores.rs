@@ -182,8 +182,11 @@ impl Scan for Scores {
     fn scan(json: &mut Scanner<'_>) -> Option<Self> {
         let mut scores = Self(Vec::new());
         json.array(|json| {
-            while let Some(score) = json.short_whole_number_and_comma() {
+            while let Some(score) = json.short_whole_number() {
                 scores.push(Some(score.into()));
+                if !json.eat(",") {
+                    return Some(());
+                }
             }
             scores.push(match json.null() {
                 true => None,

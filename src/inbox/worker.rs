@@ -86,12 +86,8 @@ impl InboxWorker {
     ///
     /// Returns [`ConfigError::InboxSetting`] for 0, and for more than 10,000.
     pub fn with_concurrency(mut self, events: usize) -> Result<Self, ConfigError> {
-        if !(1..=10_000).contains(&events) {
-            return Err(ConfigError::InboxSetting {
-                setting: "concurrency",
-                demand: "from 1 to 10000",
-            });
-        }
+        let fits = (1..=10_000).contains(&events);
+        demand(fits, "concurrency", "from 1 to 10000")?;
         self.concurrency = events;
         Ok(self)
     }
@@ -102,7 +98,8 @@ impl InboxWorker {
     ///
     /// Returns [`ConfigError::InboxSetting`] for 0.
     pub fn with_max_attempts(mut self, attempts: u32) -> Result<Self, ConfigError> {
-        self.rules.max_attempts = above(attempts, 0, "max_attempts", "at least 1")?;
+        demand(attempts > 0, "max_attempts", "at least 1")?;
+        self.rules.max_attempts = attempts;
         Ok(self)
     }
 
@@ -115,12 +112,11 @@ impl InboxWorker {
     ///
     /// Returns [`ConfigError::InboxSetting`] if the first is longer than the longest, or that longer than 7 days.
     pub fn with_backoff(mut self, first: Duration, longest: Duration) -> Result<Self, ConfigError> {
-        if first > longest || longest > WEEK {
-            return Err(ConfigError::InboxSetting {
-                setting: "backoff",
-                demand: "the first pause at most as long as the longest, and that at most 7 days",
-            });
-        }
+        demand(
+            first <= longest && longest <= WEEK,
+            "backoff",
+            "the first pause at most as long as the longest, and that at most 7 days",
+        )?;
         self.rules.backoff = Backoff { first, longest };
         Ok(self)
     }
@@ -133,12 +129,8 @@ impl InboxWorker {
     ///
     /// Returns [`ConfigError::InboxSetting`] for less than 3 s, and for more than an hour.
     pub fn with_lease(mut self, lease: Duration) -> Result<Self, ConfigError> {
-        if !(SHORTEST_LEASE..=LONGEST_LEASE).contains(&lease) {
-            return Err(ConfigError::InboxSetting {
-                setting: "lease",
-                demand: "from 3 s to 1 h",
-            });
-        }
+        let fits = (SHORTEST_LEASE..=LONGEST_LEASE).contains(&lease);
+        demand(fits, "lease", "from 3 s to 1 h")?;
         self.lease = lease;
         Ok(self)
     }
@@ -159,8 +151,8 @@ impl InboxWorker {
     ///
     /// Returns [`ConfigError::InboxSetting`] for less than an hour: pyannoteAI still repeats deliveries then.
     pub fn with_retention(mut self, age: Duration) -> Result<Self, ConfigError> {
-        let least = Duration::from_secs(3_599);
-        self.retention = above(age, least, "retention", "at least 1 h")?;
+        demand(age >= SHORTEST_RETENTION, "retention", "at least 1 h")?;
+        self.retention = age;
         Ok(self)
     }
 
@@ -249,14 +241,9 @@ impl fmt::Debug for InboxWorker {
     }
 }
 
-fn above<T: PartialOrd>(
-    value: T,
-    bound: T,
-    setting: &'static str,
-    demand: &'static str,
-) -> Result<T, ConfigError> {
-    if value > bound {
-        Ok(value)
+fn demand(met: bool, setting: &'static str, demand: &'static str) -> Result<(), ConfigError> {
+    if met {
+        Ok(())
     } else {
         Err(ConfigError::InboxSetting { setting, demand })
     }
@@ -377,6 +364,7 @@ pub(super) const PAUSE: Duration = Duration::from_secs(1);
 const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const SHORTEST_LEASE: Duration = Duration::from_secs(3);
 const LONGEST_LEASE: Duration = Duration::from_secs(60 * 60);
+const SHORTEST_RETENTION: Duration = Duration::from_secs(60 * 60);
 
 const HAND_BACK: Duration = Duration::from_secs(5);
 const COUNT_EVERY: Duration = Duration::from_secs(10);

@@ -3,6 +3,8 @@
 
 mod errors;
 mod media;
+#[path = "../support/observe.rs"]
+mod observe;
 mod rate;
 mod requests;
 mod retries;

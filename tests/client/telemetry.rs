@@ -3,9 +3,10 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Once;
 
-use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+use metrics_util::debugging::DebugValue;
 use tower_pyannote::Client;
 
+use crate::observe::measure;
 use crate::server::{Reply, Server};
 use crate::{KEY, builder, diarize};
 
@@ -46,31 +47,13 @@ fn observe(
     calls: impl AsyncFnOnce(Client),
 ) -> (BTreeMap<String, u64>, String) {
     LOG.set(Some(Vec::new()));
-    let recorder = DebuggingRecorder::new();
-    let snapshotter = recorder.snapshotter();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    metrics::with_local_recorder(&recorder, || {
-        runtime.block_on(async {
-            let server = Server::start(replies).await;
-            calls(builder(&server).1.build().unwrap()).await;
-        });
+    let metrics = measure(async || {
+        let server = Server::start(replies).await;
+        calls(builder(&server).1.build().unwrap()).await;
     });
-    let counters = snapshotter.snapshot().into_vec().into_iter();
-    let counters = counters.filter_map(|(key, _, _, value)| {
-        let key = key.key();
-        let labels: Vec<_> = key
-            .labels()
-            .map(|label| format!("{}={}", label.key(), label.value()))
-            .collect();
-        match value {
-            DebugValue::Counter(count) => {
-                Some((format!("{}{{{}}}", key.name(), labels.join(",")), count))
-            }
-            _ => None,
-        }
+    let counters = metrics.into_iter().filter_map(|(name, value)| match value {
+        DebugValue::Counter(count) => Some((name, count)),
+        _ => None,
     });
     let counters = counters.collect();
     let log = String::from_utf8(LOG.take().unwrap()).unwrap();

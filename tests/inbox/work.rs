@@ -537,7 +537,9 @@ async fn a_setting_that_cannot_work_is_refused_by_name() {
         ("lease", worker().with_lease(seconds(3_601)).unwrap_err()),
         (
             "retention",
-            worker().with_retention(seconds(3_599)).unwrap_err(),
+            worker()
+                .with_retention(seconds(3_600) - Duration::from_nanos(1))
+                .unwrap_err(),
         ),
     ];
     for (name, error) in refused {
@@ -550,4 +552,15 @@ async fn a_setting_that_cannot_work_is_refused_by_name() {
             "{error}"
         );
     }
+    let accepted = [
+        worker().with_concurrency(1),
+        worker().with_concurrency(10_000),
+        worker().with_max_attempts(1),
+        worker().with_backoff(seconds(0), seconds(0)),
+        worker().with_backoff(seconds(1), seconds(7 * 24 * 3_600)),
+        worker().with_lease(seconds(3)),
+        worker().with_lease(seconds(3_600)),
+        worker().with_retention(seconds(3_600)),
+    ];
+    assert!(accepted.iter().all(Result::is_ok), "{accepted:?}");
 }

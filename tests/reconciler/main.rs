@@ -17,6 +17,8 @@ mod failures;
 #[path = "../support/http.rs"]
 mod http;
 mod jobs;
+#[path = "../support/observe.rs"]
+mod observe;
 #[path = "../inbox/place.rs"]
 #[allow(dead_code, reason = "each test uses its part")]
 mod place;
