@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use tokio::{
     io::copy_bidirectional,
     net::{UnixListener, UnixStream},
-    sync::{Notify, oneshot, watch},
+    sync::{Notify, watch},
     task::JoinSet,
 };
 use tower_pyannote::{
@@ -28,8 +28,8 @@ use tracing::{Subscriber, span};
 use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt};
 
 use crate::place::{
-    Log, Place, commit, counting, entry, event, hasty, on_each_store, spawn, state, until,
-    until_handled, until_state, waiting,
+    Log, Place, commit, counting, entry, event, hasty, on_each_store, spawn, state, stoppable,
+    until, until_handled, until_state, waiting,
 };
 
 on_each_store! {
@@ -208,11 +208,8 @@ async fn an_event_is_not_handed_back_while_a_handler_that_was_cut_off_still_runs
     let inbox = place.open().await;
     let log = Log::default();
     let (blocked, begun, go_on) = blocking(&log);
-    let (stop, stopped) = oneshot::channel::<()>();
     let worker = hasty(&inbox, blocked).with_drain_timeout(Duration::ZERO);
-    let worker = tokio::spawn(worker.run_until(async {
-        let _ = stopped.await;
-    }));
+    let (stop, worker) = stoppable(worker);
     commit(&inbox, "job").await;
     begun.notified().await;
 
@@ -241,11 +238,8 @@ async fn an_event_whose_handler_cannot_be_cut_off_is_left_to_the_lease(place: Pl
     let inbox = place.open().await;
     let log = Log::default();
     let (blocked, begun, go_on) = blocking(&log);
-    let (stop, stopped) = oneshot::channel::<()>();
     let worker = hasty(&inbox, blocked).with_drain_timeout(Duration::ZERO);
-    let worker = tokio::spawn(worker.run_until(async {
-        let _ = stopped.await;
-    }));
+    let (stop, worker) = stoppable(worker);
     commit(&inbox, "job").await;
     begun.notified().await;
     stop.send(()).unwrap();
@@ -277,13 +271,10 @@ async fn a_worker_that_is_stopped_in_the_middle_of_a_claim_keeps_nobody_from_wri
     let place = Place::sqlite().unwrap();
     let inbox = place.open().await;
     let (registry, begun, go_on) = waiting();
-    let (stop, stopped) = oneshot::channel::<()>();
     let worker = inbox
         .worker(registry)
         .with_drain_timeout(Duration::from_secs(60));
-    let worker = tokio::spawn(worker.run_until(async {
-        let _ = stopped.await;
-    }));
+    let (stop, worker) = stoppable(worker);
     commit(&inbox, "runs").await;
     begun.notified().await;
 

@@ -11,9 +11,13 @@ use std::{
 };
 
 use tempfile::TempDir;
-use tokio::{sync::Notify, task::JoinHandle};
+use tokio::{
+    sync::{Notify, oneshot},
+    task::JoinHandle,
+};
 use tower_pyannote::{
-    Delivery, HandlerRegistry, Inbox, InboxEntry, InboxFilter, InboxWorker, WebhookEvent,
+    Delivery, HandlerRegistry, Inbox, InboxEntry, InboxError, InboxFilter, InboxWorker,
+    WebhookEvent,
 };
 
 use crate::postgres::Postgres;
@@ -138,6 +142,17 @@ pub(crate) fn waiting() -> (HandlerRegistry, Arc<Notify>, Arc<Notify>) {
 /// Begins to work, as a process does that is killed when the handle is aborted.
 pub(crate) fn spawn(worker: InboxWorker) -> JoinHandle<()> {
     tokio::spawn(async move { worker.run_until(pending()).await.unwrap() })
+}
+
+/// Begins to work until told to stop, or until what tells it is dropped.
+pub(crate) fn stoppable(
+    worker: InboxWorker,
+) -> (oneshot::Sender<()>, JoinHandle<Result<(), InboxError>>) {
+    let (stop, stopped) = oneshot::channel();
+    let worker = tokio::spawn(worker.run_until(async {
+        let _ = stopped.await;
+    }));
+    (stop, worker)
 }
 
 /// A worker that tries again at once, and has a short lease.

@@ -17,8 +17,8 @@ use tower_pyannote::{
 };
 
 use crate::place::{
-    Log, Place, commit, counting, entry, event, hasty, on_each_store, spawn, state, until,
-    until_handled, until_state, waiting,
+    Log, Place, commit, counting, entry, event, hasty, on_each_store, spawn, state, stoppable,
+    until, until_handled, until_state, waiting,
 };
 
 on_each_store! {
@@ -402,11 +402,8 @@ async fn an_event_that_kills_its_workers_is_dead_in_the_end(place: Place) {
 async fn a_worker_that_is_stopped_finishes_what_runs(place: Place) {
     let inbox = place.open().await;
     let (registry, begun, go_on) = waiting();
-    let (stop, stopped) = oneshot::channel::<()>();
     let worker = hasty(&inbox, registry).with_concurrency(1).unwrap();
-    let worker = tokio::spawn(worker.run_until(async {
-        let _ = stopped.await;
-    }));
+    let (stop, worker) = stoppable(worker);
     for job_id in ["runs", "waits"] {
         commit(&inbox, job_id).await;
     }
@@ -429,11 +426,8 @@ async fn a_worker_that_is_stopped_hands_back_what_takes_too_long(place: Place) {
             async { pending().await }
         })
         .unwrap();
-    let (stop, stopped) = oneshot::channel::<()>();
     let worker = hasty(&inbox, registry).with_drain_timeout(Duration::from_millis(100));
-    let worker = tokio::spawn(worker.run_until(async {
-        let _ = stopped.await;
-    }));
+    let (stop, worker) = stoppable(worker);
     commit(&inbox, "job").await;
     begun.notified().await;
     stop.send(()).unwrap();
@@ -474,11 +468,8 @@ async fn a_handler_that_succeeded_before_the_next_was_cut_off_is_not_repeated(pl
             .unwrap()
     };
     commit(&inbox, "job").await;
-    let (stop, stopped) = oneshot::channel::<()>();
     let worker = hasty(&inbox, registry(true)).with_drain_timeout(Duration::ZERO);
-    let worker = tokio::spawn(worker.run_until(async {
-        let _ = stopped.await;
-    }));
+    let (stop, worker) = stoppable(worker);
     begun.notified().await;
     stop.send(()).unwrap();
     worker.await.unwrap().unwrap();

@@ -135,10 +135,7 @@ async fn the_kind_of_a_failed_job_is_known_from_its_submission(place: Place) {
 }
 
 async fn a_late_webhook_in_other_bytes_is_a_duplicate_and_no_conflict(place: Place) {
-    let world = World::start(&place, |config| {
-        config.faults = Faults::default().with(Fault::Lost, Odds::Percent(100.0));
-    })
-    .await;
+    let world = World::losing(&place, Odds::Percent(100.0)).await;
     let job_id = world.diarize().await;
     world.rest().await;
     assert_eq!(world.reconciler().pass().await.new, 1);
@@ -150,10 +147,7 @@ async fn a_late_webhook_in_other_bytes_is_a_duplicate_and_no_conflict(place: Pla
 }
 
 async fn an_event_that_came_is_kept_as_it_came(place: Place) {
-    let world = World::start(&place, |config| {
-        config.faults = Faults::default().with(Fault::Lost, Odds::Percent(100.0));
-    })
-    .await;
+    let world = World::losing(&place, Odds::Percent(100.0)).await;
     let job_id = world.diarize().await;
     world.rest().await;
     let came = event(&job_id, "succeeded", r#", "output": {"diarization": []}"#);

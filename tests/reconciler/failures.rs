@@ -15,12 +15,8 @@ on_each_store! {
     an_event_whose_commit_lost_its_answer_is_there_once,
 }
 
-fn lost(faults: Faults) -> Faults {
-    faults.with(Fault::Lost, Odds::Percent(100.0))
-}
-
 async fn a_database_that_fails_ends_the_pass_and_the_next_one_brings_all(place: Place) {
-    let world = World::start(&place, |config| config.faults = lost(Faults::default())).await;
+    let world = World::losing(&place, Odds::Percent(100.0)).await;
     for _ in 0..3 {
         world.diarize().await;
     }
@@ -36,7 +32,7 @@ async fn a_database_that_fails_ends_the_pass_and_the_next_one_brings_all(place: 
 }
 
 async fn an_event_whose_commit_lost_its_answer_is_there_once(place: Place) {
-    let world = World::start(&place, |config| config.faults = lost(Faults::default())).await;
+    let world = World::losing(&place, Odds::Percent(100.0)).await;
     let job_id = world.diarize().await;
     world.rest().await;
     let (inbox, faults) = StoreFaults::under(&world.inbox);
@@ -56,7 +52,7 @@ async fn an_event_whose_commit_lost_its_answer_is_there_once(place: Place) {
 #[tokio::test]
 async fn an_api_that_fails_is_asked_again_in_the_next_pass() {
     let place = Place::sqlite().unwrap();
-    let world = World::start(&place, |config| config.faults = lost(Faults::default())).await;
+    let world = World::losing(&place, Odds::Percent(100.0)).await;
     for _ in 0..3 {
         world.diarize().await;
     }
@@ -78,7 +74,7 @@ async fn an_api_that_fails_is_asked_again_in_the_next_pass() {
 async fn a_key_that_is_refused_breaks_the_pass_off_and_loses_nothing() {
     let place = Place::sqlite().unwrap();
     let world = World::start(&place, |config| {
-        config.faults = lost(Faults::default());
+        config.faults = Faults::default().with(Fault::Lost, Odds::Percent(100.0));
         config.api_key = Some("sk_example".into());
     })
     .await;
@@ -102,7 +98,7 @@ async fn a_key_that_is_refused_breaks_the_pass_off_and_loses_nothing() {
 #[tokio::test]
 async fn a_database_that_hangs_holds_a_pass_up_for_its_time_limit_alone() {
     let place = Place::sqlite().unwrap();
-    let world = World::start(&place, |config| config.faults = lost(Faults::default())).await;
+    let world = World::losing(&place, Odds::Percent(100.0)).await;
     world.diarize().await;
     world.rest().await;
     let (inbox, faults) = StoreFaults::under(&world.inbox);

@@ -19,10 +19,7 @@ on_each_store! {
 }
 
 async fn a_job_whose_webhook_is_lost_reaches_the_handlers_once(place: Place) {
-    let world = World::start(&place, |config| {
-        config.faults = Faults::default().with(Fault::Lost, Odds::First(2));
-    })
-    .await;
+    let world = World::losing(&place, Odds::First(2)).await;
     let log = Log::default();
     let _worker = spawn(hasty(&world.inbox, noting(&log)));
     let mut expected = Vec::new();
@@ -78,10 +75,7 @@ async fn webhooks_that_come_at_the_same_time_are_not_handled_twice(place: Place)
 }
 
 async fn a_job_that_nobody_recorded_is_found_in_the_list(place: Place) {
-    let world = World::start(&place, |config| {
-        config.faults = Faults::default().with(Fault::Lost, Odds::Percent(100.0));
-    })
-    .await;
+    let world = World::losing(&place, Odds::Percent(100.0)).await;
     // As another process does, that knows nothing of the inbox.
     let elsewhere = Place::sqlite().unwrap();
     let other = elsewhere.open().await;
@@ -100,10 +94,7 @@ async fn a_job_that_nobody_recorded_is_found_in_the_list(place: Place) {
 }
 
 async fn a_recorded_job_is_fetched_without_the_list(place: Place) {
-    let world = World::start(&place, |config| {
-        config.faults = Faults::default().with(Fault::Lost, Odds::Percent(100.0));
-    })
-    .await;
+    let world = World::losing(&place, Odds::Percent(100.0)).await;
     let job_id = world.diarize().await;
     world.rest().await;
     let mut reconciler = world.reconciler().without_listing();
@@ -142,10 +133,7 @@ async fn a_job_that_is_running_is_asked_for_again() {
 #[tokio::test]
 async fn a_job_is_left_to_its_webhook_for_the_grace() {
     let place = Place::sqlite().unwrap();
-    let world = World::start(&place, |config| {
-        config.faults = Faults::default().with(Fault::Lost, Odds::Percent(100.0));
-    })
-    .await;
+    let world = World::losing(&place, Odds::Percent(100.0)).await;
     world.diarize().await;
     world.rest().await;
     let mut reconciler = Reconciler::new(world.client.clone(), world.inbox.clone());
@@ -253,10 +241,7 @@ async fn a_failed_job_is_fetched_after_its_output_would_be_deleted() {
 #[tokio::test]
 async fn a_job_that_the_api_does_not_know_is_lost_after_the_30_hours_that_it_may_be_there() {
     let place = Place::sqlite().unwrap();
-    let world = World::start(&place, |config| {
-        config.faults = Faults::default().with(Fault::Lost, Odds::Percent(100.0));
-    })
-    .await;
+    let world = World::losing(&place, Odds::Percent(100.0)).await;
     let elsewhere = World::start(&Place::sqlite().unwrap(), |_| {}).await;
     world.diarize().await;
     // With the key of another team.

@@ -1,7 +1,7 @@
 //! The reference server with `--reconcile`, as a process.
 
 use crate::{
-    app::{Fault, Faults, Odds},
+    app::Odds,
     example,
     place::Place,
     process::{SECRET_NAME, Server, dir, wait_until},
@@ -13,10 +13,7 @@ async fn the_server_fetches_what_no_webhook_brought() {
     // To build it may take longer than the simulator keeps the output.
     example::binary("server");
     let place = Place::sqlite().unwrap();
-    let world = World::start(&place, |config| {
-        config.faults = Faults::default().with(Fault::Lost, Odds::Percent(100.0));
-    })
-    .await;
+    let world = World::losing(&place, Odds::Percent(100.0)).await;
     let job = world.client.diarize(diarize()).await.unwrap();
     world.rest().await;
     let url = world.simulator.url();

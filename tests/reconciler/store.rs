@@ -5,7 +5,7 @@ use std::time::Duration;
 use tower_pyannote::InboxFilter;
 
 use crate::{
-    app::{Fault, Faults, Odds},
+    app::Odds,
     place::{Log, Place, entry, event, hasty, on_each_store, spawn, until_handled},
     world::{HOUR, World, noting},
 };
@@ -17,10 +17,7 @@ on_each_store! {
 }
 
 async fn an_event_that_was_pruned_is_not_fetched_again(place: Place) {
-    let world = World::start(&place, |config| {
-        config.faults = Faults::default().with(Fault::Lost, Odds::First(1));
-    })
-    .await;
+    let world = World::losing(&place, Odds::First(1)).await;
     let log = Log::default();
     let _worker = spawn(hasty(&world.inbox, noting(&log)));
     world.diarize().await;
@@ -50,10 +47,7 @@ async fn an_event_that_was_pruned_is_not_fetched_again(place: Place) {
 }
 
 async fn what_was_recorded_is_forgotten_after_a_week_unless_its_event_is_there(place: Place) {
-    let world = World::start(&place, |config| {
-        config.faults = Faults::default().with(Fault::Lost, Odds::First(2));
-    })
-    .await;
+    let world = World::losing(&place, Odds::First(2)).await;
     let awaited = async || {
         let pass = world
             .reconciler()
@@ -94,10 +88,7 @@ async fn what_was_recorded_is_forgotten_after_a_week_unless_its_event_is_there(p
 }
 
 async fn two_processes_on_one_store_fetch_each_event_once(place: Place) {
-    let world = World::start(&place, |config| {
-        config.faults = Faults::default().with(Fault::Lost, Odds::Percent(100.0));
-    })
-    .await;
+    let world = World::losing(&place, Odds::Percent(100.0)).await;
     for _ in 0..20 {
         world.diarize().await;
     }

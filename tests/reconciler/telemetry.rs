@@ -4,7 +4,7 @@ use metrics_util::debugging::DebugValue;
 use tracing::Level;
 
 use crate::{
-    app::{Fault, Faults, Odds},
+    app::Odds,
     observe::observe,
     place::Place,
     world::{HOUR, World, eager},
@@ -14,15 +14,11 @@ fn count(log: &str, text: &str) -> usize {
     log.matches(text).count()
 }
 
-fn lost(faults: Faults) -> Faults {
-    faults.with(Fault::Lost, Odds::Percent(100.0))
-}
-
 #[test]
 fn a_pass_counts_what_became_of_jobs() {
     let (metrics, log) = observe(Level::INFO, async || {
         let place = Place::sqlite().unwrap();
-        let world = World::start(&place, |config| config.faults = lost(Faults::default())).await;
+        let world = World::losing(&place, Odds::Percent(100.0)).await;
         for _ in 0..3 {
             world.diarize().await;
         }
@@ -47,7 +43,7 @@ fn a_pass_counts_what_became_of_jobs() {
 fn a_job_that_comes_within_an_hour_of_deletion_is_warned_of_once() {
     let (metrics, log) = observe(Level::INFO, async || {
         let place = Place::sqlite().unwrap();
-        let world = World::start(&place, |config| config.faults = lost(Faults::default())).await;
+        let world = World::losing(&place, Odds::Percent(100.0)).await;
         world.diarize().await;
         world.rest().await;
         let gone = World::start(&Place::sqlite().unwrap(), |_| {}).await;
@@ -76,7 +72,7 @@ fn a_job_that_comes_within_an_hour_of_deletion_is_warned_of_once() {
 fn a_lost_job_is_told_of_as_an_error_once() {
     let (metrics, log) = observe(Level::INFO, async || {
         let place = Place::sqlite().unwrap();
-        let world = World::start(&place, |config| config.faults = lost(Faults::default())).await;
+        let world = World::losing(&place, Odds::Percent(100.0)).await;
         world.diarize().await;
         world.rest().await;
         let gone = World::start(&Place::sqlite().unwrap(), |_| {}).await;

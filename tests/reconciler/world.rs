@@ -18,7 +18,7 @@ use tower_pyannote::{
 };
 
 use crate::{
-    app::{Config, Simulator},
+    app::{Config, Fault, Faults, Odds, Simulator},
     place::{Log, Place, until},
 };
 
@@ -54,6 +54,12 @@ impl World {
             inbox,
             clock,
         }
+    }
+
+    /// One whose deliveries are lost, all or some.
+    pub(crate) async fn losing(place: &Place, odds: Odds) -> Self {
+        let faults = Faults::default().with(Fault::Lost, odds);
+        Self::start(place, |config| config.faults = faults).await
     }
 
     /// A reconciler that leaves nothing to webhooks.
