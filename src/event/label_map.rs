@@ -15,8 +15,8 @@ use super::{
 ///
 /// When read from JSON, the last of two equal labels counts, and nulls are left out.
 ///
-/// It is cheap to clone where its values are: maps that were read one after another share the labels
-/// that they have in common, and up to four values are kept in place.
+/// Maps that were read one after another share their labels where these are the same, and up to four
+/// values are kept in place, so that the scores of a turn mostly take no allocation.
 #[derive(Clone)]
 pub struct LabelMap<V> {
     /// Begins with the labels of the values; no two are equal.
