@@ -15,8 +15,8 @@ use super::{
 ///
 /// When read from JSON, the last of two equal labels counts, and nulls are left out.
 ///
-/// Maps that were read one after another share their labels where these are the same, and up to four
-/// values are kept in place, so that the scores of a turn mostly take no allocation.
+/// A map shares its labels with the one that was read before it, if it has the same ones in the same
+/// order, and keeps up to four values in place: the scores of a turn mostly take no allocation.
 #[derive(Clone)]
 pub struct LabelMap<V> {
     /// Begins with the labels of the values; no two are equal.
@@ -83,7 +83,28 @@ impl<V> LabelMap<V> {
     /// A map whose labels may be equal: of those the place of the first and the value of the last are kept.
     fn of(labels: Vec<Label>, values: SmallVec<[V; IN_PLACE]>) -> Self {
         if labels.len() > FEW || repeats(&labels) {
-            return labels.into_iter().zip(values).collect();
+            return Self::last_of_equals(labels, values);
+        }
+        Self {
+            labels: shared(labels),
+            values,
+        }
+    }
+
+    fn last_of_equals(all: Vec<Label>, all_values: SmallVec<[V; IN_PLACE]>) -> Self {
+        let mut places = HashMap::with_capacity(all.len());
+        let mut labels = Vec::new();
+        let mut values = SmallVec::new();
+        for (label, value) in all.into_iter().zip(all_values) {
+            let place = places.get(&label).copied();
+            match place.and_then(|place: usize| values.get_mut(place)) {
+                Some(kept) => *kept = value,
+                None => {
+                    places.insert(label.clone(), values.len());
+                    labels.push(label);
+                    values.push(value);
+                }
+            }
         }
         Self {
             labels: shared(labels),
@@ -125,25 +146,13 @@ impl<V: fmt::Debug> fmt::Debug for LabelMap<V> {
 
 impl<L: Into<Label>, V> FromIterator<(L, V)> for LabelMap<V> {
     fn from_iter<I: IntoIterator<Item = (L, V)>>(entries: I) -> Self {
-        let mut places = HashMap::new();
         let mut labels = Vec::new();
         let mut values = SmallVec::new();
         for (label, value) in entries {
-            let label = label.into();
-            let place = places.get(&label).copied();
-            match place.and_then(|place: usize| values.get_mut(place)) {
-                Some(kept) => *kept = value,
-                None => {
-                    places.insert(label.clone(), values.len());
-                    labels.push(label);
-                    values.push(value);
-                }
-            }
+            labels.push(label.into());
+            values.push(value);
         }
-        Self {
-            labels: shared(labels),
-            values,
-        }
+        Self::of(labels, values)
     }
 }
 
@@ -183,7 +192,7 @@ impl<V: Scan> Scan for LabelMap<V> {
     }
 }
 
-/// What the labels of the map before were, and how they stand in the text, colon included.
+/// What the labels of the map before were, and how the first of them stand in the text, colon included.
 #[derive(Default)]
 pub(super) struct LastMap<'a> {
     labels: Labels,
@@ -198,7 +207,7 @@ fn map<V>(
     let mut last = mem::take(json.last_map());
     let mut others = None;
     let mut values = SmallVec::new();
-    json.object(|json| {
+    let read = json.object(|json| {
         let index = values.len();
         let text = last.texts.get(index).filter(|_| others.is_none());
         if !text.is_some_and(|text| json.eat_again(text)) {
@@ -211,7 +220,13 @@ fn map<V>(
         }
         values.push(value(json)?);
         Some(())
-    })?;
+    });
+    if read.is_none() {
+        if others.is_none() {
+            *json.last_map() = last;
+        }
+        return None;
+    }
     let count = values.len();
     let map = match others {
         None => LabelMap {
@@ -220,8 +235,8 @@ fn map<V>(
         },
         Some(labels) => {
             let map = LabelMap::of(labels, values);
-            // Of one with many or equal labels too little is kept to tell one like it.
-            if count != map.len() || count != last.texts.len() {
+            // Where labels are equal, they are not those of the texts.
+            if count != map.len() {
                 return Some(map);
             }
             last.labels.clone_from(&map.labels);

@@ -165,8 +165,8 @@ macro_rules! list_of {
 /// field, the last of two equal keys counts, and keys that are no valid Unicode are unknown keys.
 ///
 /// It is written out because derived code refuses all of these but unknown keys, and so that both
-/// readers, [`scan`](super::scan) and serde, follow from one table. They differ in one thing: serde's
-/// refuses a value of another shape even where its key comes again.
+/// readers, [`scan`](super::scan) and serde, follow from one table. They differ in two things: serde's
+/// refuses half a surrogate pair, and a value of another shape even where its key comes again.
 macro_rules! read_object {
     ($type:ident { $($key:literal => $field:ident: $as:ty = $absent:expr),+ $(,)? }) => {
         const _: () = {

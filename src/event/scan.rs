@@ -126,7 +126,7 @@ impl<'a> Scanner<'a> {
         found
     }
 
-    /// Skips what comes next if it is exactly `text`, which was read before.
+    /// Does what [`eat`](Self::eat) does, faster for what is not known before it is read.
     #[inline]
     pub(super) fn eat_again(&mut self, text: &str) -> bool {
         let text = text.as_bytes();
@@ -205,7 +205,7 @@ impl<'a> Scanner<'a> {
         }))
     }
 
-    /// Reads a whole number of up to three digits, if that comes next and is followed at once by a comma or bracket.
+    /// Reads a whole number of up to three digits, if that comes next and is followed at once by a comma, bracket or brace.
     #[inline]
     pub(super) fn short_whole_number(&mut self) -> Option<u16> {
         let value = |digit: u8| u16::from(digit - b'0');
@@ -380,7 +380,7 @@ const POWERS_OF_TEN: [f64; 16] = [
 impl Scan for f32 {
     #[inline]
     fn scan(json: &mut Scanner<'_>) -> Option<Self> {
-        // Nearly all scores are such, millions in a day's curve.
+        // Nearly all scores are such.
         match json.short_whole_number() {
             Some(number) => Some(number.into()),
             None => json.number(),

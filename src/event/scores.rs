@@ -182,15 +182,17 @@ impl Scan for Scores {
     fn scan(json: &mut Scanner<'_>) -> Option<Self> {
         let mut scores = Self(Vec::new());
         json.array(|json| {
+            // A day's curve has millions of such scores.
             while let Some(score) = json.short_whole_number() {
                 scores.push(Some(score.into()));
                 if !json.eat(",") {
                     return Some(());
                 }
             }
-            scores.push(match json.null() {
-                true => None,
-                false => Some(json.number()?),
+            scores.push(if json.null() {
+                None
+            } else {
+                Some(json.number()?)
             });
             Some(())
         })?;
