@@ -14,6 +14,8 @@ pub(super) struct Missing {
     pub(super) running: bool,
     /// Whether it failed to be fetched when it was last tried, and not as all others did.
     pub(super) failed: bool,
+    /// Whether it has its second try in this pass.
+    pub(super) again: bool,
 }
 
 impl Missing {
@@ -24,6 +26,7 @@ impl Missing {
             foreign: false,
             running: false,
             failed: false,
+            again: false,
         }
     }
 
@@ -38,10 +41,14 @@ impl Missing {
         &self.submission.job_id
     }
 
-    /// What comes first is fetched first: the nearest deadline, but what failed before after what did not, lest a few that
-    /// always fail keep all others from their turn.
-    pub(super) fn turn(&self) -> (bool, bool, SystemTime) {
-        (self.failed, self.dated, self.submission.submitted_at)
+    /// What comes first is fetched first: the nearest deadline, and of those past theirs, which come last, the youngest, as it
+    /// may have taken hours. What failed before comes after what did not, lest a few that always fail keep all others from
+    /// their turn.
+    pub(super) fn turn(&self, now: SystemTime) -> (bool, bool, bool, Duration) {
+        let left = self.left(now);
+        let is_past = left.is_zero();
+        let order = if is_past { self.age(now) } else { left };
+        (is_past, self.failed, self.dated, order)
     }
 
     /// How long ago it was submitted.
@@ -118,7 +125,8 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_deadline_comes_first_and_what_failed_comes_last() {
+    fn the_nearest_deadline_comes_first_then_what_failed_and_last_what_is_past_its_deadline() {
+        let (_, now) = job(26);
         let named = |name: &str, minutes: u64, dated, failed| {
             let (mut job, _) = job(0);
             job.submission.job_id = name.into();
@@ -127,14 +135,17 @@ mod tests {
             job
         };
         let mut jobs = [
-            named("failed", 0, true, true),
-            named("newer", 20, true, false),
-            named("older", 10, true, false),
-            named("undated", 30, false, false),
+            named("past", 0, true, false),
+            named("just past", 120, true, false),
+            named("failed", 121, true, true),
+            named("newer", 140, true, false),
+            named("older", 130, true, false),
+            named("undated", 150, false, false),
         ];
-        jobs.sort_by_key(Missing::turn);
+        jobs.sort_by_key(|job| job.turn(now));
         let names = jobs.each_ref().map(Missing::job_id);
-        assert_eq!(names, ["undated", "older", "newer", "failed"]);
+        let expected = ["undated", "older", "newer", "failed", "just past", "past"];
+        assert_eq!(names, expected);
     }
 
     #[test]

@@ -93,7 +93,7 @@ impl Pass<'_> {
         let early = early.iter().map(|job| job.submission.submitted_at);
         self.reconciler.listed_until = listed.map(|newest| early.fold(newest, SystemTime::min));
         let left = left.into_iter().chain(slow).map(|mut job| {
-            (job.running, job.foreign) = (false, false);
+            (job.running, job.foreign, job.again) = (false, false, false);
             (job.submission.job_id.clone(), job)
         });
         self.reconciler.left = left.collect();
@@ -164,6 +164,7 @@ impl Pass<'_> {
                 foreign: self.reconciler.listed_until.is_none(),
                 running,
                 failed: false,
+                again: false,
             });
             job.running = running;
         }
@@ -178,7 +179,7 @@ impl Pass<'_> {
         let (mut due, early): (Vec<_>, Vec<_>) = jobs.into_values().partition(is_due);
         self.report.missing = count(due.len());
         self.report.pending = count(early.len());
-        due.sort_by_key(Missing::turn);
+        due.sort_by_key(|job| job.turn(now));
         (due, early)
     }
 
@@ -193,7 +194,7 @@ impl Pass<'_> {
         let mut warned: Option<Instant> = None;
         loop {
             if warned.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
-                self.warn(&due);
+                self.warn(due.iter().chain(&left).chain(&failures));
                 warned = Some(Instant::now());
             }
             while !is_refused && running.len() < AT_ONCE {
@@ -220,6 +221,7 @@ impl Pass<'_> {
                 }
                 Fetched::Failed(Cause::Key) => {
                     is_refused = true;
+                    self.report.failed += 1;
                     left.push(job);
                     continue;
                 }
@@ -228,13 +230,23 @@ impl Pass<'_> {
                 Fetched::New | Fetched::Lost | Fetched::Expired => {}
                 Fetched::Pending | Fetched::Failed(Cause::Job) => {
                     job.failed = matches!(fetched, Fetched::Failed(_));
+                    self.report.failed += u64::from(job.failed);
                     left.push(job);
                 }
             }
-            // The service is there, so those failed for themselves.
-            left.extend(failures.drain(..).map(Missing::failing));
+            // The service is there. Those may fail for themselves, or it was away for a moment: the next in turn would be the
+            // first to be lost if they had to wait for all others.
+            for job in failures.drain(..).rev() {
+                if job.again {
+                    self.report.failed += 1;
+                    left.push(job.failing());
+                } else {
+                    due.push_front(Missing { again: true, ..job });
+                }
+            }
             (is_answered, is_probed) = (true, false);
         }
+        self.report.failed += count(failures.len());
         let is_broken_off = is_refused || failures.len() >= MOST_FAILURES;
         if is_broken_off && !due.is_empty() {
             telemetry::broken_off(due.len());
@@ -251,13 +263,13 @@ impl Pass<'_> {
     /// Takes the job that is to show whether the service is down or only the jobs before it fail: in each pass another one,
     /// from those that did not fail before, if there are any.
     fn probe(&mut self, due: &mut VecDeque<Missing>) -> Option<Missing> {
-        let jobs = match due.partition_point(|job| !job.failed) {
-            0 => due.len(),
-            jobs => jobs,
-        };
-        let back = self.reconciler.probes.checked_rem(jobs)?;
+        let (sound, failing): (Vec<_>, Vec<_>) = (0..due.len())
+            .rev()
+            .partition(|index| due.get(*index).is_some_and(|job| !job.failed));
+        let jobs = if sound.is_empty() { failing } else { sound };
+        let index = jobs.get(self.reconciler.probes.checked_rem(jobs.len())?)?;
         self.reconciler.probes = self.reconciler.probes.wrapping_add(1);
-        due.remove(jobs - 1 - back)
+        due.remove(*index)
     }
 
     fn note(&mut self, job: &Missing, fetched: &Fetched) {
@@ -268,18 +280,16 @@ impl Pass<'_> {
             Fetched::Pending => &mut self.report.pending,
             Fetched::Lost => &mut self.report.lost,
             Fetched::Expired => &mut self.report.expired,
-            Fetched::Failed(_) => {
-                self.report.errors += 1;
-                &mut self.report.failed
-            }
+            // It may yet have a second try.
+            Fetched::Failed(_) => &mut self.report.errors,
         };
         *count += 1;
     }
 
     /// Warns, once each, of the jobs whose output is deleted within the hour.
-    fn warn(&mut self, due: &VecDeque<Missing>) {
+    fn warn<'a>(&mut self, missing: impl Iterator<Item = &'a Missing>) {
         let now = self.reconciler.client.now();
-        for job in due.iter().filter(|job| job.is_urgent(now)) {
+        for job in missing.filter(|job| job.is_urgent(now)) {
             if self.reconciler.warned.insert(job.submission.job_id.clone()) {
                 telemetry::urgent(job, job.left(now));
             }

@@ -198,7 +198,6 @@ async fn no_redirect_is_followed() {
 
 #[tokio::test]
 async fn sources_do_not_repeat_what_the_error_says() {
-    crate::telemetry::listen();
     let client = Client::builder(KEY)
         .with_base_url("http://127.0.0.1:1")
         .with_max_retries(0)

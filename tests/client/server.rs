@@ -12,8 +12,6 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::telemetry;
-
 /// An API on loopback that writes down what it is asked, and answers what it is told to.
 #[derive(Clone)]
 pub(crate) struct Server {
@@ -98,7 +96,6 @@ impl Reply {
 
 impl Server {
     pub(crate) async fn start(replies: impl IntoIterator<Item = Reply>) -> Self {
-        telemetry::listen();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let shared = Shared {
             requests: Vec::new(),
@@ -182,7 +179,6 @@ pub(crate) struct RawServer {
 
 impl RawServer {
     pub(crate) async fn start(deeds: impl IntoIterator<Item = Deed>) -> Self {
-        telemetry::listen();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = Self {
             address: listener.local_addr().unwrap(),

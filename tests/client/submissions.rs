@@ -125,7 +125,6 @@ async fn a_submission_refused_for_the_rate_over_and_over_was_not_submitted() {
 
 #[tokio::test]
 async fn a_submission_that_could_not_connect_is_tried_again_and_was_not_submitted() {
-    crate::telemetry::listen();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);

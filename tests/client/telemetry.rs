@@ -1,53 +1,18 @@
-use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::io;
-use std::sync::Once;
 
 use metrics_util::debugging::DebugValue;
 use tower_pyannote::Client;
+use tracing::Level;
 
-use crate::observe::measure;
 use crate::server::{Reply, Server};
-use crate::{KEY, builder, diarize};
-
-thread_local! {
-    /// What was written to the log, in the one thread that observes.
-    static LOG: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
-}
-
-struct Log;
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        LOG.with_borrow_mut(|log| log.iter_mut().for_each(|log| log.extend_from_slice(bytes)));
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Sets up logging for all tests, before the first has anything to log: tracing may else remember, from a test that does
-/// not listen, that nobody does.
-pub(crate) fn listen() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        tracing_subscriber::fmt()
-            .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
-            .with_ansi(false)
-            .with_writer(|| Log)
-            .init();
-    });
-}
+use crate::{KEY, builder, diarize, observe};
 
 /// Runs calls against a server with these replies, and returns the counters and the log.
 fn observe(
     replies: Vec<Reply>,
     calls: impl AsyncFnOnce(Client),
 ) -> (BTreeMap<String, u64>, String) {
-    LOG.set(Some(Vec::new()));
-    let metrics = measure(async || {
+    let (metrics, log) = observe::observe(Level::TRACE, async || {
         let server = Server::start(replies).await;
         calls(builder(&server).1.build().unwrap()).await;
     });
@@ -55,9 +20,7 @@ fn observe(
         DebugValue::Counter(count) => Some((name, count)),
         _ => None,
     });
-    let counters = counters.collect();
-    let log = String::from_utf8(LOG.take().unwrap()).unwrap();
-    (counters, log)
+    (counters.collect(), log)
 }
 
 #[test]

@@ -35,6 +35,8 @@ struct Jobs {
     submitted: usize,
     asked: Vec<usize>,
     refusals: HashMap<usize, u16>,
+    /// How often it yet says that it is unavailable when it is asked for these.
+    blips: HashMap<usize, usize>,
     /// What it answers for all of them.
     down: Option<u16>,
     url: String,
@@ -87,6 +89,10 @@ async fn submit(State(api): State<Api>) -> String {
 async fn job(State(api): State<Api>, Path(id): Path<usize>) -> Response {
     let mut jobs = api.lock();
     jobs.asked.push(id);
+    if let Some(left @ 1..) = jobs.blips.get_mut(&id) {
+        *left -= 1;
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
     match jobs.down.or(jobs.refusals.get(&id).copied()) {
         Some(status) => StatusCode::from_u16(status).unwrap().into_response(),
         None => format!(r#"{{"jobId":"{id}","status":"succeeded","output":{{"diarization":[]}}}}"#)
@@ -116,6 +122,15 @@ impl World {
         }
         clock.set(0);
         Self { api, inbox, client }
+    }
+
+    /// Submits a job that many minutes ago.
+    async fn submit_ago(&self, minutes: i64) {
+        let clock = Shifted::default();
+        clock.set(-minutes);
+        let client = builder(&self.api.url(), &self.inbox, &clock)
+            .with_webhook("https://example.com/webhook");
+        client.build().unwrap().diarize(diarize()).await.unwrap();
     }
 }
 
@@ -206,6 +221,38 @@ async fn a_job_that_alone_fails_comes_last() {
     assert_eq!(became(&reconciler.pass().await), (9, 8, 1));
     let turn = world.api.asked().iter().position(|job| *job == 0).unwrap();
     assert!(turn >= 5, "{turn}");
+}
+
+#[tokio::test]
+async fn a_job_that_fails_for_a_moment_has_its_second_try_before_the_turn_of_others() {
+    let place = Place::sqlite().unwrap();
+    let world = World::start(&place, 30).await;
+    world.api.lock().blips.extend([(0, 1), (1, 1), (2, 7)]);
+    let report = eager(&world.client, &world.inbox).pass().await;
+    assert_eq!(became(&report), (30, 29, 1));
+    assert_eq!(report.errors, 4, "two of them are those of the third");
+    let asked = world.api.asked();
+    for job in [0, 1, 2] {
+        let turns = asked.iter().enumerate().filter(|(_, asked)| **asked == job);
+        let turns: Vec<_> = turns.map(|(turn, _)| turn).collect();
+        assert!(matches!(turns[..], [_, ..=12]), "{job}: {asked:?}");
+    }
+}
+
+#[tokio::test]
+async fn after_a_long_outage_the_job_that_may_yet_be_had_comes_before_those_past_their_deadline() {
+    let place = Place::sqlite().unwrap();
+    let world = World::start(&place, 0).await;
+    for hours in 40..60 {
+        world.submit_ago(hours * HOUR).await;
+    }
+    world.submit_ago(24 * HOUR - 1).await;
+    let report = eager(&world.client, &world.inbox).pass().await;
+    assert_eq!(became(&report), (21, 21, 0));
+    let asked = world.api.asked();
+    assert!(asked[..4].contains(&20), "{asked:?}");
+    let oldest = asked.iter().position(|job| *job == 19);
+    assert!(oldest >= Some(16), "{asked:?}");
 }
 
 #[tokio::test]

@@ -1,31 +1,77 @@
 //! What the code that a test runs tells metrics and logs.
 #![allow(dead_code, reason = "each test uses its part")]
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Once;
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
-use tracing::Level;
+use tracing::{Level, Metadata};
+use tracing_subscriber::fmt::MakeWriter;
 
 /// Values of metrics by `name{label=value}`.
 pub(crate) type Metrics = BTreeMap<String, DebugValue>;
 
-/// Runs a test on a thread of its own runtime, and returns the metrics and the log from this level on.
-pub(crate) fn observe(level: Level, test: impl AsyncFnOnce()) -> (Metrics, String) {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    let metrics = tracing::subscriber::with_default(subscriber, || measure(test));
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    (metrics, log)
+thread_local! {
+    /// What was written to the log from a level on, in a thread that observes.
+    static LOG: RefCell<Option<(Level, Vec<u8>)>> = const { RefCell::new(None) };
 }
 
-/// Runs a test on a thread of its own runtime, and returns the metrics.
+/// Runs a test on a runtime of this thread, and returns the metrics and the log from this level on.
+pub(crate) fn observe(level: Level, test: impl AsyncFnOnce()) -> (Metrics, String) {
+    listen();
+    LOG.set(Some((level, Vec::new())));
+    let metrics = measure(test);
+    let (_, log) = LOG.take().unwrap();
+    (metrics, String::from_utf8(log).unwrap())
+}
+
+/// Sets up logging for all threads: tracing may else remember, from a test that does not listen, that nobody does.
+fn listen() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        tracing_subscriber::fmt()
+            .with_max_level(Level::TRACE)
+            .with_ansi(false)
+            .with_writer(Logs)
+            .init();
+        tracing::callsite::rebuild_interest_cache();
+    });
+}
+
+struct Logs;
+
+impl MakeWriter<'_> for Logs {
+    type Writer = Log;
+
+    fn make_writer(&self) -> Log {
+        Log(Level::ERROR)
+    }
+
+    fn make_writer_for(&self, event: &Metadata<'_>) -> Log {
+        Log(*event.level())
+    }
+}
+
+/// Writes what is of this level.
+struct Log(Level);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        LOG.with_borrow_mut(|log| match log {
+            Some((level, log)) if self.0 <= *level => log.extend_from_slice(bytes),
+            _ => {}
+        });
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Runs a test on a runtime of this thread, and returns the metrics.
 pub(crate) fn measure(test: impl AsyncFnOnce()) -> Metrics {
     let recorder = DebuggingRecorder::new();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -48,18 +94,4 @@ pub(crate) fn snapshot(snapshotter: &Snapshotter) -> Metrics {
         (format!("{}{{{}}}", key.name(), labels.join(",")), value)
     });
     values.collect()
-}
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
