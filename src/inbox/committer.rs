@@ -10,6 +10,8 @@ use tokio::{
     time,
 };
 
+#[cfg(feature = "client")]
+use super::store::LONG_ANSWER;
 use super::{
     Commit, InboxError, InboxErrorKind, record::Record, store::Database, telemetry, worker::Wake,
 };
@@ -21,6 +23,10 @@ use super::{
 pub(crate) struct Committer {
     queue: mpsc::Sender<Pending>,
     room: Arc<Semaphore>,
+    #[cfg(feature = "client")]
+    database: Database,
+    #[cfg(feature = "client")]
+    wake: Wake,
 }
 
 /// An event that waits for its commit.
@@ -62,7 +68,23 @@ impl Committer {
         Self {
             queue,
             room: Arc::new(Semaphore::new(ROOM)),
+            #[cfg(feature = "client")]
+            database: database.clone(),
+            #[cfg(feature = "client")]
+            wake: wake.clone(),
         }
+    }
+
+    /// Commits an event that no delivery waits for, in a transaction of its own, lest deliveries wait for it.
+    #[cfg(feature = "client")]
+    pub(crate) async fn commit_alone(&self, record: Record) -> Result<Commit, InboxError> {
+        let begun = Instant::now();
+        let commit = commit(&self.database, slice::from_ref(&record), LONG_ANSWER);
+        let commit = commit.await.map(|commits| first(&commits));
+        // The answer alone may be lost.
+        self.wake.notify();
+        telemetry::committed(&commit, begun.elapsed());
+        commit
     }
 
     /// Commits an event, or says within 5 s that it could not.
@@ -127,7 +149,7 @@ async fn commit_group(database: Database, wake: Wake, group: Vec<Pending>) {
         .into_iter()
         .map(|pending| (pending.record, pending.answer))
         .unzip();
-    match commit(&database, &records).await {
+    match commit(&database, &records, ATTEMPT).await {
         Ok(commits) => {
             wake.notify();
             for (answer, commit) in answers.into_iter().zip(commits) {
@@ -141,7 +163,7 @@ async fn commit_group(database: Database, wake: Wake, group: Vec<Pending>) {
                 if !answer.is_awaited() {
                     continue;
                 }
-                let commits = commit(&database, slice::from_ref(record)).await;
+                let commits = commit(&database, slice::from_ref(record), ATTEMPT).await;
                 wake.notify();
                 answer.send(commits.map(|commits| first(&commits)));
             }
@@ -173,8 +195,12 @@ async fn next_group(queue: &mut mpsc::Receiver<Pending>, largest: usize) -> Vec<
     group
 }
 
-async fn commit(database: &Database, records: &[Record]) -> Result<Vec<Commit>, InboxError> {
-    let commits = database.ask_within(ATTEMPT, |store| store.commit(records));
+async fn commit(
+    database: &Database,
+    records: &[Record],
+    limit: Duration,
+) -> Result<Vec<Commit>, InboxError> {
+    let commits = database.ask_within(limit, |store| store.commit(records));
     commits.await
 }
 

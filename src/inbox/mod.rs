@@ -178,21 +178,19 @@ impl Inbox {
     /// Returns an error within 5 s if the database failed or did not answer. The event may be committed all the same, where
     /// the answer was lost; when it comes again it is then a duplicate.
     pub async fn commit(&self, event: &WebhookEvent) -> Result<Commit, InboxError> {
-        self.commit_from(event, Source::Delivered).await
+        let commit = self
+            .committer
+            .commit(record(event, Source::Delivered))
+            .await;
+        telemetry::answered(event, &commit);
+        commit
     }
 
-    /// Commits an event that the API told of.
+    /// Commits an event that the API told of, for which there is more time than a delivery has.
     #[cfg(feature = "client")]
     pub(crate) async fn commit_fetched(&self, event: &WebhookEvent) -> Result<Commit, InboxError> {
-        self.commit_from(event, Source::Fetched).await
-    }
-
-    async fn commit_from(
-        &self,
-        event: &WebhookEvent,
-        source: Source,
-    ) -> Result<Commit, InboxError> {
-        let commit = self.committer.commit(record(event, source)).await;
+        let record = record(event, Source::Fetched).await;
+        let commit = self.committer.commit_alone(record).await;
         telemetry::answered(event, &commit);
         commit
     }

@@ -164,7 +164,10 @@ pub(crate) enum End {
 }
 
 /// Well within a lease of the usual length.
-const ANSWER: Duration = Duration::from_secs(10);
+pub(crate) const ANSWER: Duration = Duration::from_secs(10);
+
+/// For a large body on a slow network, where nobody waits.
+pub(crate) const LONG_ANSWER: Duration = Duration::from_secs(2 * 60);
 
 /// The queue's name in apalis' tables.
 pub(crate) const QUEUE: &str = "tower-pyannote";

@@ -1,6 +1,17 @@
-use std::{error::Error, fmt, time::SystemTime};
+use std::{
+    error::Error,
+    fmt,
+    time::{Instant, SystemTime},
+};
 
-use super::{Inbox, InboxError, record::job_key, store::StoreFuture};
+use tokio::time;
+
+use super::{
+    Inbox, InboxError,
+    record::job_key,
+    store::{ANSWER, StoreFuture},
+    worker::PAUSE,
+};
 use crate::{Kind, SubmissionLog, SubmittedJob, Text};
 
 /// Records in an inbox the jobs that a client submits, from [`Inbox::submissions`].
@@ -8,6 +19,8 @@ use crate::{Kind, SubmissionLog, SubmittedJob, Text};
 /// A [`Reconciler`](crate::Reconciler) fetches those whose webhook does not come, and
 /// [`WebhookEvent::job_kind`](crate::WebhookEvent::job_kind) tells handlers the kind of one that failed. What was
 /// recorded is removed after 7 days, once its event is gone too.
+///
+/// Where the database fails, it tries again for 10 s, even if whoever submits the job goes away meanwhile.
 ///
 /// # Example
 ///
@@ -39,7 +52,10 @@ impl SubmissionLog for Submissions {
             status_only: job.webhook_status_only,
             submitted_at: job.submitted_at,
         };
-        Ok(self.inbox.record_submission(&submission).await?)
+        let inbox = self.inbox.clone();
+        // A task of its own: the job is submitted, and billed, whether or not its caller waits for this.
+        let recorded = tokio::spawn(async move { inbox.record_submission(&submission).await });
+        Ok(recorded.await??)
     }
 }
 
@@ -87,9 +103,16 @@ impl Inbox {
         Submissions::new(self.clone())
     }
 
+    /// Tries for 10 s, as it may be all that tells of the job.
     async fn record_submission(&self, submission: &Submission) -> Result<(), InboxError> {
-        let recorded = self.database.ask(|store| store.record(submission));
-        recorded.await
+        let begun = Instant::now();
+        loop {
+            let recorded = self.database.ask(|store| store.record(submission)).await;
+            if recorded.is_ok() || begun.elapsed() + PAUSE >= ANSWER {
+                return recorded;
+            }
+            time::sleep(PAUSE).await;
+        }
     }
 
     pub(crate) async fn awaited(&self) -> Result<Vec<Submission>, InboxError> {

@@ -12,9 +12,12 @@ use tokio_util::task::AbortOnDropHandle;
 use tower_service::Service;
 
 use super::{
+    InboxError,
     backoff::Backoff,
     record::{Stored, seconds_from_now, storable_error},
-    store::{Claim, Claimed, Database, End, Settled, Start, Store, StoreFuture},
+    store::{
+        ANSWER, Claim, Claimed, Database, End, LONG_ANSWER, Settled, Start, Store, StoreFuture,
+    },
     telemetry,
     worker::{Held, PAUSE},
 };
@@ -104,13 +107,16 @@ impl Service<Claimed> for Attempts {
 
 impl Inner {
     async fn attempt(&self, claim: &Claim) {
-        let start = persist("start", &self.database, |store| store.start(claim)).await;
-        let (stored, settled) = match start {
-            Start::Begun { stored, settled } => (stored, settled),
-            Start::Busy => return,
-            Start::Lost => return telemetry::lost(&claim.id),
-        };
         let number = claim.attempts.saturating_add(1);
+        let (stored, settled) = match self.start(claim).await {
+            Ok(Start::Begun { stored, settled }) => (stored, settled),
+            Ok(Start::Busy) => return,
+            Ok(Start::Lost) => return telemetry::lost(&claim.id),
+            Err(error) => {
+                let end = self.failed(number, format!("it could not be read: {error}"));
+                return self.finish(claim, None, end).await;
+            }
+        };
         if number > self.rules.max_attempts {
             return self.finish(claim, None, End::Exhausted).await;
         }
@@ -124,6 +130,31 @@ impl Inner {
         let handled = self.handle(claim, event.clone(), settled, number);
         let end = telemetry::in_span(&event, handled).await;
         self.finish(claim, Some(&event), end).await;
+    }
+
+    /// Begins to handle an event. While the database does not answer that is waited for; where it does, and only this event
+    /// cannot be read, that is an error, lest it keep others from their turn for ever.
+    async fn start(&self, claim: &Claim) -> Result<Start, InboxError> {
+        let mut unreadable = 0;
+        loop {
+            // A large body may take long over a slow network.
+            let limit = if unreadable == 0 { ANSWER } else { LONG_ANSWER };
+            let start = self.database.ask_within(limit, |store| store.start(claim));
+            let error = match start.await {
+                Ok(start) => {
+                    task::yield_now().await;
+                    return Ok(start);
+                }
+                Err(error) => error,
+            };
+            telemetry::store_failed("start", &error);
+            time::sleep(PAUSE).await;
+            let answers = self.database.ask(|store| store.probe()).await.is_ok();
+            unreadable = if answers { unreadable + 1 } else { 0 };
+            if unreadable == MOST_UNREADABLE {
+                return Err(error);
+            }
+        }
     }
 
     /// Ends an attempt that panicked outside of any handler, as a recorder of logs or metrics may.
@@ -259,3 +290,6 @@ fn error_of(run: &HandlerRun) -> Option<String> {
     });
     Some(error.unwrap_or_else(|| format!("{}: an error that cannot be shown", run.name)))
 }
+
+/// How often an event cannot be read, where the database answers, before that is an attempt that failed.
+const MOST_UNREADABLE: u32 = 3;

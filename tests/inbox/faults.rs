@@ -297,6 +297,54 @@ async fn a_worker_that_is_stopped_in_the_middle_of_a_claim_keeps_nobody_from_wri
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_that_cannot_be_read_use_up_their_attempts_and_keep_no_other_from_its_turn() {
+    let place = Place::sqlite().unwrap();
+    let inbox = place.open().await;
+    // As many as are handled at a time.
+    for number in 0..4 {
+        commit(&inbox, &format!("damaged {number}")).await;
+    }
+    let mut other = SqliteConnection::connect(place.address()).await.unwrap();
+    sqlx::raw_sql("UPDATE pyannote_events SET signed_at = 'x'")
+        .execute(&mut other)
+        .await
+        .unwrap();
+    commit(&inbox, "sound").await;
+    let log = Log::default();
+    let worker = inbox.worker(counting(&log, "count"));
+    let _worker = spawn(worker.with_max_attempts(1).unwrap());
+    until("the end of all", async || {
+        let stats = inbox.stats().await.unwrap();
+        stats.waiting + stats.running == 0
+    })
+    .await;
+    let stats = inbox.stats().await.unwrap();
+    assert_eq!((stats.handled, stats.dead), (1, 4));
+    assert_eq!(log.lines(), ["sound 1"]);
+    let why = sqlx::query("SELECT DISTINCT last_error FROM pyannote_events WHERE signed_at = 'x'")
+        .fetch_all(&mut other)
+        .await
+        .unwrap();
+    assert_eq!(why.len(), 1);
+    let why: String = why[0].get(0);
+    assert!(why.starts_with("it could not be read: "), "{why}");
+}
+
+#[tokio::test]
+async fn postgresql_does_not_compress_bodies_while_a_delivery_waits() {
+    let Some(place) = Place::postgres() else {
+        return;
+    };
+    let _inbox = place.open().await;
+    let mut other = sqlx::PgConnection::connect(place.address()).await.unwrap();
+    let storage = "SELECT attstorage::text FROM pg_attribute WHERE attname = 'body' AND attrelid IN \
+        ('tower_pyannote.pyannote_events'::regclass, 'tower_pyannote.pyannote_conflicts'::regclass)";
+    let rows = sqlx::query(storage).fetch_all(&mut other).await.unwrap();
+    let external: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    assert_eq!(external, ["e", "e"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn servers_that_open_a_new_file_at_the_same_time_all_do() {
     for _ in 0..20 {
         let place = Arc::new(Place::sqlite().unwrap());

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use tower_pyannote::{InboxFilter, StoreFault, StoreFaults};
+use tower_pyannote::{Client, Inbox, InboxFilter, StoreFault, StoreFaults};
 
 use crate::{
     app::{Fault, Faults, Odds},
-    place::{Place, on_each_store},
-    world::{World, builder, eager},
+    place::{Place, on_each_store, until},
+    world::{World, builder, diarize, eager},
 };
 
 on_each_store! {
@@ -109,4 +109,51 @@ async fn a_database_that_hangs_holds_a_pass_up_for_its_time_limit_alone() {
     assert_eq!((report.missing, report.errors), (0, 1));
     faults.end();
     assert_eq!(reconciler.pass().await.new, 1);
+}
+
+/// A client that submits to the world, and records that in an inbox which may be faulty.
+fn submitter(world: &World, inbox: &Inbox) -> Client {
+    let client = Client::builder("sk_example")
+        .with_base_url(world.simulator.url())
+        .with_webhook(world.receiver.url())
+        .with_submission_log(inbox.submissions());
+    client.build().unwrap()
+}
+
+#[tokio::test]
+async fn a_submission_is_recorded_though_the_database_fails_for_a_moment() {
+    let place = Place::sqlite().unwrap();
+    let world = World::losing(&place, Odds::Percent(100.0)).await;
+    let (inbox, faults) = StoreFaults::under(&world.inbox);
+    faults.begin(StoreFault::Fails);
+    let submitted = tokio::spawn({
+        let client = submitter(&world, &inbox);
+        async move { client.diarize(diarize()).await }
+    });
+    until("the first try", async || faults.met() > 0).await;
+    faults.end();
+    let job = submitted.await.unwrap().unwrap();
+    assert!(job.log_error().is_none(), "{job:?}");
+    world.rest().await;
+    let report = world.reconciler().without_listing().pass().await;
+    assert_eq!((report.awaited, report.new), (1, 1));
+}
+
+#[tokio::test]
+async fn a_submission_is_recorded_though_its_caller_goes_away() {
+    let place = Place::sqlite().unwrap();
+    let world = World::losing(&place, Odds::Percent(100.0)).await;
+    let (inbox, faults) = StoreFaults::under(&world.inbox);
+    faults.begin(StoreFault::Fails);
+    let client = submitter(&world, &inbox);
+    let submitted = tokio::spawn(async move { client.diarize(diarize()).await });
+    until("the first try", async || faults.met() > 0).await;
+    submitted.abort();
+    assert!(submitted.await.unwrap_err().is_cancelled());
+    faults.end();
+    until("the record", async || {
+        let report = world.reconciler().without_listing().pass().await;
+        report.awaited == 1
+    })
+    .await;
 }
