@@ -56,11 +56,11 @@ macro_rules! sql_store {
             }
 
             /// Removes what is known of jobs that nobody asks for any more, of the next so many: those whose event is kept
-            /// may be without number.
+            /// may be without number. Returns those whose end was never heard of.
             async fn forget_submissions(
                 &self,
                 tx: &mut Transaction<'_, $database>,
-            ) -> Result<(), InboxError> {
+            ) -> Result<Vec<String>, InboxError> {
                 let from = self.forgotten_to.load(Ordering::Relaxed);
                 let row = sqlx::query(
                     "SELECT COUNT(*), MAX(submitted_at) FROM (SELECT submitted_at FROM pyannote_submissions \
@@ -74,19 +74,22 @@ macro_rules! sql_store {
                 .map_err(failed)?;
                 let seen: i64 = row.try_get(0).map_err(failed)?;
                 let to: Option<i64> = row.try_get(1).map_err(failed)?;
-                sqlx::query(
+                let forgotten = sqlx::query(
                     "DELETE FROM pyannote_submissions WHERE submitted_at > $1 AND submitted_at <= $2 AND NOT EXISTS \
-                     (SELECT 1 FROM pyannote_events e WHERE e.job_key = pyannote_submissions.job_key)",
+                     (SELECT 1 FROM pyannote_events e WHERE e.job_key = pyannote_submissions.job_key) \
+                     RETURNING CASE WHEN outcome IS NULL THEN job_id END",
                 )
                 .bind(from)
                 .bind(to)
-                .execute(&mut **tx)
+                .fetch_all(&mut **tx)
                 .await
                 .map_err(failed)?;
+                let ids = forgotten.iter().map(|row| row.try_get(0));
+                let ids: Vec<Option<String>> = ids.collect::<Result<_, _>>().map_err(failed)?;
                 // From the start again, once it is through.
                 let next = to.filter(|_| seen == FORGOTTEN_AT_ONCE).unwrap_or(i64::MIN);
                 self.forgotten_to.store(next, Ordering::Relaxed);
-                Ok(())
+                Ok(ids.into_iter().flatten().collect())
             }
         }
 
@@ -554,9 +557,12 @@ macro_rules! sql_store {
                     .execute(&mut *tx)
                     .await
                     .map_err(failed)?;
-                    self.forget_submissions(&mut tx).await?;
+                    let lost = self.forget_submissions(&mut tx).await?;
                     Self::tidy(&mut tx).await?;
                     tx.commit().await.map_err(failed)?;
+                    for job_id in lost {
+                        super::telemetry::never_came(&job_id);
+                    }
                     Ok(pruned)
                 })
             }

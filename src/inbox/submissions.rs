@@ -18,7 +18,7 @@ use crate::{Kind, SubmissionLog, SubmittedJob, Text};
 ///
 /// A [`Reconciler`](crate::Reconciler) fetches those whose webhook does not come, and
 /// [`WebhookEvent::job_kind`](crate::WebhookEvent::job_kind) tells handlers the kind of one that failed. What was
-/// recorded is removed after 7 days, once its event is gone too.
+/// recorded is removed after 7 days, once its event is gone too; if its event never came, that is logged as an error.
 ///
 /// Where the database fails, it tries again for 10 s, even if whoever submits the job goes away meanwhile.
 ///

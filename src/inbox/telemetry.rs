@@ -26,6 +26,13 @@ pub(super) fn answered(event: &WebhookEvent, commit: &Result<Commit, InboxError>
     });
 }
 
+/// Tells of a job that is forgotten, though its end was never heard of.
+pub(super) fn never_came(job_id: &str) {
+    handler::told(|| {
+        log::never_came(job_id);
+    });
+}
+
 /// Tells of a request that reached the inbox without an event.
 pub(super) fn no_event() {
     handler::told(|| {
@@ -189,6 +196,13 @@ mod log {
         );
     }
 
+    pub(super) fn never_came(job_id: &str) {
+        tracing::error!(
+            job_id,
+            "a job's event is lost: it was submitted over a week ago, and never came"
+        );
+    }
+
     pub(super) fn no_event() {
         tracing::error!(
             "no verified event in the request: put PyannoteSignatureLayer outside the inbox"
@@ -297,6 +311,7 @@ mod log {
     pub(super) fn conflict(_: &WebhookEvent) {}
     pub(super) fn not_committed(_: &WebhookEvent, _: &InboxError) {}
     pub(super) fn no_event() {}
+    pub(super) fn never_came(_: &str) {}
     pub(super) fn store_failed(_: &'static str, _: &InboxError) {}
     pub(super) fn finished(_: &str, _: Option<&WebhookEvent>, _: &End) {}
     pub(super) fn lost(_: &str) {}

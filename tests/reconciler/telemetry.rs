@@ -1,13 +1,15 @@
 //! What a pass tells metrics and logs.
 
+use std::time::Duration;
+
 use metrics_util::debugging::DebugValue;
 use tracing::Level;
 
 use crate::{
     app::Odds,
     observe::observe,
-    place::Place,
-    world::{HOUR, World, eager},
+    place::{Log, Place, hasty, spawn, until_handled},
+    world::{HOUR, World, eager, noting},
 };
 
 fn count(log: &str, text: &str) -> usize {
@@ -88,4 +90,26 @@ fn a_lost_job_is_told_of_as_an_error_once() {
     );
     assert_eq!(count(&log, "a job's event is lost"), 1);
     assert_eq!(count(&log, " ERROR "), 1);
+}
+
+#[test]
+fn a_job_whose_event_never_came_is_told_of_when_it_is_forgotten() {
+    let (_, log) = observe(Level::INFO, async || {
+        let place = Place::sqlite().unwrap();
+        let world = World::losing(&place, Odds::First(2)).await;
+        world.clock.set(-8 * 24 * HOUR);
+        for _ in 0..3 {
+            world.diarize().await;
+        }
+        world.rest().await;
+        let log = Log::default();
+        let _worker = spawn(hasty(&world.inbox, noting(&log)));
+        until_handled(&world.inbox, 1).await;
+        world.clock.set(0);
+        for _ in 0..2 {
+            world.inbox.prune(Duration::ZERO).await.unwrap();
+        }
+    });
+    let told = "a job's event is lost: it was submitted over a week ago, and never came";
+    assert_eq!(count(&log, told), 2);
 }
