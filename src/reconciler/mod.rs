@@ -23,8 +23,8 @@ use crate::{Client, ConfigError, Inbox, Text};
 ///
 /// pyannoteAI gives a delivery up after about six minutes, and deletes the output a day after the job's end. In between
 /// it can be asked for. So a pass takes the jobs that were submitted, as [`Inbox::submissions`] records them, and those
-/// that the API lists, without those whose event is in the inbox; it fetches what is over, the oldest first, and commits
-/// it to the same inbox. There it reaches the same handlers.
+/// that the API lists, without those whose event is in the inbox; it fetches what is over, the nearest deadline first,
+/// and commits it to the same inbox. There it reaches the same handlers.
 ///
 /// 1. An event is handled once, though its webhook may come at the same time: the inbox takes one of the two.
 /// 2. It is the event that the webhook would have brought, without the output where that tells the status only, if the
@@ -34,7 +34,7 @@ use crate::{Client, ConfigError, Inbox, Text};
 /// 5. A job that comes within an hour of the deletion of its output, and is not in the inbox, is warned of.
 /// 6. One whose output is gone is *lost*: logged as an error, counted, and not asked for again. Should its webhook come
 ///    after all, it is handled.
-/// 7. What fails is logged, counted and tried again in the next pass.
+/// 7. What fails is logged, counted and tried again: once at once, if other jobs do not fail, and in the next pass.
 ///
 /// On a new inbox the first pass brings in what the API lists of the last day, whoever handled it before, and settles what
 /// has no output any more without a word;

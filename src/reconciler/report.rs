@@ -24,7 +24,7 @@ pub struct ReconcileReport {
     pub expired: u64,
     /// Jobs that could not be fetched or committed this time.
     pub failed: u64,
-    /// Calls of the API and of the database that failed, those of failed jobs included.
+    /// Calls of the API and of the database that failed, those of failed jobs included, and of those whose second try did not.
     pub errors: u64,
 }
 

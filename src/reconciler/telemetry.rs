@@ -156,11 +156,6 @@ mod log {
                 kind,
                 "an event whose webhook did not come was fetched"
             ),
-            "expired" => tracing::warn!(
-                job_id,
-                kind,
-                "a job's output was deleted before this reconciler knew of it: if nobody else has it, it is lost"
-            ),
             outcome => tracing::debug!(job_id, kind, outcome, "a missing job was asked for"),
         }
     }
