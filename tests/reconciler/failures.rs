@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use tower_pyannote::{Client, Inbox, InboxFilter, StoreFault, StoreFaults};
+use sqlx::{Connection, PgConnection};
+use tower_pyannote::{Client, Inbox, InboxErrorKind, InboxFilter, StoreFault, StoreFaults};
 
 use crate::{
     app::{Fault, Faults, Odds},
-    place::{Place, on_each_store, until},
+    place::{Place, event, on_each_store, until},
     world::{World, builder, diarize, eager},
 };
 
@@ -156,4 +157,26 @@ async fn a_submission_is_recorded_though_its_caller_goes_away() {
         report.awaited == 1
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_fetched_event_has_more_time_to_be_committed_than_a_delivery() {
+    let Some(place) = Place::postgres() else {
+        return;
+    };
+    let world = World::losing(&place, Odds::Percent(100.0)).await;
+    world.diarize().await;
+    world.rest().await;
+    let mut other = PgConnection::connect(place.address()).await.unwrap();
+    let lock = "BEGIN; LOCK TABLE tower_pyannote.pyannote_events IN EXCLUSIVE MODE";
+    sqlx::raw_sql(lock).execute(&mut other).await.unwrap();
+    let mut reconciler = world.reconciler();
+    let pass = tokio::spawn(async move { reconciler.pass().await });
+    for _ in 0..2 {
+        let delivered = world.inbox.commit(&event("another", "failed", "")).await;
+        assert_eq!(delivered.unwrap_err().kind(), InboxErrorKind::Timeout);
+    }
+    sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
+    let report = pass.await.unwrap();
+    assert_eq!((report.new, report.errors), (1, 0));
 }
