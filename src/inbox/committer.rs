@@ -23,10 +23,6 @@ use super::{
 pub(crate) struct Committer {
     queue: mpsc::Sender<Pending>,
     room: Arc<Semaphore>,
-    #[cfg(feature = "client")]
-    database: Database,
-    #[cfg(feature = "client")]
-    wake: Wake,
 }
 
 /// An event that waits for its commit.
@@ -68,23 +64,7 @@ impl Committer {
         Self {
             queue,
             room: Arc::new(Semaphore::new(ROOM)),
-            #[cfg(feature = "client")]
-            database: database.clone(),
-            #[cfg(feature = "client")]
-            wake: wake.clone(),
         }
-    }
-
-    /// Commits an event that no delivery waits for, in a transaction of its own, lest deliveries wait for it.
-    #[cfg(feature = "client")]
-    pub(crate) async fn commit_alone(&self, record: Record) -> Result<Commit, InboxError> {
-        let begun = Instant::now();
-        let commit = commit(&self.database, slice::from_ref(&record), LONG_ANSWER);
-        let commit = commit.await.map(|commits| first(&commits));
-        // The answer alone may be lost.
-        self.wake.notify();
-        telemetry::committed(&commit, begun.elapsed());
-        commit
     }
 
     /// Commits an event, or says within 5 s that it could not.
@@ -116,6 +96,22 @@ impl Committer {
         self.queue.send(pending).await.map_err(|_| closed())?;
         committed.await.map_err(|_| closed())?
     }
+}
+
+/// Commits an event that no delivery waits for, in a transaction of its own, lest deliveries wait for it.
+#[cfg(feature = "client")]
+pub(crate) async fn commit_alone(
+    database: &Database,
+    wake: &Wake,
+    record: Record,
+) -> Result<Commit, InboxError> {
+    let begun = Instant::now();
+    let commit = commit(database, slice::from_ref(&record), LONG_ANSWER).await;
+    let commit = commit.map(|commits| first(&commits));
+    // The answer alone may be lost.
+    wake.notify();
+    telemetry::committed(&commit, begun.elapsed());
+    commit
 }
 
 /// How a store likes its commits.

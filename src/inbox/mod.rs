@@ -190,7 +190,7 @@ impl Inbox {
     #[cfg(feature = "client")]
     pub(crate) async fn commit_fetched(&self, event: &WebhookEvent) -> Result<Commit, InboxError> {
         let record = record(event, Source::Fetched).await;
-        let commit = self.committer.commit_alone(record).await;
+        let commit = committer::commit_alone(&self.database, &self.wake, record).await;
         telemetry::answered(event, &commit);
         commit
     }

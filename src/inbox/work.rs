@@ -142,6 +142,7 @@ impl Inner {
             let start = self.database.ask_within(limit, |store| store.start(claim));
             let error = match start.await {
                 Ok(start) => {
+                    // As in `persist`.
                     task::yield_now().await;
                     return Ok(start);
                 }
