@@ -5,6 +5,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use tokio::{task, time};
@@ -139,17 +140,11 @@ impl Inner {
         loop {
             // A large body may take long over a slow network.
             let limit = if unreadable == 0 { ANSWER } else { LONG_ANSWER };
-            let start = self.database.ask_within(limit, |store| store.start(claim));
+            let start = try_once("start", &self.database, limit, |store| store.start(claim));
             let error = match start.await {
-                Ok(start) => {
-                    // As in `persist`.
-                    task::yield_now().await;
-                    return Ok(start);
-                }
+                Ok(start) => return Ok(start),
                 Err(error) => error,
             };
-            telemetry::store_failed("start", &error);
-            time::sleep(PAUSE).await;
             let answers = self.database.ask(|store| store.probe()).await.is_ok();
             unreadable = if answers { unreadable + 1 } else { 0 };
             if unreadable == MOST_UNREADABLE {
@@ -248,17 +243,30 @@ pub(super) async fn persist<'a, T>(
     work: impl Fn(&'a dyn Store) -> StoreFuture<'a, T>,
 ) -> T {
     loop {
-        match database.ask(&work).await {
-            Ok(done) => {
-                // sqlx gives the connection back in a task that this thread runs next: not after a handler that blocks it,
-                // as SQLite has but one writer.
-                task::yield_now().await;
-                return done;
-            }
-            Err(error) => telemetry::store_failed(what, &error),
+        if let Ok(done) = try_once(what, database, ANSWER, &work).await {
+            return done;
         }
-        time::sleep(PAUSE).await;
     }
+}
+
+/// Tries to do what is to be tried again if it fails: then the failure is told of, and a pause made.
+async fn try_once<'a, T>(
+    what: &'static str,
+    database: &'a Database,
+    limit: Duration,
+    work: impl FnOnce(&'a dyn Store) -> StoreFuture<'a, T>,
+) -> Result<T, InboxError> {
+    let done = database.ask_within(limit, work).await;
+    match &done {
+        // sqlx gives the connection back in a task that this thread runs next: not after a handler that blocks it, as SQLite
+        // has but one writer.
+        Ok(_) => task::yield_now().await,
+        Err(error) => {
+            telemetry::store_failed(what, error);
+            time::sleep(PAUSE).await;
+        }
+    }
+    done
 }
 
 async fn event(stored: Stored, attempt: u32) -> Result<WebhookEvent, EventError> {

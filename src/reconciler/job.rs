@@ -14,8 +14,6 @@ pub(super) struct Missing {
     pub(super) running: bool,
     /// Whether it failed to be fetched when it was last tried, and not as all others did.
     pub(super) failed: bool,
-    /// Whether it has its second try in this pass.
-    pub(super) again: bool,
 }
 
 impl Missing {
@@ -26,7 +24,6 @@ impl Missing {
             foreign: false,
             running: false,
             failed: false,
-            again: false,
         }
     }
 

@@ -1,5 +1,5 @@
 use std::{
-    collections::{HashMap, VecDeque, hash_map::Entry},
+    collections::{HashMap, HashSet, VecDeque, hash_map::Entry},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -93,7 +93,7 @@ impl Pass<'_> {
         let early = early.iter().map(|job| job.submission.submitted_at);
         self.reconciler.listed_until = listed.map(|newest| early.fold(newest, SystemTime::min));
         let left = left.into_iter().chain(slow).map(|mut job| {
-            (job.running, job.foreign, job.again) = (false, false, false);
+            (job.running, job.foreign) = (false, false);
             (job.submission.job_id.clone(), job)
         });
         self.reconciler.left = left.collect();
@@ -164,7 +164,6 @@ impl Pass<'_> {
                 foreign: self.reconciler.listed_until.is_none(),
                 running,
                 failed: false,
-                again: false,
             });
             job.running = running;
         }
@@ -189,6 +188,8 @@ impl Pass<'_> {
         let mut left = Vec::new();
         // Those that failed since the last answer, be it for themselves or as the service is down.
         let mut failures = Vec::new();
+        // Those that had their second try, or have it next.
+        let mut retried = HashSet::new();
         let mut running = FuturesUnordered::new();
         let (mut is_answered, mut is_refused, mut is_probed) = (false, false, false);
         let mut warned: Option<Instant> = None;
@@ -221,7 +222,6 @@ impl Pass<'_> {
                 }
                 Fetched::Failed(Cause::Key) => {
                     is_refused = true;
-                    self.report.failed += 1;
                     left.push(job);
                     continue;
                 }
@@ -230,23 +230,21 @@ impl Pass<'_> {
                 Fetched::New | Fetched::Lost | Fetched::Expired => {}
                 Fetched::Pending | Fetched::Failed(Cause::Job) => {
                     job.failed = matches!(fetched, Fetched::Failed(_));
-                    self.report.failed += u64::from(job.failed);
                     left.push(job);
                 }
             }
             // The service is there. Those may fail for themselves, or it was away for a moment: the next in turn would be the
             // first to be lost if they had to wait for all others.
             for job in failures.drain(..).rev() {
-                if job.again {
-                    self.report.failed += 1;
-                    left.push(job.failing());
+                if retried.insert(job.submission.job_id.clone()) {
+                    self.report.failed -= 1;
+                    due.push_front(job);
                 } else {
-                    due.push_front(Missing { again: true, ..job });
+                    left.push(job.failing());
                 }
             }
             (is_answered, is_probed) = (true, false);
         }
-        self.report.failed += count(failures.len());
         let is_broken_off = is_refused || failures.len() >= MOST_FAILURES;
         if is_broken_off && !due.is_empty() {
             telemetry::broken_off(due.len());
@@ -280,8 +278,10 @@ impl Pass<'_> {
             Fetched::Pending => &mut self.report.pending,
             Fetched::Lost => &mut self.report.lost,
             Fetched::Expired => &mut self.report.expired,
-            // It may yet have a second try.
-            Fetched::Failed(_) => &mut self.report.errors,
+            Fetched::Failed(_) => {
+                self.report.errors += 1;
+                &mut self.report.failed
+            }
         };
         *count += 1;
     }

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use sqlx::{Connection, PgConnection};
-use tower_pyannote::{Client, Inbox, InboxErrorKind, InboxFilter, StoreFault, StoreFaults};
+use tokio::task::JoinHandle;
+use tower_pyannote::{
+    ClientError, InboxErrorKind, InboxFilter, StoreFault, StoreFaults, SubmittedJob,
+};
 
 use crate::{
     app::{Fault, Faults, Odds},
@@ -112,26 +115,26 @@ async fn a_database_that_hangs_holds_a_pass_up_for_its_time_limit_alone() {
     assert_eq!(reconciler.pass().await.new, 1);
 }
 
-/// A client that submits to the world, and records that in an inbox which may be faulty.
-fn submitter(world: &World, inbox: &Inbox) -> Client {
-    let client = Client::builder("sk_example")
-        .with_base_url(world.simulator.url())
+/// Submits a job, while the database fails, and waits until that was met.
+async fn submit_unrecorded(
+    world: &World,
+) -> (JoinHandle<Result<SubmittedJob, ClientError>>, StoreFaults) {
+    let (inbox, faults) = StoreFaults::under(&world.inbox);
+    let client = builder(&world.simulator.url(), &inbox, &world.clock)
         .with_webhook(world.receiver.url())
-        .with_submission_log(inbox.submissions());
-    client.build().unwrap()
+        .build()
+        .unwrap();
+    faults.begin(StoreFault::Fails);
+    let submitted = tokio::spawn(async move { client.diarize(diarize()).await });
+    until("the first try", async || faults.met() > 0).await;
+    (submitted, faults)
 }
 
 #[tokio::test]
 async fn a_submission_is_recorded_though_the_database_fails_for_a_moment() {
     let place = Place::sqlite().unwrap();
     let world = World::losing(&place, Odds::Percent(100.0)).await;
-    let (inbox, faults) = StoreFaults::under(&world.inbox);
-    faults.begin(StoreFault::Fails);
-    let submitted = tokio::spawn({
-        let client = submitter(&world, &inbox);
-        async move { client.diarize(diarize()).await }
-    });
-    until("the first try", async || faults.met() > 0).await;
+    let (submitted, faults) = submit_unrecorded(&world).await;
     faults.end();
     let job = submitted.await.unwrap().unwrap();
     assert!(job.log_error().is_none(), "{job:?}");
@@ -144,11 +147,7 @@ async fn a_submission_is_recorded_though_the_database_fails_for_a_moment() {
 async fn a_submission_is_recorded_though_its_caller_goes_away() {
     let place = Place::sqlite().unwrap();
     let world = World::losing(&place, Odds::Percent(100.0)).await;
-    let (inbox, faults) = StoreFaults::under(&world.inbox);
-    faults.begin(StoreFault::Fails);
-    let client = submitter(&world, &inbox);
-    let submitted = tokio::spawn(async move { client.diarize(diarize()).await });
-    until("the first try", async || faults.met() > 0).await;
+    let (submitted, faults) = submit_unrecorded(&world).await;
     submitted.abort();
     assert!(submitted.await.unwrap_err().is_cancelled());
     faults.end();

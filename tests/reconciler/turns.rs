@@ -111,27 +111,28 @@ impl World {
     async fn start(place: &Place, jobs: usize) -> Self {
         let api = Api::start().await;
         let inbox = place.open().await;
-        let clock = Shifted::default();
-        let client = builder(&api.url(), &inbox, &clock)
-            .with_webhook("https://example.com/webhook")
-            .build()
-            .unwrap();
+        let client = client(&api, &inbox, 0);
+        let world = Self { api, inbox, client };
         for minute in 0..jobs {
-            clock.set(i64::try_from(minute).unwrap() - HOUR);
-            client.diarize(diarize()).await.unwrap();
+            let minutes = HOUR - i64::try_from(minute).unwrap();
+            world.submit_ago(minutes).await;
         }
-        clock.set(0);
-        Self { api, inbox, client }
+        world
     }
 
     /// Submits a job that many minutes ago.
     async fn submit_ago(&self, minutes: i64) {
-        let clock = Shifted::default();
-        clock.set(-minutes);
-        let client = builder(&self.api.url(), &self.inbox, &clock)
-            .with_webhook("https://example.com/webhook");
-        client.build().unwrap().diarize(diarize()).await.unwrap();
+        let client = client(&self.api, &self.inbox, -minutes);
+        client.diarize(diarize()).await.unwrap();
     }
+}
+
+/// A client whose clock is as many minutes ahead.
+fn client(api: &Api, inbox: &Inbox, minutes: i64) -> Client {
+    let clock = Shifted::default();
+    clock.set(minutes);
+    let client = builder(&api.url(), inbox, &clock).with_webhook("https://example.com/webhook");
+    client.build().unwrap()
 }
 
 /// The first that the API saw may have overtaken one another, as four are asked for at a time.
