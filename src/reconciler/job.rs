@@ -84,7 +84,7 @@ pub(super) const LISTED: Duration = Duration::from_secs(30 * 60 * 60);
 
 const URGENT: Duration = Duration::from_secs(60 * 60);
 
-/// No job takes two days.
+/// Two days, which no job takes, and one day for which the API keeps an output.
 const HOPELESS: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 
 #[cfg(test)]
