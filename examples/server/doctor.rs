@@ -44,7 +44,7 @@ pub(crate) fn run(case: &Case) -> Result<ExitCode, Failure> {
     });
 
     let doctor = Doctor::from_setting(secret.into_encoded_bytes());
-    let diagnosis = doctor.diagnose(&headers(&head), &body, now);
+    let diagnosis = doctor.diagnose(&headers(&head)?, &body, now);
     // Nobody may be left to read it.
     let _ = writeln!(io::stdout(), "{diagnosis}");
     Ok(ExitCode::from(u8::from(!diagnosis.is_verified())))
@@ -103,7 +103,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// Reads the headers of the request, past what else curl prints.
-fn headers(head: &str) -> HeaderMap {
+fn headers(head: &str) -> Result<HeaderMap, Failure> {
     let mut headers = HeaderMap::new();
     let mut folded: Vec<(HeaderName, String)> = Vec::new();
     for line in head.lines() {
@@ -118,10 +118,14 @@ fn headers(head: &str) -> HeaderMap {
     }
     for (name, value) in folded {
         if let Ok(value) = HeaderValue::from_bytes(value.trim().as_bytes()) {
-            headers.append(name, value);
+            headers.try_append(name, value).map_err(|_| {
+                Failure::usage(
+                    "the head has more header lines than any server takes: keep those of one request",
+                )
+            })?;
         }
     }
-    headers
+    Ok(headers)
 }
 
 fn header(line: &str) -> Option<(HeaderName, String)> {

@@ -118,6 +118,23 @@ fn a_secret_that_the_server_refuses_is_diagnosed_all_the_same() {
 }
 
 #[test]
+fn more_header_lines_than_a_map_holds_are_an_error() {
+    let dir = dir();
+    for (name, count, code) in [("many", 20_000, 0), ("too many", 200_000, 2)] {
+        let lines: String = (0..count).map(|number| format!("x-{number}: 0\n")).collect();
+        let request = format!("{}{lines}\n{BODY}", head("\n"));
+        fs::write(dir.path().join("request"), request).unwrap();
+        let ended = doctor(dir.path(), &["--request", "request"], SECRET);
+        assert_eq!(ended.code, Some(code), "{name}: {}", ended.stderr);
+        if code == 2 {
+            let asked = "the head has more header lines than any server takes: keep those of one request";
+            assert!(ended.stderr.contains(asked), "{}", ended.stderr);
+            assert_eq!(ended.stderr.matches('\n').count(), 1);
+        }
+    }
+}
+
+#[test]
 fn the_secret_of_the_env_file_is_taken() {
     let dir = dir();
     fs::write(
