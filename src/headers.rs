@@ -4,9 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 pub(crate) static TIMESTAMP: HeaderName = HeaderName::from_static("x-request-timestamp");
 pub(crate) static SIGNATURE: HeaderName = HeaderName::from_static("x-signature");
-#[cfg(feature = "layer")]
 pub(crate) static RETRY_NUMBER: HeaderName = HeaderName::from_static("x-retry-num");
-#[cfg(feature = "layer")]
 pub(crate) static RETRY_REASON: HeaderName = HeaderName::from_static("x-retry-reason");
 
 /// All values of a header, as they came.

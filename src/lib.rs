@@ -129,7 +129,7 @@ mod error;
 mod event;
 #[cfg(feature = "handler")]
 mod handler;
-#[cfg(any(feature = "layer", feature = "doctor"))]
+#[cfg(feature = "layer")]
 mod headers;
 #[cfg(any(feature = "inbox-sqlite", feature = "inbox-postgres"))]
 mod inbox;
@@ -164,10 +164,7 @@ pub use self::client::{
 #[cfg(any(feature = "layer", feature = "client"))]
 pub use self::clock::{Clock, ManualClock, ManualSleep, SystemClock, SystemSleep};
 #[cfg(feature = "doctor")]
-pub use self::doctor::{
-    BodyFault, ContentCoding, Diagnosis, Doctor, Finding, JsonLayout, JsonNumbers, JsonStrings,
-    JsonStyle, SchemeFault, SecretFault, SignatureFault, TimestampFault,
-};
+pub use self::doctor::{Diagnosis, Doctor, Finding};
 pub use self::error::ConfigError;
 pub use self::event::{
     Delivery, Diarization, EventError, EventOutput, Identification, IdentifiedTurn, Kind, Label,

@@ -112,13 +112,6 @@ fn decode_hex<'a>(digits: &[u8], digest: &'a mut [u8; DIGEST]) -> Option<&'a [u8
     (wrong == 0).then_some(digest)
 }
 
-#[cfg(feature = "doctor")]
-impl Signature {
-    pub(crate) fn digest(&self) -> &[u8; DIGEST] {
-        &self.digest
-    }
-}
-
 impl fmt::Debug for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Signature")

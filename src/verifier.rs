@@ -401,5 +401,5 @@ fn only<'a>(
     }
 }
 
-pub(crate) const DEFAULT_TOLERANCE: Duration = Duration::from_secs(600);
+const DEFAULT_TOLERANCE: Duration = Duration::from_secs(600);
 const MAX_DIGITS: usize = 19;

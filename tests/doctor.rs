@@ -6,8 +6,7 @@ use base64ct::Encoding as _;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use proptest::prelude::*;
 use tower_pyannote::{
-    BodyFault, Doctor, Finding, JsonLayout, JsonNumbers, JsonStrings, SecretSet, Signature,
-    SigningKey, Verifier, WebhookSecret,
+    Diagnosis, Doctor, Finding, SecretSet, Signature, SigningKey, Verifier, WebhookSecret,
 };
 
 const SECRET: &str = "whs_00112233445566778899aabbccddeeff";
@@ -106,15 +105,22 @@ impl Sent {
         map
     }
 
-    fn findings(&self) -> Vec<Finding> {
+    fn diagnosis(&self) -> Diagnosis {
         let doctor = Doctor::from_setting(self.setting.as_str());
-        let diagnosis = doctor.diagnose(&self.headers(), &self.body, at(self.now));
-        diagnosis.findings().to_vec()
+        doctor.diagnose(&self.headers(), &self.body, at(self.now))
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        self.diagnosis().findings().to_vec()
     }
 
     fn names(&self) -> Vec<&'static str> {
-        self.findings().iter().map(|found| found.as_str()).collect()
+        names(&self.diagnosis())
     }
+}
+
+fn names(diagnosis: &Diagnosis) -> Vec<&'static str> {
+    diagnosis.findings().iter().map(Finding::as_str).collect()
 }
 
 fn at(seconds: u64) -> SystemTime {
@@ -164,18 +170,6 @@ fn a_fault_that_can_be_undone_is_named_and_proven() {
     let value: serde_json::Value = serde_json::from_str(BODY).unwrap();
     let sorted = serde_json::to_string(&value).unwrap();
     let pretty = serde_json::to_string_pretty(&value).unwrap();
-    let lines = "{\n\"jobId\": \"1\"\n}\n";
-    let mojibake: String = BODY.bytes().map(char::from).collect();
-    let latin1: Vec<u8> = BODY
-        .chars()
-        .map(|c| if c == '\u{2013}' { 0x96 } else { c as u8 })
-        .collect();
-    let mojibake_1252 = BODY.replace('\u{eb}', "Ã«").replace('\u{2013}', "â€“");
-    let percent = BODY
-        .replace('%', "%25")
-        .replace(' ', "%20")
-        .replace('"', "%22");
-    let form = format!("payload={}", percent.replace("%20", "+"));
     let chunked = format!(
         "5\r\n{}\r\n{:X};x=y\r\n{}\r\n0\r\n\r\n",
         &BODY[..5],
@@ -386,27 +380,9 @@ fn a_fault_that_can_be_undone_is_named_and_proven() {
             &["signature_plus_lost"],
         ),
         (
-            "hex with colons",
-            good().signature(|it| {
-                let pairs: Vec<&str> = (0..32).map(|at| &it[2 * at..2 * at + 2]).collect();
-                pairs.join(":")
-            }),
-            &["signature_separated"],
-        ),
-        (
             "base64 of URLs",
             good().signature(|it| base64ct::Base64UrlUnpadded::encode_string(&digest(it))),
             &["signature_base64url"],
-        ),
-        (
-            "hex of base64",
-            good().signature(|it| hex(base64(&digest(it)).as_bytes())),
-            &["signature_doubly_encoded"],
-        ),
-        (
-            "base64 of hex",
-            good().signature(|it| base64(it.as_bytes())),
-            &["signature_doubly_encoded"],
         ),
         // The timestamp.
         (
@@ -458,11 +434,6 @@ fn a_fault_that_can_be_undone_is_named_and_proven() {
             "a fraction",
             Sent::signed_at(SECRET, "1767225600.25", BODY),
             &["timestamp_fraction"],
-        ),
-        (
-            "a sign",
-            Sent::signed_at(SECRET, "+1767225600", BODY),
-            &["timestamp_sign"],
         ),
         (
             "milliseconds",
@@ -533,21 +504,6 @@ fn a_fault_that_can_be_undone_is_named_and_proven() {
             &["body_bom_added"],
         ),
         (
-            "a BOM lost",
-            Sent::signed(SECRET, format!("\u{feff}{BODY}")).body(BODY),
-            &["body_bom_lost"],
-        ),
-        (
-            "line ends to CR LF",
-            Sent::signed(SECRET, lines).body(lines.replace('\n', "\r\n")),
-            &["body_carriage_returns_added"],
-        ),
-        (
-            "CR LF to line ends",
-            Sent::signed(SECRET, lines.replace('\n', "\r\n")).body(lines),
-            &["body_carriage_returns_lost"],
-        ),
-        (
             "compacted",
             good().body(compact.clone()),
             &["body_reserialised"],
@@ -603,6 +559,21 @@ fn a_fault_that_can_be_undone_is_named_and_proven() {
             &["body_reserialised"],
         ),
         (
+            "sorted by a receiver in Go",
+            Sent::signed(
+                SECRET,
+                r#"{"jobId": "<1>", "status": "succeeded", "output": {}}"#,
+            )
+            .body(r#"{"jobId":"\u003c1\u003e","output":{},"status":"succeeded"}"#),
+            &["body_reserialised"],
+        ),
+        (
+            "escaped by a sender in Go",
+            Sent::signed(SECRET, r#"{"jobId":"\u003c1\u003e","status":"failed"}"#)
+                .body(r#"{"jobId": "<1>", "status": "failed"}"#),
+            &["body_reserialised"],
+        ),
+        (
             "pretty with a line end, as jq prints it",
             Sent::signed(SECRET, format!("{pretty}\n")).body(sorted.clone()),
             &["body_reserialised", "body_newline_lost"],
@@ -628,23 +599,6 @@ fn a_fault_that_can_be_undone_is_named_and_proven() {
             })),
             &["body_compressed"],
         ),
-        (
-            "taken for Latin-1",
-            good().body(mojibake),
-            &["body_doubly_encoded"],
-        ),
-        (
-            "taken for Windows-1252",
-            good().body(mojibake_1252),
-            &["body_doubly_encoded"],
-        ),
-        ("in Windows-1252", good().body(latin1), &["body_latin1"]),
-        (
-            "percent-encoded",
-            good().body(percent),
-            &["body_percent_encoded"],
-        ),
-        ("in a form", good().body(form), &["body_form"]),
         (
             "in base64",
             good().body(base64(BODY.as_bytes())),
@@ -801,15 +755,19 @@ fn a_fault_that_cannot_be_undone_is_named() {
 
 #[test]
 fn what_verifies_is_said_with_the_secret_that_did() {
+    let first = Sent::good().diagnosis();
     assert_eq!(
-        format!("{:?}", Sent::good().findings()),
-        "[Verified { secret_index: 0 }]"
+        first.to_string(),
+        "verified: the delivery is accepted, under secret 1"
     );
+    assert_eq!(first.secret_index(), Some(0));
     let second = Sent::good().setting(format!("{OTHER},{SECRET}"));
+    let second = second.diagnosis();
     assert_eq!(
-        format!("{:?}", second.findings()),
-        "[Verified { secret_index: 1 }]"
+        second.to_string(),
+        "verified: the delivery is accepted, under secret 2"
     );
+    assert_eq!(second.secret_index(), Some(1));
     let in_base64 = Sent::good().signature(|it| format!("v0={}", base64(&digest(it))));
     assert_eq!(in_base64.names(), ["verified"]);
 }
@@ -840,15 +798,9 @@ fn the_style_that_was_signed_is_told() {
         .replace(", ", ",")
         .replace("1.0", "1");
     let sent = Sent::good().body(javascript);
-    let [Finding::Body(fault @ BodyFault::Reserialised(style)), _] = sent.findings()[..] else {
-        panic!("{:?}", sent.findings());
-    };
-    assert_eq!(style.layout, JsonLayout::Spaced);
-    assert_eq!(style.strings, JsonStrings::AsItIs);
-    assert_eq!(style.numbers, JsonNumbers::Fraction);
-    assert!(!style.is_sorted);
+    assert_eq!(sent.names(), ["body_reserialised", "matches_otherwise"]);
     assert_eq!(
-        fault.to_string(),
+        sent.findings()[0].to_string(),
         "the body was parsed and written again, and was signed with a blank after each comma and colon, with `1.0` for \
          `1`: verify the raw bytes, before any JSON parser"
     );
@@ -856,23 +808,32 @@ fn the_style_that_was_signed_is_told() {
 
 #[test]
 fn a_skew_is_told_with_its_size_its_side_and_its_hours() {
-    for (now, expected) in [
-        (AT + 601, "Stale { seconds: 601, hours: None }"),
-        (AT - 601, "Future { seconds: 601, hours: None }"),
+    let clocks = "set the clocks, or send a fresh delivery if this one was kept";
+    for (now, name, skew, advice) in [
+        (AT + 601, "timestamp_stale", "601 s older", clocks),
+        (AT - 601, "timestamp_future", "601 s newer", clocks),
         (
             AT + 3600 * 9 + 599,
-            "Stale { seconds: 32999, hours: Some(9) }",
+            "timestamp_stale",
+            "32999 s older",
+            "that is 9 h, so one side takes local time for UTC",
         ),
-        (AT - 3600, "Future { seconds: 3600, hours: Some(1) }"),
-        (AT + 3600 * 15, "Stale { seconds: 54000, hours: None }"),
+        (
+            AT - 3600,
+            "timestamp_future",
+            "3600 s newer",
+            "that is 1 h, so one side takes local time for UTC",
+        ),
+        (AT + 3600 * 15, "timestamp_stale", "54000 s older", clocks),
     ] {
-        let found = format!("{:?}", Sent::good().now(now).findings()[0]);
-        assert_eq!(found, format!("Timestamp({expected})"));
+        let found = &Sent::good().now(now).findings()[0];
+        let text = format!("the timestamp is {skew} than now, over the tolerance: {advice}");
+        assert_eq!((found.as_str(), found.to_string()), (name, text));
     }
     let earlier = Sent::good().timestamp(|_| (AT + 7).to_string()).findings();
     assert_eq!(
         earlier[0].to_string(),
-        "the timestamp that was signed is 7 s earlier: find who sets or replaces x-request-timestamp"
+        "the timestamp that was signed is 7 s earlier: find the program that sets x-request-timestamp"
     );
 }
 
@@ -882,7 +843,7 @@ fn the_tolerance_is_the_receivers() {
     let tight = Doctor::from_setting(SECRET).with_tolerance(Duration::from_secs(1));
     let diagnosis = tight.diagnose(&sent.headers(), &sent.body, at(AT + 2));
     assert_eq!(diagnosis.findings()[0].as_str(), "timestamp_stale");
-    let wide = tight.with_past_tolerance(Duration::from_secs(2));
+    let wide = tight.with_tolerance(Duration::from_secs(2));
     assert!(
         wide.diagnose(&sent.headers(), &sent.body, at(AT + 2))
             .is_verified()
@@ -903,10 +864,7 @@ fn the_work_limit_cuts_the_search_short_but_not_the_check() {
 
     let bad = Sent::over(BODY);
     let diagnosis = doctor.diagnose(&bad.headers(), &bad.body, at(AT));
-    assert_eq!(
-        diagnosis.findings(),
-        [Finding::NothingMatches, Finding::SearchCutShort]
-    );
+    assert_eq!(names(&diagnosis), ["nothing_matches", "search_cut_short"]);
     assert_eq!(diagnosis.secret_index(), None);
     assert!(Sent::over(BODY).names().contains(&"signed_body_alone"));
 }
@@ -921,26 +879,23 @@ fn a_bomb_costs_no_more_than_the_work_limit() {
     let sent = Sent::good().body(bomb.finish().unwrap());
     let doctor = Doctor::from_setting(SECRET).with_work_limit(2 << 20);
     let diagnosis = doctor.diagnose(&sent.headers(), &sent.body, at(AT));
-    assert_eq!(
-        diagnosis.findings(),
-        [Finding::NothingMatches, Finding::SearchCutShort]
-    );
+    assert_eq!(names(&diagnosis), ["nothing_matches", "search_cut_short"]);
 }
 
 #[test]
 fn a_diagnosis_prints_a_finding_a_line() {
     let sent = Sent::good().body(format!("{BODY}\n"));
-    let doctor = Doctor::new(WebhookSecret::new(SECRET).unwrap());
+    let doctor = Doctor::from_setting(SECRET);
     let diagnosis = doctor.diagnose(&sent.headers(), &sent.body, at(AT));
     assert_eq!(
         diagnosis.to_string(),
-        "body_newline_added: a line end was added to the body's end: keep its bytes as they come\n\
+        "body_newline_added: the body has a newline at its end that was added: keep the bytes unchanged\n\
          matches_otherwise: with the above undone the signature matches, under secret 1"
     );
     assert_eq!(diagnosis.secret_index(), Some(0));
     assert_eq!(
         format!("{doctor:?}"),
-        "Doctor { secrets: 1, past: 600s, future: 600s, work_limit: 8589934592 }"
+        "Doctor { secrets: 1, tolerance: 600s, work_limit: 8589934592 }"
     );
 }
 
@@ -1020,10 +975,11 @@ proptest! {
         body in prop_oneof![Just(BODY.as_bytes().to_vec()), a_body()],
         shift in 0..1_200_u64,
     ) {
-        let secrets = SecretSet::from_list(&format!("{OTHER},{SECRET}")).unwrap();
+        let setting = format!("{OTHER},{SECRET}");
+        let secrets = SecretSet::from_list(&setting).unwrap();
         let headers = vec![("x-request-timestamp", timestamp), ("x-signature", signature)];
         let sent = Sent { setting: String::new(), headers, body, now: AT + shift };
-        let doctor = Doctor::new(secrets.clone()).with_work_limit(1 << 20);
+        let doctor = Doctor::from_setting(setting).with_work_limit(1 << 20);
         let headers = sent.headers();
         let values = |name| headers.get_all(name).into_iter().map(HeaderValue::as_bytes);
         let verified = Verifier::new(secrets)
@@ -1031,6 +987,27 @@ proptest! {
         let diagnosis = doctor.diagnose(&headers, &sent.body, at(sent.now));
         prop_assert_eq!(diagnosis.is_verified(), verified.is_ok());
         prop_assert_eq!(diagnosis.is_verified() || diagnosis.is_explained(), diagnosis.secret_index().is_some());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    #[test]
+    fn a_rewritten_body_is_explained_however_deep_it_is(
+        brackets in proptest::collection::vec(any::<bool>(), 1..40_000),
+        is_spaced in any::<bool>(),
+    ) {
+        let written = |opened: &str| {
+            let open = brackets.iter().map(|&is_list| if is_list { "[" } else { opened });
+            let close = brackets.iter().rev().map(|&is_list| if is_list { "]" } else { "}" });
+            open.chain(["null"]).chain(close).collect::<String>()
+        };
+        let (compact, spaced) = (written("{\"a\":"), written("{\"a\": "));
+        prop_assume!(compact != spaced);
+        let (signed, body) = if is_spaced { (spaced, compact) } else { (compact, spaced) };
+        let sent = Sent::signed(SECRET, signed).body(body);
+        prop_assert_eq!(sent.names(), ["body_reserialised", "matches_otherwise"]);
     }
 }
 

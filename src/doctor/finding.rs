@@ -1,89 +1,86 @@
+use std::collections::HashSet;
 use std::fmt;
 
-use super::{BodyFault, SchemeFault, SecretFault, SignatureFault, TimestampFault};
+use super::causes::Cause;
 
-/// One thing that a [`Doctor`](crate::Doctor) found; its `Display` says what to do about it.
-///
-/// It holds lengths, counts and times: no secret, no signature, and no byte of the request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Finding {
-    /// The delivery is accepted.
-    #[non_exhaustive]
-    Verified {
-        /// Which of the secrets signed it, from 0.
-        secret_index: usize,
-    },
-    /// Without the findings before this one, the signature is that of the delivery.
-    #[non_exhaustive]
-    MatchesOtherwise {
-        /// Which of the secrets signed it, from 0.
-        secret_index: usize,
-    },
-    /// Something is wrong with the timestamp.
-    Timestamp(TimestampFault),
-    /// Something is wrong with how the signature is written.
-    Signature(SignatureFault),
-    /// Something is wrong with a secret.
-    #[non_exhaustive]
-    Secret {
-        /// Which of the secrets, from 0.
-        index: usize,
-        /// What is wrong with it.
-        fault: SecretFault,
-    },
-    /// The signature is over something else than `v0:`, the timestamp, `:` and the body.
-    Scheme(SchemeFault),
-    /// Something is wrong with the body.
-    Body(BodyFault),
-    /// None of what is known to go wrong leads to this signature: a secret of another team, or a body changed in another
-    /// way.
-    NothingMatches,
-    /// The body is so large that not everything was tried.
-    SearchCutShort,
+/// One thing that a [`Doctor`](crate::Doctor) found. Its `Display` says what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Finding {
+    name: &'static str,
+    text: String,
 }
 
 impl Finding {
-    /// A word for it in snake case, which does not change.
+    pub(super) fn new(name: &'static str, text: String) -> Self {
+        Self { name, text }
+    }
+
+    /// Makes a finding of a cause and what its sentence begins with.
+    pub(super) fn of(subject: &str, Cause(name, text): Cause) -> Self {
+        Self::new(name, format!("{subject} {text}"))
+    }
+
+    /// Returns the stable name in snake case, such as `secret_quoted`.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Verified { .. } => "verified",
-            Self::MatchesOtherwise { .. } => "matches_otherwise",
-            Self::Timestamp(fault) => fault.as_str(),
-            Self::Signature(fault) => fault.as_str(),
-            Self::Secret { fault, .. } => fault.as_str(),
-            Self::Scheme(fault) => fault.as_str(),
-            Self::Body(fault) => fault.as_str(),
-            Self::NothingMatches => "nothing_matches",
-            Self::SearchCutShort => "search_cut_short",
-        }
+    pub const fn as_str(&self) -> &'static str {
+        self.name
     }
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Verified { secret_index } => {
-                write!(f, "the delivery is accepted, under secret {}", secret_index + 1)
-            }
-            Self::MatchesOtherwise { secret_index } => write!(
-                f,
-                "with the above undone the signature matches, under secret {}",
-                secret_index + 1
-            ),
-            Self::Timestamp(fault) => fault.fmt(f),
-            Self::Signature(fault) => fault.fmt(f),
-            Self::Secret { index, fault } => write!(f, "secret {} {fault}", index + 1),
-            Self::Scheme(fault) => fault.fmt(f),
-            Self::Body(fault) => fault.fmt(f),
-            Self::NothingMatches => f.write_str(
-                "nothing that is known to go wrong leads to this signature: compare the secret with the one in the \
-                 dashboard of the team that submitted the job, and take the body from before anything has read it",
-            ),
-            Self::SearchCutShort => f.write_str(
-                "the body is large, so not everything was tried: try a short delivery, or allow more work",
-            ),
+        f.write_str(&self.text)
+    }
+}
+
+/// Why a receiver refuses a delivery, or that it accepts it. Its `Display` prints one finding per line, the name first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Diagnosis {
+    findings: Vec<Finding>,
+    secret_index: Option<usize>,
+}
+
+impl Diagnosis {
+    /// Returns whether a receiver accepts the delivery. `verified` is then the only finding.
+    #[must_use]
+    pub fn is_verified(&self) -> bool {
+        self.findings.iter().any(|it| it.name == VERIFIED)
+    }
+
+    /// Returns whether the causes are proven: the last finding is then `matches_otherwise`.
+    #[must_use]
+    pub fn is_explained(&self) -> bool {
+        self.secret_index.is_some() && !self.is_verified()
+    }
+
+    /// Returns what was found, the most certain first; never empty.
+    #[must_use]
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// Returns the index of the secret that signed the delivery, from 0, if one did.
+    #[must_use]
+    pub fn secret_index(&self) -> Option<usize> {
+        self.secret_index
+    }
+
+    pub(super) fn new(mut findings: Vec<Finding>, secret_index: Option<usize>) -> Self {
+        let mut seen = HashSet::new();
+        findings.retain(|finding| seen.insert(finding.clone()));
+        Self {
+            findings,
+            secret_index,
         }
     }
 }
+
+impl fmt::Display for Diagnosis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines = self.findings.iter().map(|it| format!("{}: {it}", it.name));
+        f.write_str(&lines.collect::<Vec<_>>().join("\n"))
+    }
+}
+
+pub(super) const VERIFIED: &str = "verified";

@@ -1,234 +1,145 @@
 //! Why a signature does not match.
 
 mod body;
-mod codings;
-mod diagnosis;
+mod causes;
 mod finding;
+mod headers;
 mod json;
-mod scheme;
 mod search;
 mod secret;
-mod signature;
-mod style;
 mod text;
-mod times;
-mod timestamp;
 
 use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use zeroize::Zeroizing;
 
-use self::search::{Search, Work};
-use self::secret::Key;
-use crate::headers::{SIGNATURE, TIMESTAMP, values};
-use crate::secret::{SecretSet, WebhookSecret};
-use crate::verifier::{DEFAULT_TOLERANCE, Verified, Verifier};
+use self::body::Body;
+use self::causes::{NOTHING_MATCHES, SEARCH_CUT_SHORT};
+use self::headers::Headers;
+use self::search::Search;
+use crate::{SecretSet, Verifier};
 
-pub use self::body::{BodyFault, ContentCoding};
-pub use self::diagnosis::Diagnosis;
-pub use self::finding::Finding;
-pub use self::scheme::SchemeFault;
-pub use self::secret::SecretFault;
-pub use self::signature::SignatureFault;
-pub use self::style::{JsonLayout, JsonNumbers, JsonStrings, JsonStyle};
-pub use self::timestamp::TimestampFault;
+pub use self::finding::{Diagnosis, Finding};
 
-/// Says why a delivery is refused, by undoing what is known to go wrong until the signature matches.
+/// Finds out why a delivery is refused: it undoes known causes until the signature matches.
 ///
-/// It is pure: no I/O, and the time is an argument. What it tries:
+/// It tries the delivery as it was received, then one cause in the secret, the headers, the timestamp, the signed message
+/// or the body, then two of these. A match proves the causes. Without a match, the [`Diagnosis`] lists what is conspicuous.
 ///
-/// 1. the delivery as it is, under each secret;
-/// 2. one fault in the secret, or in what was signed: another scheme, a header that was quoted, joined or renamed;
-/// 3. another timestamp, up to 10 s away from the one in the header;
-/// 4. one fault in the body: re-serialised, decoded, compressed, extended, and what else [`BodyFault`] names;
-/// 5. another timestamp, up to 600 s or by whole hours away;
-/// 6. two of these at once: in the secret and the scheme, or in the body and one of them.
+/// The search hashes at most 8 GiB, see [`with_work_limit`](Self::with_work_limit), which takes about ten seconds and is
+/// enough to try everything for a body of half a megabyte. If something was not tried, the last finding is
+/// `search_cut_short`. Memory: at most four times the body and 256 MiB, however deep its JSON is.
 ///
-/// A match is a proof, so what led to it comes first in the [`Diagnosis`]; where nothing matches, what is conspicuous does.
-///
-/// # Bounds
-///
-/// All of it hashes at most 8 GiB, where to write a body anew counts as six hashes of it: some ten seconds, see
-/// [`with_work_limit`](Self::with_work_limit). That is everything above for a body of a megabyte. A larger one has fewer of
-/// the later tries, 64 hashes in all at 128 MiB, and the diagnosis ends with [`Finding::SearchCutShort`]. Faults are looked
-/// for in the first eight secrets. Beside the body it holds at most two more of its size, and what unpacks to more than
-/// 128 MiB is given up.
-///
-/// # Who may see it
-///
-/// A diagnosis holds no secret, no signature and no byte of the request. It is for whoever runs the receiver: answered to
-/// a sender, it would tell a forger what to try next.
-///
-/// # Example
-///
-/// ```
-/// use std::time::{Duration, UNIX_EPOCH};
-/// use http::HeaderMap;
-/// use tower_pyannote::{Doctor, Finding, BodyFault, SigningKey, WebhookSecret};
-///
-/// let secret = WebhookSecret::new("whs_example")?;
-/// let signature = SigningKey::new(&secret).sign("1767225600", br#"{"jobId": "1", "status": "succeeded"}"#);
-/// let mut headers = HeaderMap::new();
-/// headers.insert("x-request-timestamp", "1767225600".parse()?);
-/// headers.insert("x-signature", signature.to_hex().parse()?);
-///
-/// // What a framework made of it that parsed the body and wrote it again.
-/// let body = br#"{"jobId":"1","status":"succeeded"}"#;
-/// let now = UNIX_EPOCH + Duration::from_secs(1_767_225_603);
-/// let diagnosis = Doctor::new(secret).diagnose(&headers, body, now);
-///
-/// assert!(!diagnosis.is_verified());
-/// assert!(matches!(diagnosis.findings()[0], Finding::Body(BodyFault::Reserialised(_))));
-/// assert!(matches!(diagnosis.findings()[1], Finding::MatchesOtherwise { secret_index: 0, .. }));
-/// # Ok::<_, Box<dyn std::error::Error>>(())
-/// ```
+/// A diagnosis holds no secret, no signature and no byte of the request. But do not send it to the sender, because it
+/// tells a forger what to try next.
 #[derive(Clone)]
 #[must_use]
 pub struct Doctor {
-    secrets: Vec<Zeroizing<Vec<u8>>>,
-    past: Duration,
-    future: Duration,
+    setting: Zeroizing<Vec<u8>>,
+    tolerance: Duration,
     work_limit: u64,
 }
 
 impl Doctor {
-    /// A doctor who knows these secrets, with the default tolerance of 600 s.
-    pub fn new(secrets: impl Into<SecretSet>) -> Self {
-        let secrets = secrets.into();
-        Self::knowing(
-            secrets
-                .iter()
-                .map(|secret| Zeroizing::new(secret.as_bytes().to_vec()))
-                .collect(),
-        )
-    }
-
-    /// A doctor who knows the secrets as they stand in a setting: one, or several with a comma between them.
+    /// Makes a doctor that knows the secrets of a setting: one, or several with commas between them.
     ///
-    /// Other than a [`SecretSet`], the setting may be one that a receiver refuses, with blanks around it or empty.
+    /// The setting may be one that a [`SecretSet`] refuses: with blanks around it, or empty.
     pub fn from_setting(value: impl Into<Vec<u8>>) -> Self {
-        let value = Zeroizing::new(value.into());
-        Self::knowing(
-            value
-                .split(|&byte| byte == b',')
-                .map(|secret| Zeroizing::new(secret.to_vec()))
-                .collect(),
-        )
+        Self {
+            setting: Zeroizing::new(value.into()),
+            tolerance: Duration::from_secs(600),
+            work_limit: 8 << 30,
+        }
     }
 
-    /// Sets how much older and how much newer than now a timestamp may be, 600 s by default, as the [`Verifier`] has it.
-    pub fn with_tolerance(self, tolerance: Duration) -> Self {
-        self.with_past_tolerance(tolerance)
-            .with_future_tolerance(tolerance)
-    }
-
-    /// Sets how much older than now a timestamp may be, 600 s by default.
-    pub fn with_past_tolerance(mut self, tolerance: Duration) -> Self {
-        self.past = tolerance;
+    /// Sets how much older or newer than now a timestamp may be, 600 s by default, as in [`Verifier`].
+    pub fn with_tolerance(mut self, tolerance: Duration) -> Self {
+        self.tolerance = tolerance;
         self
     }
 
-    /// Sets how much newer than now a timestamp may be, 600 s by default.
-    pub fn with_future_tolerance(mut self, tolerance: Duration) -> Self {
-        self.future = tolerance;
-        self
-    }
-
-    /// Sets how many bytes may be hashed in search of what went wrong, 8 GiB by default.
+    /// Sets how many bytes the search may hash, 8 GiB by default.
     ///
-    /// The delivery as it is, under each secret, is checked whatever the limit.
+    /// The delivery as it was received is checked whatever the limit.
     pub fn with_work_limit(mut self, bytes: u64) -> Self {
         self.work_limit = bytes;
         self
     }
 
-    /// Says whether the delivery is verified, and if not, why.
+    /// Returns whether the delivery is verified, and if not, why.
     ///
-    /// It is verified exactly if a [`Verifier`] of the same secrets and tolerance accepts it. `headers` are those of the
-    /// request; others than the two that are signed give hints at what happened to the body.
+    /// It is verified exactly if a [`Verifier`] of the same secrets and tolerance accepts it. `headers` are all headers of
+    /// the request, because those that are not signed give hints about the body.
     pub fn diagnose(&self, headers: &HeaderMap, body: &[u8], now: SystemTime) -> Diagnosis {
-        if let Some(verified) = self.verify(headers, body, now) {
-            return Diagnosis::verified(verified.secret_index());
+        if let Some(index) = self.verify(headers, body, now) {
+            let accepted = signed(finding::VERIFIED, "the delivery is accepted", index);
+            return Diagnosis::new(vec![accepted], Some(index));
         }
-        let timestamps = times::read(headers, now, self.past, self.future);
-        let signatures = signature::read(headers);
-        let secrets = self.secrets.iter().enumerate();
-        let unusable = secrets
-            .clone()
-            .filter_map(|(index, secret)| secret::unusable(index, secret));
-        let faults: Vec<Finding> = unusable
-            .chain(timestamps.faults.iter().copied().map(Finding::Timestamp))
-            .chain(signatures.faults.iter().copied().map(Finding::Signature))
-            .collect();
-        if signatures.digests.is_empty() {
-            return Diagnosis::unexplained(faults, body::hints(headers, body));
+        let since_1970 = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let secrets = || self.secrets().enumerate();
+        let unusable = secrets().filter_map(|(index, secret)| secret::unusable(index, secret));
+        let read = Headers::read(headers, since_1970, self.tolerance);
+        let mut findings: Vec<Finding> = unusable.chain(read.findings).collect();
+        let body = Body::new(headers, body);
+        if read.digests.is_empty() {
+            findings.extend(body.hints());
+            return Diagnosis::new(findings, None);
         }
-
-        let keys: Vec<Key> = secrets
-            .flat_map(|(index, secret)| secret::keys(index, secret, index < MOST_SECRETS))
-            .collect();
+        let keys = secrets().flat_map(|(index, it)| secret::keys(index, it, index < MOST_SECRETS));
+        let keys: Vec<_> = keys.collect();
         let mut search = Search {
             keys: &keys,
-            heads: scheme::heads(&timestamps.texts),
-            digests: &signatures.digests,
-            body,
-            work: Work::new(self.work_limit),
+            digests: &read.digests,
+            body: &body,
+            work: usize::try_from(self.work_limit).unwrap_or(usize::MAX),
+            is_short: body.json.as_ref().is_some_and(|json| json.is_cut_short),
         };
-        if let Some(found) = search.run(&body::suspects(headers, body), timestamps.near) {
-            return Diagnosis::explained(faults, found.faults, found.secret_index);
+        let near = read.time.unwrap_or(since_1970.as_secs());
+        if let Some((proven, index)) = search.run(&read.timestamps, near) {
+            findings.extend(proven);
+            let outcome = "with the above undone the signature matches";
+            findings.push(signed("matches_otherwise", outcome, index));
+            return Diagnosis::new(findings, Some(index));
         }
-        let mut hints = body::hints(headers, body);
-        hints.push(Finding::NothingMatches);
-        let unlike = self.secrets.iter().enumerate();
-        hints.extend(unlike.filter_map(|(index, secret)| secret::unlike(index, secret)));
-        if search.work.is_short() {
-            hints.push(Finding::SearchCutShort);
+        findings.extend(body.hints());
+        findings.push(Finding::of("none", NOTHING_MATCHES));
+        findings.extend(secrets().filter_map(|(index, secret)| secret::unlike(index, secret)));
+        if search.is_short {
+            findings.push(Finding::of("not everything", SEARCH_CUT_SHORT));
         }
-        Diagnosis::unexplained(faults, hints)
+        Diagnosis::new(findings, None)
     }
 
-    fn knowing(secrets: Vec<Zeroizing<Vec<u8>>>) -> Self {
-        Self {
-            secrets,
-            past: DEFAULT_TOLERANCE,
-            future: DEFAULT_TOLERANCE,
-            work_limit: DEFAULT_WORK_LIMIT,
-        }
+    fn secrets(&self) -> impl Iterator<Item = &[u8]> {
+        self.setting.split(|&byte| byte == b',')
     }
 
-    /// Says what the receiver says; one whose secrets are refused does not even start.
-    fn verify(&self, headers: &HeaderMap, body: &[u8], now: SystemTime) -> Option<Verified> {
-        let mut secrets = self
-            .secrets
-            .iter()
-            .map(|secret| WebhookSecret::new(secret.to_vec()).ok());
-        let first = SecretSet::new(secrets.next()??);
-        let secrets = secrets.try_fold(first, |set, secret| Some(set.add_secret(secret?)))?;
-        Verifier::new(secrets)
-            .with_past_tolerance(self.past)
-            .with_future_tolerance(self.future)
-            .verify(
-                values(headers, &TIMESTAMP),
-                values(headers, &SIGNATURE),
-                body,
-                now,
-            )
-            .ok()
+    /// Checks the delivery as a receiver does; with a secret that is refused, a receiver does not start.
+    fn verify(&self, headers: &HeaderMap, body: &[u8], now: SystemTime) -> Option<usize> {
+        let secrets = SecretSet::from_list(std::str::from_utf8(&self.setting).ok()?).ok()?;
+        let values = |name| headers.get_all(name).into_iter().map(HeaderValue::as_bytes);
+        let verifier = Verifier::new(secrets).with_tolerance(self.tolerance);
+        let verified = verifier.verify(values(TIMESTAMP), values(SIGNATURE), body, now);
+        verified.ok().map(|verified| verified.secret_index())
     }
 }
 
 impl fmt::Debug for Doctor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Doctor")
-            .field("secrets", &self.secrets.len())
-            .field("past", &self.past)
-            .field("future", &self.future)
+            .field("secrets", &self.secrets().count())
+            .field("tolerance", &self.tolerance)
             .field("work_limit", &self.work_limit)
             .finish()
     }
 }
 
-const DEFAULT_WORK_LIMIT: u64 = 8 << 30;
+fn signed(name: &'static str, outcome: &str, index: usize) -> Finding {
+    Finding::new(name, format!("{outcome}, under secret {}", index + 1))
+}
+
+const TIMESTAMP: &str = "x-request-timestamp";
+const SIGNATURE: &str = "x-signature";
 const MOST_SECRETS: usize = 8;

@@ -1,241 +1,187 @@
+use std::io::{self, Write};
+
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-use super::scheme::Head;
+use super::Finding;
+use super::body::{Body, Suspect};
+use super::causes::*;
 use super::secret::Key;
-use super::{BodyFault, Finding, TimestampFault, codings};
-use crate::signature::Signature;
 
-/// A search for what leads to one of the signatures that were sent.
+/// A search for what leads to one of the signatures.
 pub(super) struct Search<'a> {
     pub(super) keys: &'a [Key],
-    pub(super) heads: Vec<Head>,
-    pub(super) digests: &'a [Signature],
-    pub(super) body: &'a [u8],
-    pub(super) work: Work,
+    pub(super) digests: &'a [[u8; 32]],
+    pub(super) body: &'a Body<'a>,
+    /// How many bytes may still be hashed.
+    pub(super) work: usize,
+    /// Whether something was left out.
+    pub(super) is_short: bool,
 }
 
-/// What led to the signature.
-pub(super) struct Found {
-    pub(super) faults: Vec<Finding>,
-    pub(super) secret_index: usize,
-}
+/// What was signed before the body, and the cause if that is not what belongs there.
+type Head = (Option<Finding>, Vec<u8>);
 
-/// A key and a head to try, and which they are.
-#[derive(Clone, Copy)]
-struct Pair<'a> {
-    key: &'a Key,
-    head: &'a Head,
-}
+/// A key and a head to try.
+type Pair<'a> = (&'a Key, &'a Head);
 
-impl Pair<'_> {
-    fn count_faults(self) -> usize {
-        usize::from(self.key.fault.is_some()) + usize::from(self.head.fault.is_some())
-    }
-
-    fn found(self) -> Found {
-        let index = self.key.index;
-        let secret = self.key.fault.map(|fault| Finding::Secret { index, fault });
-        let scheme = self.head.fault.map(Finding::Scheme);
-        Found {
-            faults: secret.into_iter().chain(scheme).collect(),
-            secret_index: index,
-        }
-    }
-}
+/// What led to the signature, and the index of the secret.
+type Found = (Vec<Finding>, usize);
 
 impl Search<'_> {
-    pub(super) fn run(&mut self, suspects: &[BodyFault], near: u64) -> Option<Found> {
-        let heads = std::mem::take(&mut self.heads);
-        let pairs = self
-            .keys
-            .iter()
-            .flat_map(|key| heads.iter().map(move |head| Pair { key, head }));
-        let (mut plain, mut single, mut double) = (Vec::new(), Vec::new(), Vec::new());
-        for pair in pairs {
-            match pair.count_faults() {
-                0 => plain.push(pair),
-                1 => single.push(pair),
-                _ => double.push(pair),
-            }
-        }
-        let as_it_is = self.attempt(&plain, None, Pay::Nothing);
-        as_it_is
-            .or_else(|| self.attempt(&single, None, Pay::ByByte))
-            .or_else(|| self.other_times(near, (1..=NEAREST).collect()))
-            .or_else(|| self.each(suspects, &plain))
-            .or_else(|| {
-                let hours = (1..=HOURS).map(|hours| hours * 3600);
-                self.other_times(near, hours.chain(NEAREST + 1..=NEIGHBOURS).collect())
-            })
-            .or_else(|| self.attempt(&double, None, Pay::ByByte))
-            .or_else(|| self.each(suspects, &single))
+    pub(super) fn run(&mut self, timestamps: &[Vec<u8>], near: u64) -> Option<Found> {
+        let (keys, suspects) = (self.keys, self.body.suspects());
+        let heads = heads(timestamps);
+        let nearest = altered(near, 1..=NEAREST);
+        let hours = (1..=HOURS).map(|hours| hours * 3600);
+        let others = altered(near, hours.chain(NEAREST + 1..=NEIGHBOURS));
+        let [plain, single, double] = [0, 1, 2].map(|causes| pairs(keys, &heads, causes));
+        // The delivery as it was received is tried whatever the limit on work.
+        self.hash(&plain, None, 0)
+            .or_else(|| self.attempt(&single, None))
+            .or_else(|| self.attempt(&pairs(keys, &nearest, 1), None))
+            .or_else(|| self.each(&suspects, &plain))
+            .or_else(|| self.attempt(&pairs(keys, &others, 1), None))
+            .or_else(|| self.attempt(&double, None))
+            .or_else(|| self.each(&suspects, &single))
     }
 
-    fn each(&mut self, suspects: &[BodyFault], pairs: &[Pair<'_>]) -> Option<Found> {
-        suspects
-            .iter()
-            .find_map(|&suspect| self.attempt(pairs, Some(suspect), Pay::ByByte))
+    fn each(&mut self, suspects: &[Suspect<'_>], pairs: &[Pair<'_>]) -> Option<Found> {
+        let mut suspects = suspects.iter();
+        suspects.find_map(|suspect| self.attempt(pairs, Some(suspect)))
     }
 
-    /// Tries timestamps that many seconds before and after.
-    fn other_times(&mut self, near: u64, distances: Vec<i64>) -> Option<Found> {
-        let offsets: Vec<i64> = distances
-            .into_iter()
-            .flat_map(|distance| [-distance, distance])
-            .collect();
-        let keys: &[Key] = self.keys;
-        for offsets in offsets.chunks(BATCH) {
-            let heads: Vec<(i64, Head)> = offsets
-                .iter()
-                .filter_map(|&offset| {
-                    let time = near.checked_add_signed(offset)?;
-                    Some((offset, Head::of(time.to_string().as_bytes())))
-                })
-                .collect();
-            for key in keys.iter().filter(|key| key.fault.is_none()) {
-                let pairs: Vec<Pair<'_>> =
-                    heads.iter().map(|(_, head)| Pair { key, head }).collect();
-                let Some((at, mut found)) = self.attempt_at(&pairs, None, Pay::ByByte) else {
-                    continue;
-                };
-                let seconds = heads.get(at).map_or(0, |&(offset, _)| offset);
-                let altered = TimestampFault::Altered { seconds };
-                found.faults.push(Finding::Timestamp(altered));
-                return Some(found);
-            }
-        }
-        None
+    /// Tries as many of the pairs as there is work left for.
+    fn attempt(&mut self, pairs: &[Pair<'_>], suspect: Option<&Suspect<'_>>) -> Option<Found> {
+        let rewriting = suspect.map_or(0, |_| REWRITING);
+        let affordable = self.work / (self.body.bytes.len() + OVERHEAD);
+        let count = affordable.saturating_sub(rewriting).min(pairs.len());
+        self.is_short |= count < pairs.len();
+        let overhead = OVERHEAD.saturating_mul(count + rewriting);
+        self.work = self.work.saturating_sub(overhead);
+        self.hash(pairs.get(..count)?, suspect, count + rewriting)
     }
 
-    fn attempt(
+    /// Hashes one form of the body under all pairs at once, each byte at this price.
+    fn hash(
         &mut self,
         pairs: &[Pair<'_>],
-        suspect: Option<BodyFault>,
-        pay: Pay,
+        suspect: Option<&Suspect<'_>>,
+        price: usize,
     ) -> Option<Found> {
-        self.attempt_at(pairs, suspect, pay).map(|(_, found)| found)
-    }
-
-    /// Hashes one form of the body under all pairs at once, with each line end after it.
-    fn attempt_at(
-        &mut self,
-        pairs: &[Pair<'_>],
-        suspect: Option<BodyFault>,
-        pay: Pay,
-    ) -> Option<(usize, Found)> {
-        let (body, work) = (self.body, &mut self.work);
-        let pairs = match pay {
-            Pay::Nothing => pairs,
-            Pay::ByByte => {
-                let rewritten = suspect.map_or(0, |_| REWRITING);
-                let paid = work.buy(body.len(), pairs.len() + rewritten);
-                pairs.get(..paid.saturating_sub(rewritten)).unwrap_or(pairs)
-            }
+        let hash = |(key, head): &Pair<'_>| key.hmac.clone().chain_update(&head.1);
+        let mut hashes = Hashes {
+            hashes: pairs.iter().map(hash).collect(),
+            price,
+            left: suspect.map_or(usize::MAX, |suspect| suspect.1),
+            search: self,
         };
-        if pairs.is_empty() {
-            return None;
+        match suspect {
+            _ if pairs.is_empty() => return None,
+            Some((_, _, undo)) => undo(&mut hashes).ok()?,
+            None => hashes.write_all(hashes.search.body.bytes).ok()?,
         }
-        let mut hashes: Vec<Hmac<Sha256>> = pairs
-            .iter()
-            .map(|pair| pair.key.hmac.clone().chain_update(&pair.head.bytes))
-            .collect();
-        // What unpacks or is laid out anew can be longer than the body, whose length was paid for.
-        let mut paid = body.len();
-        let mut is_cut = false;
-        let mut out = |piece: &[u8]| {
-            let more = piece.len().saturating_sub(paid);
-            paid = paid.saturating_sub(piece.len());
-            is_cut |= !work.take(more, pairs.len());
-            if !is_cut {
-                for piece in piece.chunks(PIECE) {
-                    hashes.iter_mut().for_each(|hash| hash.update(piece));
-                }
-            }
-        };
-        let is_written = match suspect {
-            Some(suspect) => suspect.undo(body, &mut out),
-            None => codings::copy(body, &mut out),
-        };
-        if !is_written || is_cut {
-            return None;
-        }
-        for ending in ENDINGS {
-            let at = hashes.iter().position(|hash| {
-                let hash = hash.clone().chain_update(ending);
-                self.digests
-                    .iter()
-                    .any(|sent| hash.clone().verify_slice(sent.digest()).is_ok())
-            });
-            let Some((at, pair)) = at.and_then(|at| Some((at, *pairs.get(at)?))) else {
-                continue;
+        let hashes = hashes.hashes;
+        let mut newlines = [&b""[..], b"\n", b"\r\n"].into_iter();
+        newlines.find_map(|newline| {
+            let is_sent = |hash: &Hmac<Sha256>| {
+                let hash = hash.clone().chain_update(newline);
+                let mut digests = self.digests.iter();
+                digests.any(|digest| hash.clone().verify_slice(digest).is_ok())
             };
-            let mut found = pair.found();
-            found.faults.extend(suspect.map(Finding::Body));
-            if !ending.is_empty() {
-                found.faults.push(Finding::Body(BodyFault::NewlineLost));
-            }
-            return Some((at, found));
-        }
-        None
+            let (key, head) = pairs.get(hashes.iter().position(is_sent)?)?;
+            let lost = (!newline.is_empty()).then(|| Finding::of("the body", BODY_NEWLINE_LOST));
+            let rewritten = suspect.map(|suspect| suspect.0.clone());
+            let findings = [key.finding.clone(), head.0.clone(), rewritten, lost];
+            Some((findings.into_iter().flatten().collect(), key.index))
+        })
     }
 }
 
-#[derive(Clone, Copy)]
-enum Pay {
-    Nothing,
-    ByByte,
+/// Returns the pairs with this many causes.
+fn pairs<'a>(keys: &'a [Key], heads: &'a [Head], causes: usize) -> Vec<Pair<'a>> {
+    let of_key = |key| heads.iter().map(move |head| (key, head));
+    let pairs = keys.iter().flat_map(of_key);
+    let count = |(key, head): &Pair<'_>| key.finding.iter().count() + head.0.iter().count();
+    pairs.filter(|pair| count(pair) == causes).collect()
 }
 
-/// How many bytes may still be hashed.
-pub(super) struct Work {
-    left: u64,
-    is_short: bool,
+fn heads(timestamps: &[Vec<u8>]) -> Vec<Head> {
+    let other = |Cause(name, signed): Cause, head: Vec<u8>| {
+        let text = format!("the sender signed {signed}: sign `v0:timestamp:body`");
+        (Some(Finding::new(name, text)), head)
+    };
+    let mut heads = vec![
+        other(SIGNED_BODY_ALONE, Vec::new()),
+        other(SIGNED_WITHOUT_TIMESTAMP, b"v0:".to_vec()),
+    ];
+    for text in timestamps {
+        let head = |before: &str, after: &str| [before.as_bytes(), text, after.as_bytes()].concat();
+        heads.push((None, head("v0:", ":")));
+        heads.extend(SCHEMES.map(|(cause, before, after)| other(cause, head(before, after))));
+    }
+    heads
 }
 
-impl Work {
-    pub(super) fn new(bytes: u64) -> Self {
-        Self {
-            left: bytes,
-            is_short: false,
-        }
+/// Returns the heads with timestamps this many seconds earlier and later.
+fn altered(near: u64, distances: impl Iterator<Item = i64>) -> Vec<Head> {
+    let seconds = distances.flat_map(|distance| [(-distance, "earlier"), (distance, "later")]);
+    let heads = seconds.filter_map(|(seconds, side)| {
+        let time = near.checked_add_signed(seconds)?;
+        let seconds = seconds.unsigned_abs();
+        let advice = "find the program that sets x-request-timestamp";
+        let text = format!("the timestamp that was signed is {seconds} s {side}: {advice}");
+        let finding = Finding::new("timestamp_altered", text);
+        Some((Some(finding), format!("v0:{time}:").into_bytes()))
+    });
+    heads.collect()
+}
+
+/// Hashes what is written, as long as there is work left.
+struct Hashes<'a, 'b> {
+    hashes: Vec<Hmac<Sha256>>,
+    price: usize,
+    /// How many bytes may still be written.
+    left: usize,
+    search: &'a mut Search<'b>,
+}
+
+impl Write for Hashes<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let piece = bytes.get(..PIECE).unwrap_or(bytes);
+        let left = self.left.checked_sub(piece.len());
+        let price = piece.len().saturating_mul(self.price);
+        let work = self.search.work.checked_sub(price);
+        let (Some(left), Some(work)) = (left, work) else {
+            self.search.is_short = true;
+            return Err(io::ErrorKind::WriteZero.into());
+        };
+        (self.left, self.search.work) = (left, work);
+        self.hashes.iter_mut().for_each(|hash| hash.update(piece));
+        Ok(piece.len())
     }
 
-    /// Whether something was left out.
-    pub(super) fn is_short(&self) -> bool {
-        self.is_short
-    }
-
-    /// Buys as many hashes of `length` bytes as there is work left for, up to `count`.
-    fn buy(&mut self, length: usize, count: usize) -> usize {
-        let price = u64::try_from(length)
-            .unwrap_or(u64::MAX)
-            .saturating_add(OVERHEAD);
-        let affordable = usize::try_from(self.left / price).unwrap_or(usize::MAX);
-        let bought = count.min(affordable);
-        self.is_short |= bought < count;
-        self.left -= price.saturating_mul(u64::try_from(bought).unwrap_or(u64::MAX));
-        bought
-    }
-
-    fn take(&mut self, length: usize, count: usize) -> bool {
-        let bytes = u64::try_from(length.saturating_mul(count)).unwrap_or(u64::MAX);
-        let left = self.left.checked_sub(bytes);
-        self.left = left.unwrap_or(0);
-        self.is_short |= left.is_none();
-        left.is_some()
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
-const ENDINGS: [&[u8]; 3] = [b"", b"\n", b"\r\n"];
+/// What is before and after the timestamp.
+const SCHEMES: [(Cause, &str, &str); 5] = [
+    (SIGNED_WITHOUT_VERSION, "", ":"),
+    (SIGNED_WITH_DOTS, "", "."),
+    (SIGNED_WITH_VERSION_AND_DOTS, "v0.", "."),
+    (SIGNED_WITHOUT_SEPARATOR, "", ""),
+    (SIGNED_WITH_OTHER_VERSION, "v1:", ":"),
+];
+
 const NEAREST: i64 = 10;
 const NEIGHBOURS: i64 = 600;
 const HOURS: i64 = 14;
-const BATCH: usize = 64;
 const PIECE: usize = 16 << 10;
 
-/// How many hashes the writing of a body in another form costs.
+/// How many hashes the rewriting of a body costs.
 const REWRITING: usize = 6;
 
-/// What a hash costs beside its body: the head, the line ends, and the outer hash of each.
-const OVERHEAD: u64 = 512;
+/// What a hash costs beside the body: the head, the newlines, and the outer hash of each.
+const OVERHEAD: usize = 512;

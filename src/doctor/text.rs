@@ -1,15 +1,20 @@
-//! What settings and headers have around them when they were copied.
+//! What values have around them when they were copied, and how they are encoded.
+
+use base64ct::{Base64Unpadded, Base64UrlUnpadded, Encoding as _};
 
 /// Takes off one pair of quotes.
 pub(super) fn unquoted(text: &str) -> Option<&str> {
-    PAIRS
+    let pairs = [('"', '"'), ('\'', '\''), ('`', '`'), ('“', '”'), ('<', '>')];
+    let mut inner = pairs
         .iter()
-        .find_map(|&(open, close)| text.strip_prefix(open)?.strip_suffix(close))
+        .map(|&(open, close)| text.strip_prefix(open)?.strip_suffix(close));
+    inner.find_map(|inner| inner)
 }
 
-/// Takes off white space and what no editor shows.
+/// Takes off blanks and what no editor shows.
 pub(super) fn trimmed(text: &str) -> &str {
-    text.trim_matches(|c: char| c.is_whitespace() || c.is_control() || UNSEEN.contains(&c))
+    let is_unseen = |c| matches!(c, '\u{feff}' | '\u{200b}' | '\u{2060}');
+    text.trim_matches(|c: char| c.is_whitespace() || c.is_control() || is_unseen(c))
 }
 
 /// Undoes percent-encoding, if there is any.
@@ -18,11 +23,11 @@ pub(super) fn percent_decoded(text: &[u8]) -> Option<Vec<u8>> {
     (decoded != text).then_some(decoded)
 }
 
-const PAIRS: [(char, char); 5] = [
-    ('"', '"'),
-    ('\'', '\''),
-    ('`', '`'),
-    ('\u{201c}', '\u{201d}'),
-    ('<', '>'),
-];
-const UNSEEN: [char; 3] = ['\u{feff}', '\u{200b}', '\u{2060}'];
+/// Decodes either alphabet, with or without padding.
+pub(super) fn base64_decoded(text: &str) -> Option<Vec<u8>> {
+    let text = text.trim_end_matches('=');
+    let standard = Base64Unpadded::decode_vec(text);
+    standard
+        .or_else(|_| Base64UrlUnpadded::decode_vec(text))
+        .ok()
+}

@@ -59,7 +59,7 @@ fn a_kept_request_is_diagnosed() {
     assert_eq!(
         ended.stdout,
         "secret_quoted: secret 1 has quotes around it: remove them\n\
-         body_newline_added: a line end was added to the body's end: keep its bytes as they come\n\
+         body_newline_added: the body has a newline at its end that was added: keep the bytes unchanged\n\
          matches_otherwise: with the above undone the signature matches, under secret 1\n"
     );
     assert_eq!(ended.stderr, "");
@@ -121,13 +121,16 @@ fn a_secret_that_the_server_refuses_is_diagnosed_all_the_same() {
 fn more_header_lines_than_a_map_holds_are_an_error() {
     let dir = dir();
     for (name, count, code) in [("many", 20_000, 0), ("too many", 200_000, 2)] {
-        let lines: String = (0..count).map(|number| format!("x-{number}: 0\n")).collect();
+        let lines: String = (0..count)
+            .map(|number| format!("x-{number}: 0\n"))
+            .collect();
         let request = format!("{}{lines}\n{BODY}", head("\n"));
         fs::write(dir.path().join("request"), request).unwrap();
         let ended = doctor(dir.path(), &["--request", "request"], SECRET);
         assert_eq!(ended.code, Some(code), "{name}: {}", ended.stderr);
         if code == 2 {
-            let asked = "the head has more header lines than any server takes: keep those of one request";
+            let asked =
+                "the head has more header lines than any server takes: keep those of one request";
             assert!(ended.stderr.contains(asked), "{}", ended.stderr);
             assert_eq!(ended.stderr.matches('\n').count(), 1);
         }
