@@ -14,6 +14,9 @@ use crate::error::ConfigError;
 /// that back when its request is answered or refused. The first 64 KiB of a body draw on nothing, so that big bodies never
 /// keep small ones out. Clones share the budget: hand one to several layers and they hold no more together than one alone.
 ///
+/// The budget does not count a piece that waits for it, nor what the HTTP server has read ahead. Each connection has at
+/// most one of both, so limit the connections, and leave room for that beside the budget.
+///
 /// # Example: one budget for two layers
 ///
 /// ```
