@@ -104,6 +104,9 @@ async fn connection(
         .header_read_timeout(HEADER_READ_TIMEOUT)
         .max_headers(MAX_HEADERS)
         .max_buf_size(READ_AT_ONCE)
+        // A sender may close its side after its request and still read the answer. One that is gone looks the same, and
+        // keeps its connection until its answer is ready, which takes seconds.
+        .half_close(true)
         .serve_connection(TokioIo::new(stream), service_fn(answer));
     let serve = poll_fn(|cx| {
         let ended = connection.poll_without_shutdown(cx);

@@ -1,11 +1,13 @@
 use std::{
     io::{Read, Write},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use crate::{
-    crowd::Crowd,
-    http::connect,
+    bodies,
+    crowd::{Crowd, STORM},
+    http::{Post, connect},
     target::{LITTLE, Target},
 };
 
@@ -35,6 +37,26 @@ fn pipelining() {
             reads,
         };
         Target::start().withstands(attack, LITTLE, |address| crowd.storm(address));
+    }
+}
+
+#[test]
+fn senders_that_leave_before_their_answer() {
+    let delivery = Post::new(bodies::diarization("left", 2_000));
+    let delivery = [delivery.head().as_bytes(), &delivery.body].concat();
+    let page = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n".to_vec();
+    for (attack, request) in [
+        ("senders that leave after a delivery", delivery),
+        ("senders that leave after asking for a page", page),
+    ] {
+        Target::start().withstands(attack, LITTLE, |address| {
+            let begun = Instant::now();
+            while begun.elapsed() < STORM {
+                // Dropped at once, which closes it.
+                let _ = connect(address).write_all(&request);
+                thread::sleep(Duration::from_millis(10));
+            }
+        });
     }
 }
 

@@ -241,6 +241,21 @@ fn a_body_that_breaks_off_is_refused_counted_and_not_kept() {
 }
 
 #[test]
+fn a_sender_that_half_closes_after_its_request_gets_its_answer() {
+    let server = Server::start();
+    for number in 0..20 {
+        let post = Post::new(bodies::diarization(&bodies::job(number), 10_000));
+        let mut stream = connect(server.address);
+        let request = [post.head().as_bytes(), &post.body].concat();
+        stream.write_all(&request).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let status = Answer::read(&mut stream).map(|answer| answer.status);
+        assert_eq!(status, Some(200), "delivery {number}");
+    }
+    assert_eq!(server.kept().len(), 20);
+}
+
+#[test]
 fn a_delivery_that_its_head_betrays_gets_its_answer_however_long_its_body() {
     let server = Server::start();
     let stale = Post::signed_with(SECRET, vec![b'x'; 16 << 20], 3_600);
