@@ -11,10 +11,12 @@ use axum::{
 use metrics_exporter_prometheus::PrometheusHandle;
 use object_store::ObjectStore;
 use tower::ServiceBuilder;
-use tower_pyannote::{Inbox, PyannoteSignatureLayer, Rejection, SecretSet};
+use tower_pyannote::{ByteBudget, Inbox, PyannoteSignatureLayer, Rejection, SecretSet};
 
 use crate::{
+    connections::MAX_CONNECTIONS,
     pages,
+    serve::READ_AT_ONCE,
     storage::{Counted, Health},
 };
 
@@ -62,12 +64,15 @@ pub(crate) fn router(
         metrics,
     });
     let counted = Arc::clone(&app);
+    let layer = ByteBudget::new(BYTE_BUDGET)
+        .and_then(|budget| PyannoteSignatureLayer::new(secrets).with_byte_budget(budget))
+        .expect("the budget is over the body limit");
     let webhook = ServiceBuilder::new()
         .map_response(move |response| {
             counted.counts.add(&response);
             response
         })
-        .layer(PyannoteSignatureLayer::new(secrets))
+        .layer(layer)
         .service(webhook);
 
     Router::new()
@@ -77,3 +82,10 @@ pub(crate) fn router(
         .route("/metrics", get(pages::metrics))
         .with_state(app)
 }
+
+/// For all bodies in flight: with what connections hold beside this budget, they take at most 256 MiB.
+const BYTE_BUDGET: usize = (256 << 20) - MAX_CONNECTIONS * BESIDE_BUDGET;
+
+/// Bytes that a connection may hold and that the layer's budget does not count: the first 64 KiB of a body, and two frames.
+/// One frame waits for the budget, and hyper has already read the next.
+pub(crate) const BESIDE_BUDGET: usize = (64 << 10) + 2 * READ_AT_ONCE;

@@ -257,9 +257,8 @@ impl Body for Watched {
     }
 }
 
-/// Each may take some 200 KiB, for what it reads ahead and what the layer's budget does not count: together this is less
-/// than a fifth of that budget.
-const MAX_CONNECTIONS: usize = 192;
+/// Each takes up to [`BESIDE_BUDGET`](crate::app::BESIDE_BUDGET), which the byte budget leaves room for.
+pub(crate) const MAX_CONNECTIONS: usize = 192;
 
 const SOON: Duration = Duration::from_millis(10);
 

@@ -167,7 +167,7 @@ const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_HEADERS: usize = 64;
 
 /// The most that a head may have, and that a connection reads ahead: without this, 400 KiB.
-const READ_AT_ONCE: usize = 64 << 10;
+pub(crate) const READ_AT_ONCE: usize = 64 << 10;
 
 /// Lets nobody keep a connection by sending requests without reading the answers.
 const MAX_AGE: Duration = Duration::from_secs(300);

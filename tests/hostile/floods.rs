@@ -52,6 +52,23 @@ fn bodies_just_fast_enough() {
 }
 
 #[test]
+fn large_announced_bodies_that_use_up_the_budget() {
+    // Just under the connections that there may be, and together fast enough to use up the budget within 3 s.
+    let crowd = Crowd {
+        connections: 190,
+        greeting: forged_head(128 << 20),
+        refrain: vec![b'x'; 50 << 10],
+        pause: Duration::from_millis(100),
+        reads: true,
+    };
+    Target::start().withstands("large announced bodies", BUDGET, |address| {
+        // The second siege starts with the heap that the first one fragmented.
+        crowd.besiege(address);
+        crowd.besiege(address);
+    });
+}
+
+#[test]
 fn chunked_bodies_that_never_end() {
     let head = forged().chunked().head().into_bytes();
     let large = format!("{:x}\r\n{}\r\n", 256 << 10, "x".repeat(256 << 10));
