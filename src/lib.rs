@@ -169,8 +169,8 @@ pub use self::error::ConfigError;
 pub use self::event::{
     Delivery, Diarization, EventError, EventOutput, Identification, IdentifiedTurn, Kind, Label,
     LabelMap, Output, Retry, RetryReason, ScoreCurve, Segment, SpeakerCurves, Status, Text,
-    Transcript, Turn, Turns, TypedEvent, UnknownOutput, Voiceprint, VoiceprintMatch, WebhookEvent,
-    WrongKind,
+    Transcript, Turn, Turns, TypedEvent, UnknownOutput, UnknownReason, Voiceprint, VoiceprintMatch,
+    WebhookEvent, WrongKind,
 };
 #[cfg(feature = "handler")]
 pub use self::handler::{

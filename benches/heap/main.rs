@@ -37,6 +37,8 @@ fn main() {
         }
     }
 
+    hostile(if quick { 1 << 20 } else { 16 << 20 });
+
     let size = if quick { 2 << 10 } else { 16 << 20 };
     let sent = Sent::new(bodies::sized(size)).in_frames(64 << 10);
     let body = sent.body.clone();
@@ -47,7 +49,115 @@ fn main() {
     });
 }
 
-fn peak<T>(name: &str, body: &Bytes, run: impl FnOnce() -> T) {
+/// Types outputs that are made to take as much memory as they can for their length, which is bounded.
+fn hostile(size: usize) {
+    let item = |text: &'static str| move |_| text.to_owned();
+    let curves = r#"{"diarization":[],"speakerProbability":{"score":{"#;
+    type Item = Box<dyn Fn(usize) -> String>;
+    let outputs: [(&str, &str, Item, &str); 13] = [
+        ("turns", r#"{"diarization":["#, Box::new(item("{}")), "]}"),
+        (
+            "words",
+            r#"{"diarization":[],"wordLevelTranscription":["#,
+            Box::new(item("{}")),
+            "]}",
+        ),
+        (
+            "identified",
+            r#"{"identification":["#,
+            Box::new(item("{}")),
+            "]}",
+        ),
+        (
+            "labels",
+            r#"{"identification":["#,
+            Box::new(item(r#"{"speaker":"x","match":"y"}"#)),
+            "]}",
+        ),
+        (
+            "texts",
+            r#"{"diarization":[],"wordLevelTranscription":["#,
+            Box::new(item(r#"{"text":"twenty-four bytes of it."}"#)),
+            "]}",
+        ),
+        (
+            "maps",
+            r#"{"voiceprints":["#,
+            Box::new(|number| format!(r#"{{"confidence":{{"{}":0}}}}"#, number % 7)),
+            "]}",
+        ),
+        (
+            "one map",
+            r#"{"diarization":[{"confidence":{"#,
+            Box::new(|number| format!(r#""{number}":0"#)),
+            "}}]}",
+        ),
+        (
+            "nulls",
+            r#"{"diarization":[{"confidence":{"#,
+            Box::new(|number| format!(r#""{number}":null"#)),
+            "}}]}",
+        ),
+        (
+            "no scores",
+            curves,
+            Box::new(|number| format!(r#""{number}":[]"#)),
+            "}}}",
+        ),
+        (
+            "a score",
+            curves,
+            Box::new(|number| format!(r#""{number}":[0]"#)),
+            "}}}",
+        ),
+        (
+            "zeros",
+            r#"{"diarization":[],"confidence":{"score":["#,
+            Box::new(item("0")),
+            "]}}",
+        ),
+        (
+            "escapes",
+            r#"{"diarization":[],"error":""#,
+            Box::new(item(r"\ud800\ud800\n")),
+            r#""}"#,
+        ),
+        (
+            "a long label",
+            r#"{"diarization":[{"speaker":""#,
+            Box::new(item("xxxxxxxx")),
+            r#""}]}"#,
+        ),
+    ];
+    for (name, open, item, close) in outputs {
+        for padding in [0, size / 4 * 3] {
+            let mut output = format!(r#"{{"grown":"{}",{}"#, "x".repeat(padding), &open[1..]);
+            for number in 0.. {
+                output += &item(number);
+                if output.len() >= size {
+                    break;
+                }
+                output.push(',');
+            }
+            output += close;
+            let body = format!(r#"{{"jobId":"a","status":"succeeded","output":{output}}}"#).into();
+            let event = event(&body);
+            let beyond = peak(
+                &format!("hostile, {name}, after {} KiB", padding >> 10),
+                &body,
+                || event.output().is_some(),
+            );
+            let most = 4 * output.len() + (64 << 10);
+            assert!(
+                beyond <= most,
+                "{name}: {beyond} bytes for {}",
+                output.len()
+            );
+        }
+    }
+}
+
+fn peak<T>(name: &str, body: &Bytes, run: impl FnOnce() -> T) -> usize {
     let before = HeapStats::get();
     let highest_before = before.max_bytes;
     // What raises the peak is measured from here on: the peak so far is filled up with one allocation first.
@@ -64,6 +174,7 @@ fn peak<T>(name: &str, body: &Bytes, run: impl FnOnce() -> T) {
         end.total_blocks - start.total_blocks
     );
     drop((made, filling));
+    beyond
 }
 
 fn event(body: &Bytes) -> WebhookEvent {

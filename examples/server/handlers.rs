@@ -2,8 +2,8 @@ use std::{sync::Arc, time::Duration};
 
 use object_store::ObjectStore;
 use tower_pyannote::{
-    Archive, ConfigError, Diarization, HandlerError, HandlerRegistry, Identification, Turns,
-    TypedEvent, Voiceprint, WebhookEvent, WebhookHandler,
+    Archive, ConfigError, Diarization, HandlerError, HandlerRegistry, Identification, Output,
+    Turns, TypedEvent, Voiceprint, WebhookEvent, WebhookHandler,
 };
 
 /// What is done with an event: it is kept, then logged.
@@ -65,8 +65,13 @@ impl WebhookHandler for Log {
         Ok(())
     }
 
-    async fn unknown(&self, _: &WebhookEvent) -> Result<(), HandlerError> {
-        tracing::warn!("kept, though this version does not know its kind or status");
+    async fn unknown(&self, event: &WebhookEvent) -> Result<(), HandlerError> {
+        let unknown = event.output().and_then(Output::as_unknown);
+        let reason = unknown.map(|output| output.reason().to_string());
+        tracing::warn!(
+            reason,
+            "kept, though this version does not know its kind or status"
+        );
         Ok(())
     }
 }

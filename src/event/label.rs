@@ -9,6 +9,8 @@ use std::{
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::scan::ALLOCATION;
+
 /// The label of a speaker: `SPEAKER_00` and so on from diarization, or a name given to a voiceprint.
 ///
 /// It derefs to [`str`], compares with strings directly, is 16 bytes wide and cheap to clone;
@@ -34,6 +36,14 @@ impl Label {
                 std::str::from_utf8(label).unwrap_or_default()
             }),
             Repr::Other(label) => label,
+        }
+    }
+
+    /// The heap that it takes, in bytes.
+    fn heap(&self) -> usize {
+        match &self.0 {
+            Repr::Known(_) => 0,
+            Repr::Other(label) => label.len() + ALLOCATION,
         }
     }
 }

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use super::{
     Label,
-    scan::{Scan, Scanner},
+    scan::{ALLOCATION, Field, Scan, Scanner},
 };
 
 /// A small map from speaker labels to values, in the order in which they were sent.
@@ -184,10 +184,19 @@ impl<V: Serialize> Serialize for LabelMap<V> {
 impl<V: Scan> Scan for LabelMap<V> {
     fn scan(json: &mut Scanner<'_>) -> Option<Self> {
         // Nearly all maps have a value of the right shape everywhere.
+        let taken = json.taken();
         if let Some(map) = json.attempt(|json| map(json, V::scan)) {
             return Some(map);
         }
+        json.go_back_to(taken);
         let fields = map(json, |json| Some(json.field()))?;
+        // They are copied into a list, and from there into a map of their own.
+        json.take(shared_heap(fields.len()))?;
+        json.has_room(
+            fields
+                .len()
+                .saturating_mul(copied::<Field<V>>() + copied::<V>()),
+        )?;
         present(fields).ok()
     }
 }
@@ -212,13 +221,26 @@ fn map<V>(
         let text = last.texts.get(index).filter(|_| others.is_none());
         if !text.is_some_and(|text| json.eat_again(text)) {
             let (label, text) = json.label()?;
-            let others = others.get_or_insert_with(|| last.first(index));
+            let others = match &mut others {
+                Some(others) => others,
+                none => {
+                    json.take(index * LISTED)?;
+                    none.insert(last.first(index))
+                }
+            };
+            json.take(LISTED)?;
             others.push(label);
-            if index < FEW {
+            if index < SHARED {
                 last.texts.push(text);
             }
         }
-        values.push(value(json)?);
+        let value = value(json)?;
+        if values.len() == values.capacity() {
+            // It grows to twice of it; what it had on the heap before is given back.
+            let had = if values.spilled() { values.len() } else { 0 };
+            json.take((2 * values.len() - had).saturating_mul(size_of::<V>()))?;
+        }
+        values.push(value);
         Some(())
     });
     if read.is_none() {
@@ -234,7 +256,12 @@ fn map<V>(
             values,
         },
         Some(labels) => {
+            json.take(shared_heap(count))?;
+            if count > FEW {
+                json.has_room(count.saturating_mul(copied::<V>()))?;
+            }
             let map = LabelMap::of(labels, values);
+            json.give_back(count * LISTED);
             // Where labels are equal, they are not those of the texts.
             if count != map.len() {
                 return Some(map);
@@ -258,6 +285,19 @@ impl LastMap<'_> {
 
 fn labels_of(labels: &Labels) -> &[Label] {
     labels.as_deref().unwrap_or_default()
+}
+
+/// The heap of so many labels that maps share.
+fn shared_heap(count: usize) -> usize {
+    count
+        .saturating_mul(size_of::<Label>())
+        .saturating_add(ALLOCATION)
+}
+
+/// The heap that a label and a value take while equal labels are looked for: twice their own in lists that grow, twice a label
+/// and its place in a table that is at least 7/16 full.
+const fn copied<V>() -> usize {
+    2 * size_of::<(Label, V)>() + 3 * size_of::<(Label, usize)>()
 }
 
 fn shared(labels: Vec<Label>) -> Labels {
@@ -307,6 +347,12 @@ const IN_PLACE: usize = 4;
 
 /// Up to here comparing all with all is faster than hashing.
 const FEW: usize = 32;
+
+/// How many labels a map may share with the one before: an identification has up to 50 voiceprints.
+const SHARED: usize = 64;
+
+/// The heap of a label in a list that may have room for twice as many.
+const LISTED: usize = 2 * size_of::<Label>();
 
 #[cfg(test)]
 mod tests {

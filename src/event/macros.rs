@@ -1,4 +1,4 @@
-/// Gives a type that has `as_str` and `From<&str>` what is expected of a string.
+/// Gives a type that has `as_str`, `heap` and `From<&str>` what is expected of a string.
 macro_rules! string_like {
     ($type:ident) => {
         impl Deref for $type {
@@ -72,7 +72,11 @@ macro_rules! string_like {
         impl crate::event::scan::Scan for $type {
             #[inline]
             fn scan(json: &mut crate::event::scan::Scanner<'_>) -> Option<Self> {
-                json.string().map(|text| Self::from(&*text))
+                let text = json.string()?;
+                json.has_room(text.len())?;
+                let made = Self::from(&*text);
+                json.take(made.heap())?;
+                Some(made)
             }
         }
 

@@ -37,7 +37,7 @@ pub use self::{
     identification::{Identification, IdentifiedTurn, VoiceprintMatch},
     label::Label,
     label_map::LabelMap,
-    output::{Kind, Output, UnknownOutput},
+    output::{Kind, Output, UnknownOutput, UnknownReason},
     retry::{Retry, RetryReason},
     scores::{ScoreCurve, SpeakerCurves},
     status::Status,

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::{
     Diarization, Identification, Voiceprint,
-    scan::{Scan, scan},
+    scan::{Scan, Unread, scan},
 };
 
 /// What kind of output an event carries.
@@ -67,21 +67,18 @@ pub enum Output {
     Identification(Identification),
     /// A voiceprint.
     Voiceprint(Voiceprint),
-    /// Anything else, and whatever has a known key of unforeseen shape, as raw JSON.
+    /// Anything that was not typed, as raw JSON, with the [reason](UnknownOutput::reason).
     Unknown(UnknownOutput),
 }
 
 impl Output {
     /// Types an output, which has to be what `kind` says, from its JSON text.
     pub(super) fn read(kind: Kind, raw: Bytes) -> Self {
-        let unknown = UnknownOutput { raw };
-        let typed = match kind {
-            Kind::Diarization => unknown.read().map(Self::Diarization),
-            Kind::Identification => unknown.read().map(Self::Identification),
-            Kind::Voiceprint => unknown.read().map(Self::Voiceprint),
-            Kind::Unknown => None,
+        let reason = match typed(kind, &raw) {
+            Ok(output) => return output,
+            Err(reason) => reason,
         };
-        typed.unwrap_or(Self::Unknown(unknown))
+        Self::Unknown(UnknownOutput { raw, reason })
     }
 
     /// Returns the kind of the output.
@@ -132,20 +129,26 @@ impl Output {
     }
 }
 
-/// An output of no known kind, as the JSON text that was received.
+/// An output that was not typed, as the JSON text that was received.
 ///
 /// `Debug` shows its length only, since it may hold anything.
 #[derive(Clone, PartialEq, Eq)]
 pub struct UnknownOutput {
     raw: Bytes,
+    reason: UnknownReason,
 }
 
 impl UnknownOutput {
+    /// Returns why the output was not typed.
+    #[must_use]
+    pub const fn reason(&self) -> UnknownReason {
+        self.reason
+    }
+
     /// Borrows the JSON text of the output, as it stands in the body.
     #[must_use]
     pub fn json(&self) -> &str {
-        // It is part of a body that was checked to be UTF-8.
-        std::str::from_utf8(&self.raw).unwrap_or_default()
+        text(&self.raw)
     }
 
     /// Parses the output as a type of your own.
@@ -156,14 +159,55 @@ impl UnknownOutput {
     pub fn parse<'de, T: Deserialize<'de>>(&'de self) -> Result<T, serde_json::Error> {
         serde_json::from_str(self.json())
     }
-
-    fn read<T: Scan>(&self) -> Option<T> {
-        scan(self.json())
-    }
 }
 
 impl fmt::Debug for UnknownOutput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "UnknownOutput([{} bytes])", self.raw.len())
     }
+}
+
+/// Why an output was not typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum UnknownReason {
+    /// Its keys tell no kind that this crate knows.
+    Kind,
+    /// Its keys tell a kind, and a value has another shape than that kind's.
+    Shape,
+    /// Its keys tell a kind, and typed it would take more than four bytes of memory for each byte of its text, and 64 KiB.
+    ///
+    /// No output of pyannoteAI does; 60 MiB of empty turns would take over a gigabyte.
+    TooLarge,
+}
+
+impl fmt::Display for UnknownReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Kind => "its keys tell no known kind",
+            Self::Shape => "a value has another shape than its kind has",
+            Self::TooLarge => "typed it would take too much memory for its length",
+        })
+    }
+}
+
+fn typed(kind: Kind, raw: &[u8]) -> Result<Output, UnknownReason> {
+    match kind {
+        Kind::Diarization => read(raw).map(Output::Diarization),
+        Kind::Identification => read(raw).map(Output::Identification),
+        Kind::Voiceprint => read(raw).map(Output::Voiceprint),
+        Kind::Unknown => Err(UnknownReason::Kind),
+    }
+}
+
+fn read<T: Scan>(raw: &[u8]) -> Result<T, UnknownReason> {
+    scan(text(raw)).map_err(|unread| match unread {
+        Unread::OtherShape => UnknownReason::Shape,
+        Unread::TooLarge => UnknownReason::TooLarge,
+    })
+}
+
+fn text(raw: &[u8]) -> &str {
+    // It is part of a body that was checked to be UTF-8.
+    std::str::from_utf8(raw).unwrap_or_default()
 }

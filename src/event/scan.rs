@@ -19,9 +19,23 @@ pub(super) trait Scan: Sized {
     fn scan(json: &mut Scanner<'_>) -> Option<Self>;
 }
 
-/// Reads a whole text.
-pub(super) fn scan<T: Scan>(json: &str) -> Option<T> {
-    T::scan(&mut Scanner::new(json))
+/// Reads a whole text, and takes at most four bytes of heap for each byte of it, and 64 KiB.
+pub(super) fn scan<T: Scan>(json: &str) -> Result<T, Unread> {
+    let mut scanner = Scanner::new(json);
+    T::scan(&mut scanner).ok_or(if scanner.has_given_up() {
+        Unread::TooLarge
+    } else {
+        Unread::OtherShape
+    })
+}
+
+/// Why a text was not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// It has another shape.
+    OtherShape,
+    /// What was read of it takes more heap than it may.
+    TooLarge,
 }
 
 /// What was read of a field: its value, no value for null, or that its value has another shape.
@@ -32,8 +46,11 @@ pub(super) struct OtherShape;
 
 /// Valid JSON text, and how far it has been read.
 pub(super) struct Scanner<'a> {
+    /// Empty after [`give_up`](Self::give_up).
     json: &'a str,
     at: usize,
+    /// The heap that is taken, in bytes.
+    taken: usize,
     last_map: LastMap<'a>,
 }
 
@@ -42,8 +59,81 @@ impl<'a> Scanner<'a> {
         Self {
             json,
             at: 0,
+            taken: 0,
             last_map: LastMap::default(),
         }
+    }
+
+    /// Takes heap, in bytes. Where that is more than the text up to here may take, nothing more is read.
+    ///
+    /// Whatever grows with the text takes its heap here, before it allocates or, if it was made to see how much it needs,
+    /// after [`has_room`](Self::has_room) said so.
+    #[inline]
+    pub(super) fn take(&mut self, bytes: usize) -> Option<()> {
+        self.has_room(bytes)?;
+        self.taken += bytes;
+        Some(())
+    }
+
+    /// Asks for heap that is given back before more is taken.
+    #[inline]
+    pub(super) fn has_room(&mut self, bytes: usize) -> Option<()> {
+        let most = self.at.saturating_mul(HEAP_A_BYTE).saturating_add(FREE);
+        if self.taken.saturating_add(bytes) > most {
+            return self.give_up();
+        }
+        Some(())
+    }
+
+    /// Gives back heap that was taken.
+    #[inline]
+    pub(super) fn give_back(&mut self, bytes: usize) {
+        self.taken -= bytes;
+    }
+
+    /// What is taken now, to be gone back to if what is read next is dropped.
+    pub(super) fn taken(&self) -> usize {
+        self.taken
+    }
+
+    pub(super) fn go_back_to(&mut self, taken: usize) {
+        self.taken = taken;
+    }
+
+    /// Cuts off the text, so that all that is being read fails at once, and so does what would be read instead.
+    #[cold]
+    fn give_up(&mut self) -> Option<()> {
+        self.json = "";
+        None
+    }
+
+    /// No valid text is empty.
+    fn has_given_up(&self) -> bool {
+        self.json.is_empty()
+    }
+
+    /// Appends to a list.
+    #[inline]
+    pub(super) fn push<T>(&mut self, list: &mut Vec<T>, item: T) -> Option<()> {
+        if list.len() == list.capacity() {
+            self.grow(list)?;
+        }
+        list.push(item);
+        Some(())
+    }
+
+    /// Makes room for half as many items again, not twice as many: the largest lists decide the peak of memory.
+    fn grow<T>(&mut self, list: &mut Vec<T>) -> Option<()> {
+        let more = (list.len() / 2).max(LEAST_ROOM / size_of::<T>());
+        self.take(more.saturating_mul(size_of::<T>()))?;
+        list.reserve_exact(more);
+        Some(())
+    }
+
+    /// Gives back what a list that is whole does not need.
+    pub(super) fn fit<T>(&mut self, list: &mut Vec<T>) {
+        self.give_back((list.capacity() - list.len()) * size_of::<T>());
+        list.shrink_to_fit();
     }
 
     /// Reads a value or null.
@@ -108,7 +198,8 @@ impl<'a> Scanner<'a> {
     /// Reads a key that is a label, and the colon after it; returns how both stand in the text, too.
     pub(super) fn label(&mut self) -> Option<(Label, &'a str)> {
         let start = self.at;
-        let label = Label::from(&*self.key()?);
+        let label = Label::scan(self)?;
+        self.expect(b':')?;
         Some((label, self.json.get(start..self.at)?))
     }
 
@@ -154,11 +245,12 @@ impl<'a> Scanner<'a> {
         let mut items = Vec::new();
         self.array(|json| {
             if !json.null() {
-                items.push(T::scan(json)?);
+                let item = T::scan(json)?;
+                json.push(&mut items, item)?;
             }
             Some(())
         })?;
-        items.shrink_to_fit();
+        self.fit(&mut items);
         Some(items)
     }
 
@@ -173,7 +265,10 @@ impl<'a> Scanner<'a> {
             return Some(Cow::Borrowed(text));
         }
         self.end_of_string()?;
-        lossy::string(self.json.get(start - 1..self.at)?).map(Cow::Owned)
+        let token = self.json.get(start - 1..self.at)?;
+        // The bytes without escapes while they grow to up to twice of it, a string of them, and the copy that is kept.
+        self.has_room(token.len().saturating_mul(4))?;
+        lossy::string(token).map(Cow::Owned)
     }
 
     /// Reads a number.
@@ -376,6 +471,20 @@ fn exact(significand: u64) -> f64 {
 const POWERS_OF_TEN: [f64; 16] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
 ];
+
+/// How much heap a byte of text may take. A turn or a word takes up to 2, in a list that has just grown; a score of one digit
+/// and its comma take 3; with names instead of numbered speakers it is a little more.
+const HEAP_A_BYTE: usize = 4;
+
+/// The heap that a short text may take, of the 64 KiB that are documented: some of what does not grow with the text is not
+/// counted.
+const FREE: usize = 60 << 10;
+
+/// The room that a list begins with, in bytes.
+const LEAST_ROOM: usize = 1 << 10;
+
+/// What an allocation takes beside its bytes: two counts if it is shared, and the allocator's own.
+pub(super) const ALLOCATION: usize = 32;
 
 impl Scan for f32 {
     #[inline]

@@ -141,16 +141,31 @@ impl fmt::Debug for SpeakerCurves {
 }
 
 read_object!(SpeakerCurves {
-    "score" => score: LabelMap<Scores> = LabelMap::new(),
+    "score" => score: Curves = LabelMap::new(),
     "resolution" => resolution: f64 = f64::NAN,
 });
 
-impl From<LabelMap<Scores>> for LabelMap<Vec<f32>> {
-    fn from(curves: LabelMap<Scores>) -> Self {
-        curves
-            .into_iter()
-            .map(|(label, scores)| (label, scores.0))
-            .collect()
+/// Curves as they are read.
+struct Curves(LabelMap<Vec<f32>>);
+
+impl From<Curves> for LabelMap<Vec<f32>> {
+    fn from(curves: Curves) -> Self {
+        curves.0
+    }
+}
+
+impl Scan for Curves {
+    fn scan(json: &mut Scanner<'_>) -> Option<Self> {
+        Scan::scan(json).map(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Curves {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let curves = LabelMap::<Scores>::deserialize(deserializer)?.into_iter();
+        Ok(Self(
+            curves.map(|(label, scores)| (label, scores.0)).collect(),
+        ))
     }
 }
 
@@ -163,40 +178,31 @@ impl From<Scores> for Vec<f32> {
     }
 }
 
-impl Scores {
-    fn push(&mut self, score: Option<f32>) {
-        if self.0.len() == self.0.capacity() {
-            // Half as much again, not twice as much: the largest lists decide the peak of memory.
-            self.0.reserve_exact((self.0.len() / 2).max(LEAST_ROOM));
-        }
-        self.0.push(score.unwrap_or(f32::NAN));
-    }
-
-    fn fitted(mut self) -> Self {
-        self.0.shrink_to_fit();
-        self
+impl Scan for Scores {
+    fn scan(json: &mut Scanner<'_>) -> Option<Self> {
+        Scan::scan(json).map(Self)
     }
 }
 
-impl Scan for Scores {
+impl Scan for Vec<f32> {
     fn scan(json: &mut Scanner<'_>) -> Option<Self> {
-        let mut scores = Self(Vec::new());
+        let mut scores = Self::new();
         json.array(|json| {
             // A day's curve has millions of such scores.
             while let Some(score) = json.short_whole_number() {
-                scores.push(Some(score.into()));
+                json.push(&mut scores, score.into())?;
                 if !json.eat(",") {
                     return Some(());
                 }
             }
-            scores.push(if json.null() {
-                None
-            } else {
-                Some(json.number()?)
-            });
-            Some(())
+            let score = match json.null() {
+                true => f32::NAN,
+                false => json.number()?,
+            };
+            json.push(&mut scores, score)
         })?;
-        Some(scores.fitted())
+        json.fit(&mut scores);
+        Some(scores)
     }
 }
 
@@ -216,15 +222,14 @@ impl<'de> Visitor<'de> for ScoresVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Scores, A::Error> {
-        let mut scores = Scores(Vec::new());
-        while let Some(score) = seq.next_element()? {
-            scores.push(score);
+        let mut scores = Vec::new();
+        while let Some(score) = seq.next_element::<Option<f32>>()? {
+            scores.push(score.unwrap_or(f32::NAN));
         }
-        Ok(scores.fitted())
+        scores.shrink_to_fit();
+        Ok(Scores(scores))
     }
 }
-
-const LEAST_ROOM: usize = 64;
 
 fn score_at(scores: &[f32], resolution: f64, seconds: f64) -> Option<f32> {
     let index = step(seconds, resolution)?;

@@ -3,6 +3,8 @@ use std::{borrow::Borrow, fmt, ops::Deref};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use smol_str::SmolStr;
 
+use super::scan::ALLOCATION;
+
 /// A string that is cheap to clone; up to 23 bytes it is kept in place, without an allocation.
 ///
 /// It derefs to [`str`] and compares with strings directly.
@@ -14,6 +16,15 @@ impl Text {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The heap that it takes, in bytes.
+    fn heap(&self) -> usize {
+        if self.0.is_heap_allocated() {
+            self.0.len() + ALLOCATION
+        } else {
+            0
+        }
     }
 }
 

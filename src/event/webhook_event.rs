@@ -96,8 +96,8 @@ impl WebhookEvent {
     /// Returns the kind of output that the keys of the output tell.
     ///
     /// It is `None` if there is no output, and if the job failed or was canceled. The keys are
-    /// known without typing the output; should a value deep inside then be of unforeseen shape,
-    /// [`output`](Self::output) is [`Output::Unknown`] all the same.
+    /// known without typing the output; should a value deep inside then be of unforeseen shape, or
+    /// the whole too large, [`output`](Self::output) is [`Output::Unknown`] all the same.
     #[must_use]
     pub fn kind(&self) -> Option<Kind> {
         match self.status() {
@@ -117,8 +117,9 @@ impl WebhookEvent {
 
     /// Returns the output, `None` if it is absent or null.
     ///
-    /// The first call types it, which takes some milliseconds a megabyte; later ones are free. Where
-    /// a string holds half a surrogate pair (`"\ud800"`), it gets a replacement character.
+    /// The first call types it, which takes some milliseconds a megabyte; later ones are free. It
+    /// takes at most four bytes of memory for each byte of its text, and 64 KiB, until the event and
+    /// its clones are dropped: one that would take more is [`Output::Unknown`]. Where a string holds half a surrogate pair (`"\ud800"`), it gets a replacement character.
     #[must_use]
     pub fn output(&self) -> Option<&Output> {
         let (kind, range) = self.0.envelope.output.clone()?;

@@ -3,6 +3,7 @@
 mod envelope;
 mod formats;
 mod helpers;
+mod memory;
 mod naive;
 mod output;
 mod properties;
