@@ -16,7 +16,7 @@ use tower_layer::Identity;
 
 use super::{
     InboxError,
-    store::{Claimed, Database},
+    store::{Claimed, Database, Ticket},
     telemetry,
     worker::{Held, Wake},
 };
@@ -129,7 +129,7 @@ impl Backend for Feed {
 }
 
 impl BackendConfig for Feed {
-    type Args = i64;
+    type Args = Ticket;
     type Id = ();
     type Kind = Ephemeral;
     type Config = ();

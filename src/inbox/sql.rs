@@ -157,17 +157,21 @@ macro_rules! sql_store {
                     let Some(task) = tasks.into_iter().next() else {
                         return Ok(None);
                     };
-                    let number: i64 = sqlx::query(
+                    let row = sqlx::query(
                         "INSERT INTO pyannote_claims (event_id, claims) VALUES ($1, 1) \
-                         ON CONFLICT (event_id) DO UPDATE SET claims = pyannote_claims.claims + 1 RETURNING claims",
+                         ON CONFLICT (event_id) DO UPDATE SET claims = pyannote_claims.claims + 1 \
+                         RETURNING claims, COALESCE((SELECT body_bytes FROM pyannote_events WHERE id = $1), 0)",
                     )
                     .bind(task.task_id().map(ToString::to_string))
                     .fetch_one(&mut *tx)
                     .await
-                    .and_then(|row| row.try_get(0))
                     .map_err(failed)?;
+                    let ticket = Ticket {
+                        number: row.try_get(0).map_err(failed)?,
+                        body_bytes: unsigned(row.try_get(1).map_err(failed)?),
+                    };
                     tx.commit().await.map_err(failed)?;
-                    Ok(Some(task.map_args(|_| number)))
+                    Ok(Some(task.map_args(|_| ticket)))
                 })
             }
 

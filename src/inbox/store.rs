@@ -109,8 +109,16 @@ impl fmt::Debug for Database {
 pub(crate) type StoreFuture<'a, T> =
     Pin<Box<dyn Future<Output = Result<T, InboxError>> + Send + 'a>>;
 
-/// A claimed event, as a task that carries the number of the claim.
-pub(crate) type Claimed = Task<i64>;
+/// A claimed event, as a task.
+pub(crate) type Claimed = Task<Ticket>;
+
+/// What is known of a claimed event before it is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ticket {
+    /// The number of the claim.
+    pub(crate) number: i64,
+    pub(crate) body_bytes: u64,
+}
 
 /// A worker's hold on an event.
 #[derive(Clone, Debug)]
@@ -122,6 +130,7 @@ pub(crate) struct Claim {
     /// Which claim of this event it is. It fences: whoever claims the event after this one, be it the same worker, counts
     /// one up.
     pub(crate) number: i64,
+    pub(crate) body_bytes: u64,
 }
 
 /// What a claim turned out to be.

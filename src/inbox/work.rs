@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::{task, time};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    task, time,
+};
 use tokio_util::task::AbortOnDropHandle;
 use tower_service::Service;
 
@@ -41,6 +44,7 @@ struct Inner {
     rules: Rules,
     worker: Arc<str>,
     held: Held,
+    room: Room,
 }
 
 impl Attempts {
@@ -57,6 +61,7 @@ impl Attempts {
             rules,
             worker,
             held,
+            room: Room::new(BODIES),
         }))
     }
 }
@@ -77,7 +82,8 @@ impl Service<Claimed> for Attempts {
             worker: Arc::clone(&inner.worker),
             // apalis counts up as soon as the future is polled.
             attempts: u32::try_from(task.attempt()).unwrap_or(u32::MAX),
-            number: task.args,
+            number: task.args.number,
+            body_bytes: task.args.body_bytes,
         };
         let holding = inner.held.hold(&claim.id);
         Box::pin(async move {
@@ -108,6 +114,8 @@ impl Service<Claimed> for Attempts {
 
 impl Inner {
     async fn attempt(&self, claim: &Claim) {
+        // Taken before the body is read, and given back when nothing is left of the event here.
+        let _taken = self.room.take(claim.body_bytes).await;
         let number = claim.attempts.saturating_add(1);
         let (stored, settled) = match self.start(claim).await {
             Ok(Start::Begun { stored, settled }) => (stored, settled),
@@ -236,6 +244,34 @@ impl Inner {
     }
 }
 
+/// The memory for the events that a worker handles, counted in bytes of their bodies: a body and its typed output together take
+/// at most six times the body.
+struct Room {
+    free: Semaphore,
+    size: u32,
+}
+
+impl Room {
+    fn new(size: u32) -> Self {
+        Self {
+            free: Semaphore::new(usize::try_from(size).unwrap_or(Semaphore::MAX_PERMITS)),
+            size,
+        }
+    }
+
+    /// Waits until there is room for a body, in the order of the calls.
+    ///
+    /// A small body never waits. One that is larger than the room takes all of it, so that it is handled alone.
+    async fn take(&self, bytes: u64) -> Option<SemaphorePermit<'_>> {
+        let counted = u32::try_from(bytes.saturating_sub(SMALL)).unwrap_or(self.size);
+        match counted.min(self.size) {
+            0 => None,
+            // It fails only if the semaphore is closed, which it never is.
+            counted => self.free.acquire_many(counted).await.ok(),
+        }
+    }
+}
+
 /// Does what must not be left undone: while this worker lives, its lease is kept up, and nobody else would do it.
 pub(super) async fn persist<'a, T>(
     what: &'static str,
@@ -302,3 +338,60 @@ fn error_of(run: &HandlerRun) -> Option<String> {
 
 /// How often an event cannot be read, where the database answers, before that is an attempt that failed.
 const MOST_UNREADABLE: u32 = 3;
+
+/// How many bytes of bodies a worker handles at a time: as many as the longest body that the layer accepts by default.
+const BODIES: u32 = 128 << 20;
+
+/// How many bytes of a body are not counted.
+const SMALL: u64 = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use std::{future::Future, pin::pin, task::Waker};
+
+    use super::*;
+
+    fn is_ready<T>(future: impl Future<Output = T>) -> Option<T> {
+        match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(value) => Some(value),
+            Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn bodies_wait_for_room_and_small_ones_do_not() {
+        let room = Room::new(100);
+        let first = is_ready(room.take(SMALL + 60)).unwrap();
+        let second = is_ready(room.take(SMALL + 40)).unwrap();
+        assert!(is_ready(room.take(SMALL + 1)).is_none());
+        assert!(is_ready(room.take(SMALL)).is_some_and(|taken| taken.is_none()));
+        drop(second);
+        assert!(is_ready(room.take(SMALL + 41)).is_none());
+        let third = is_ready(room.take(SMALL + 40)).unwrap();
+        drop((first, third));
+        assert_eq!(room.free.available_permits(), 100);
+    }
+
+    #[test]
+    fn a_body_larger_than_the_room_is_handled_alone() {
+        let room = Room::new(100);
+        for bytes in [SMALL + 101, u64::MAX] {
+            let first = is_ready(room.take(SMALL + 1)).unwrap();
+            assert!(is_ready(room.take(bytes)).is_none());
+            drop(first);
+            let alone = is_ready(room.take(bytes)).unwrap();
+            assert!(is_ready(room.take(SMALL + 1)).is_none());
+            drop(alone);
+        }
+        assert_eq!(room.free.available_permits(), 100);
+    }
+
+    #[test]
+    fn a_large_body_that_waits_is_not_passed_by_smaller_ones() {
+        let room = Room::new(100);
+        let _first = is_ready(room.take(SMALL + 50)).unwrap();
+        let mut large = pin!(room.take(SMALL + 100));
+        assert!(is_ready(large.as_mut()).is_none());
+        assert!(is_ready(room.take(SMALL + 10)).is_none());
+    }
+}

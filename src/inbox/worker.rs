@@ -80,7 +80,10 @@ impl InboxWorker {
 
     /// Sets how many events are handled at a time. Default: 4.
     ///
-    /// Each takes the memory of its body, and of its typed output.
+    /// All together have bodies of at most 128 MiB, of which the first 64 KiB of each body are not counted: a larger event
+    /// waits until others are handled. A body and its typed output take at most six times the body, and 64 KiB, so that a
+    /// worker takes at most 768 MiB and 448 KiB for each event. What a handler keeps of an event when it is done is not
+    /// counted.
     ///
     /// # Errors
     ///

@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant, UNIX_EPOCH},
 };
 
+use sqlx::{Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 use tokio::{
     sync::{Notify, oneshot},
@@ -67,6 +68,20 @@ impl Place {
             "{database}?host={}",
             directory.display().to_string().replace('/', "%2F")
         )
+    }
+
+    /// Changes what the database holds.
+    pub(crate) async fn execute(&self, statement: &'static str) {
+        let statement = sqlx::raw_sql(statement);
+        if self.address.starts_with("sqlite:") {
+            let mut connection = SqliteConnection::connect(&self.address).await.unwrap();
+            statement.execute(&mut connection).await.unwrap();
+        } else {
+            let mut connection = PgConnection::connect(&self.address).await.unwrap();
+            let path = "SET search_path TO tower_pyannote, apalis, public";
+            sqlx::raw_sql(path).execute(&mut connection).await.unwrap();
+            statement.execute(&mut connection).await.unwrap();
+        }
     }
 
     pub(crate) async fn open(&self) -> Inbox {

@@ -32,6 +32,7 @@ on_each_store! {
     an_event_is_kept_if_one_handler_gave_up_and_another_came_through_later,
     events_of_one_job_are_handled_one_at_a_time_by_two_workers,
     no_more_events_than_asked_for_are_handled_at_a_time,
+    large_events_are_handled_one_after_another_and_small_ones_meanwhile,
     what_a_dead_worker_held_is_taken_over_after_its_lease,
     what_a_worker_held_that_was_killed_in_the_middle_of_a_handler_is_taken_over,
     an_event_that_kills_its_workers_is_dead_in_the_end,
@@ -296,6 +297,39 @@ async fn no_more_events_than_asked_for_are_handled_at_a_time(place: Place) {
     }
     until_handled(&inbox, 12).await;
     assert_eq!(crowd.most(), 3);
+}
+
+async fn large_events_are_handled_one_after_another_and_small_ones_meanwhile(place: Place) {
+    let inbox = place.open().await;
+    let (log, go_on) = (Log::default(), Arc::new(Notify::new()));
+    let (seen, wait) = (log.clone(), Arc::clone(&go_on));
+    let registry = HandlerRegistry::new()
+        .on_any("wait", move |event: WebhookEvent| {
+            seen.add(event.job_id());
+            let wait = Arc::clone(&wait);
+            async move {
+                if event.job_id().starts_with("large") {
+                    wait.notified().await;
+                }
+                Ok(())
+            }
+        })
+        .unwrap();
+    commit(&inbox, "large-1").await;
+    commit(&inbox, "large-2").await;
+    // Each takes over half of what a worker handles at a time.
+    place
+        .execute("UPDATE pyannote_events SET body_bytes = 70000000")
+        .await;
+    commit(&inbox, "small").await;
+    let _worker = spawn(hasty(&inbox, registry).with_concurrency(3).unwrap());
+    until_state(&inbox, "small", "handled").await;
+    until("large", async || log.lines().len() > 1).await;
+    assert_eq!(log.lines().len(), 2, "{:?}", log.lines());
+    go_on.notify_one();
+    until("the other large one", async || log.lines().len() == 3).await;
+    go_on.notify_one();
+    until_handled(&inbox, 3).await;
 }
 
 async fn what_a_dead_worker_held_is_taken_over_after_its_lease(place: Place) {

@@ -31,7 +31,9 @@ use super::{
         BUSY, EXHAUSTED, FORGOTTEN, FORGOTTEN_AT_ONCE, MANY, PATIENCE, PRUNED_AT_ONCE,
         PRUNED_BYTES, REMEMBERED, failed, sql_store, state, unsigned,
     },
-    store::{Claim, Claimed, End, OUR_MIGRATIONS, QUEUE, Settled, Start, Store, StoreFuture},
+    store::{
+        Claim, Claimed, End, OUR_MIGRATIONS, QUEUE, Settled, Start, Store, StoreFuture, Ticket,
+    },
     submissions::submission_store,
 };
 #[cfg(feature = "client")]
