@@ -12,7 +12,8 @@ use crate::error::ConfigError;
 /// A body draws what is reserved for it: once more than its first piece has come, as much as it announced where three
 /// quarters of the budget stay free beside that, and otherwise at most twice what has come, as announcing is free. It gives
 /// that back when its request is answered or refused. The first 64 KiB of a body draw on nothing, so that big bodies never
-/// keep small ones out. Clones share the budget: hand one to several layers and they hold no more together than one alone.
+/// keep small ones out. An output that is typed before the answer takes memory beside the budget, at most five times its body,
+/// and 64 KiB. Clones share the budget: hand one to several layers and they hold no more together than one alone.
 ///
 /// The budget does not count a piece that waits for it, nor what the HTTP server has read ahead. Each connection has at
 /// most one of both, so limit the connections, and leave room for that beside the budget.
