@@ -74,7 +74,9 @@ async fn try_fetch(client: &Client, inbox: &Inbox, job: &Missing) -> Result<Fetc
         };
     }
     let status_only = job.submission.status_only;
-    if *answer.status() == Status::Succeeded && answer.output().is_none() && !status_only {
+    // Its keys tell whether there is an output, without typing it.
+    let kind = answer.event().and_then(|event| event.kind());
+    if *answer.status() == Status::Succeeded && kind.is_none() && !status_only {
         // A success has an output, until that is deleted; to commit one without would keep its webhook out.
         return match is_deleted(&answer, job, now) {
             true if job.foreign => {
