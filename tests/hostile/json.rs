@@ -13,7 +13,7 @@ use crate::{
     bodies,
     crowd::STORM,
     http::Post,
-    target::{BUDGET, Target},
+    target::{BUDGET, HANDLED, Target},
 };
 
 /// Delivers them one after another, for a while and each at least once, and has them handled.
@@ -173,4 +173,26 @@ fn huge_numbers() {
     })
     .collect();
     withstands("huge numbers", &bodies);
+}
+
+/// As turns, each three bytes would take over seventy. The bodies take longer to commit than good deliveries have time.
+#[test]
+fn empty_turns() {
+    let turns = |padding: usize, mebibytes: usize| {
+        let padding = "x".repeat(padding << 20);
+        let turns = "{},".repeat((mebibytes << 20) / 3);
+        format!(r#""output":{{"grown":"{padding}","diarization":[{turns}{{}}]}}"#)
+    };
+    let target = Target::start();
+    // After a long padding more turns are typed, so that these take the most.
+    for (padding, mebibytes) in [(0, 60), (0, 120), (100, 20)] {
+        let job = bodies::job(1_000_000 + target.next());
+        let rest = turns(padding, mebibytes);
+        let post = Post::new(format!(
+            r#"{{"jobId":"{job}","status":"succeeded",{rest}}}"#
+        ));
+        while post.send(target.address).status == 503 {}
+    }
+    target.settle();
+    target.has_kept_within("empty turns", BUDGET + HANDLED);
 }
