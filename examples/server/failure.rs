@@ -62,14 +62,29 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // A name or value may hold a line break.
-        self.message.chars().try_for_each(|c| {
-            if c.is_control() {
-                write!(f, "{}", c.escape_debug())
-            } else {
-                write!(f, "{c}")
-            }
-        })
+        f.write_str(&plain(&self.message))
     }
+}
+
+/// Escapes what would change how a terminal shows the text around it, as a sender may have written that.
+pub(crate) fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            c if c.is_control() || is_unseen(c) => plain.extend(c.escape_unicode()),
+            c => plain.push(c),
+        }
+    }
+    plain
+}
+
+/// Whether a character has no look of its own: it turns the direction of text, breaks a line, or is of no width.
+fn is_unseen(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+    )
 }
 
 /// Puts `.env` of this directory into the environment, where that has not set a name. No other thread may run yet.

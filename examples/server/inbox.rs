@@ -9,7 +9,7 @@ use std::{
 use clap::{Subcommand, ValueEnum};
 use tower_pyannote::{Inbox, InboxEntry, InboxError, InboxFilter, InboxState, Replay};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, plain};
 
 /// Looks into the inbox and sets right what is in it; the server may run meanwhile
 #[derive(Subcommand)]
@@ -237,14 +237,4 @@ fn when(time: SystemTime) -> String {
         Ok(time) => time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         Err(_) => "-".to_owned(),
     }
-}
-
-/// What a sender wrote, so that it cannot play with the terminal.
-fn plain(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| match c.is_control() {
-            true => c.escape_debug().collect::<Vec<_>>(),
-            false => vec![c],
-        })
-        .collect()
 }

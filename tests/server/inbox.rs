@@ -21,7 +21,7 @@ fn die(dir: &Path, body: &str) -> String {
         inbox.commit(&event.unwrap()).await.unwrap();
         let registry = HandlerRegistry::new()
             .on_any("archive", async |_event| {
-                Err(HandlerError::permanent("the disk is \x1b[31mfull"))
+                Err(HandlerError::permanent("the disk is \x1b[31m\u{2066}full"))
             })
             .unwrap();
         let worker = tokio::spawn(inbox.worker(registry).run_until(pending()));
@@ -42,7 +42,7 @@ fn inbox(dir: &Path, command: &[&str]) -> Ended {
 }
 
 const DEAD: &str =
-    r#"{"jobId":"job-\u001b[2J","status":"succeeded","output":{"voiceprint":"AAAA"}}"#;
+    r#"{"jobId":"job-\u001b[2J\u202e","status":"succeeded","output":{"voiceprint":"AAAA"}}"#;
 
 #[test]
 fn a_dead_event_is_listed_shown_and_replayed_by_the_next_server() {
@@ -55,9 +55,12 @@ fn a_dead_event_is_listed_shown_and_replayed_by_the_next_server() {
     assert_eq!(lines.len(), 2);
     assert!(lines[0].starts_with("ID ") && lines[0].ends_with("JOB"));
     let columns: Vec<_> = lines[1].split_whitespace().collect();
-    assert_eq!(columns[..4], [&*id, "dead", "1", "77"]);
+    assert_eq!(columns[..4], [&*id, "dead", "1", "83"]);
     // What a sender wrote has no power over the terminal.
-    assert_eq!(columns[5..], ["voiceprint", "succeeded", "job-\\u{1b}[2J"]);
+    assert_eq!(
+        columns[5..],
+        ["voiceprint", "succeeded", "job-\\u{1b}[2J\\u{202e}"]
+    );
     let waiting = inbox(dir.path(), &["list", "--state", "waiting"]);
     assert_eq!(waiting.stdout.lines().count(), 1);
 
@@ -68,7 +71,7 @@ fn a_dead_event_is_listed_shown_and_replayed_by_the_next_server() {
         "{}",
         show.stdout
     );
-    let error = "last error       archive: the disk is \\u{1b}[31mfull\n";
+    let error = "last error       archive: the disk is \\u{1b}[31m\\u{2066}full\n";
     assert!(show.stdout.contains(error), "{}", show.stdout);
     let body = inbox(dir.path(), &["show", &id, "--body"]);
     assert_eq!((body.code, &*body.stdout), (Some(0), DEAD));
