@@ -11,7 +11,7 @@ use tower_pyannote::{Inbox, InboxEntry, InboxError, InboxFilter, InboxState, Rep
 
 use crate::failure::{Failure, plain};
 
-/// Looks into the inbox and sets right what is in it; the server may run meanwhile
+/// Looks into an inbox that is there and sets right what is in it; the server may run meanwhile
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Lists events, the last received first
@@ -78,13 +78,33 @@ impl From<State> for InboxState {
     }
 }
 
-/// Opens the inbox that was asked for, or a file in the data directory.
+/// Opens the inbox that was asked for, or a file in the data directory; makes it if it is not there.
 pub(crate) async fn open(address: Option<&str>, data_dir: &Path) -> Result<Inbox, Failure> {
     let opened = match address {
-        // Not repeated in a message: it may hold a password.
         Some(address) => Inbox::open(address).await,
-        None => Inbox::sqlite(data_dir.join("inbox.sqlite")).await,
+        None => Inbox::sqlite(data_dir.join(FILE)).await,
     };
+    named(opened, address, data_dir)
+}
+
+/// As [`open`] does, but makes nothing: an operator who mistypes a place must not find an empty inbox there.
+pub(crate) async fn open_existing(
+    address: Option<&str>,
+    data_dir: &Path,
+) -> Result<Inbox, Failure> {
+    let opened = match address {
+        Some(address) => Inbox::open_existing(address).await,
+        None => Inbox::sqlite_existing(data_dir.join(FILE)).await,
+    };
+    named(opened, address, data_dir)
+}
+
+/// Names the setting in the error. The address is not repeated, because it may hold a password.
+fn named(
+    opened: Result<Inbox, InboxError>,
+    address: Option<&str>,
+    data_dir: &Path,
+) -> Result<Inbox, Failure> {
     let setting = match address {
         Some(_) => "--database-url (or DATABASE_URL)".to_owned(),
         None => format!("--data-dir {}", data_dir.display()),
@@ -238,3 +258,5 @@ fn when(time: SystemTime) -> String {
         Err(_) => "-".to_owned(),
     }
 }
+
+const FILE: &str = "inbox.sqlite";

@@ -58,7 +58,7 @@ fn start() -> Result<ExitCode, Failure> {
 }
 
 async fn operate(command: &inbox::Command, flags: &Flags) -> Result<(), Failure> {
-    let inbox = inbox::open(flags.database_url.as_deref(), &flags.data_dir).await?;
+    let inbox = inbox::open_existing(flags.database_url.as_deref(), &flags.data_dir).await?;
     inbox::run(command, &inbox).await
 }
 

@@ -56,7 +56,7 @@ pub(crate) struct Flags {
     #[arg(long, global = true)]
     pub(crate) debug: bool,
 
-    /// Where events are kept; made if it is not there
+    /// Where events are kept; the server makes it if it is not there
     #[arg(
         long,
         global = true,

@@ -33,7 +33,7 @@ pub use self::submissions::Submissions;
 use self::{
     committer::Committer,
     record::{Record, Source, nanoseconds},
-    store::{Database, Store},
+    store::{Database, Missing, Store},
     worker::Wake,
 };
 pub use self::{
@@ -96,19 +96,40 @@ pub struct Inbox {
 impl Inbox {
     /// Opens the inbox at an address: `sqlite://` and a path, or `postgres://user:password@host/database`.
     ///
+    /// A path is taken as it stands, and has no parameters after a `?`. What is not there yet is made.
+    ///
     /// # Errors
     ///
-    /// Returns [`InboxErrorKind::Address`] for any other address, or if the feature it needs is off, and
-    /// [`InboxErrorKind::Open`] if the database cannot be opened or brought up to date.
+    /// Returns [`InboxErrorKind::Address`] for any other address, for one with parameters that are not known, or if the
+    /// feature it needs is off, and [`InboxErrorKind::Open`] if the database cannot be opened or brought up to date.
     pub async fn open(address: &str) -> Result<Self, InboxError> {
+        Self::open_or(address, Missing::Made).await
+    }
+
+    /// Opens an inbox that is there, as [`open`](Self::open) does, and makes none.
+    ///
+    /// An inbox that an earlier version of this crate made is brought up to date.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`open`](Self::open), and [`InboxErrorKind::Open`] if there is no inbox at the address. No file
+    /// and no table is made then.
+    pub async fn open_existing(address: &str) -> Result<Self, InboxError> {
+        Self::open_or(address, Missing::Refused).await
+    }
+
+    async fn open_or(address: &str, missing: Missing) -> Result<Self, InboxError> {
         match address.split_once(':') {
             #[cfg(feature = "inbox-sqlite")]
             Some(("sqlite", path)) => {
                 let path = path.strip_prefix("//").unwrap_or(path);
-                Self::sqlite(path).await
+                if let Some((_, parameters)) = path.split_once('?') {
+                    return Err(unknown_parameters(parameters));
+                }
+                Self::sqlite_or(path.as_ref(), missing).await
             }
             #[cfg(feature = "inbox-postgres")]
-            Some(("postgres" | "postgresql", _)) => Self::postgres(address).await,
+            Some(("postgres" | "postgresql", _)) => Self::postgres_or(address, missing).await,
             _ => Err(InboxError::new(InboxErrorKind::Address)),
         }
     }
@@ -123,14 +144,31 @@ impl Inbox {
     /// Returns [`InboxErrorKind::Open`] if the file cannot be opened, made or brought up to date.
     #[cfg(feature = "inbox-sqlite")]
     pub async fn sqlite(path: impl AsRef<Path>) -> Result<Self, InboxError> {
-        let store = opened(sqlite::SqliteStore::open(path.as_ref())).await?;
+        Self::sqlite_or(path.as_ref(), Missing::Made).await
+    }
+
+    /// Opens the inbox in a file of SQLite that is there, as [`sqlite`](Self::sqlite) does, and makes none.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InboxErrorKind::Open`] if there is no inbox in the file, or no file, or if it cannot be opened or brought
+    /// up to date.
+    #[cfg(feature = "inbox-sqlite")]
+    pub async fn sqlite_existing(path: impl AsRef<Path>) -> Result<Self, InboxError> {
+        Self::sqlite_or(path.as_ref(), Missing::Refused).await
+    }
+
+    #[cfg(feature = "inbox-sqlite")]
+    async fn sqlite_or(path: &Path, missing: Missing) -> Result<Self, InboxError> {
+        let store = opened(sqlite::SqliteStore::open(path, missing)).await?;
         Ok(Self::over(Arc::new(store)))
     }
 
     /// Opens the inbox in a PostgreSQL database, whose tables it makes if they are not there.
     ///
     /// They are in the schemas `tower_pyannote` and `apalis`; the extension `hstore` has to be there, or the role be
-    /// allowed to create it, as the owner of a database is.
+    /// allowed to create it, as the owner of a database is. A database that starts, or has no connection free, is waited
+    /// for, for 4 s.
     ///
     /// # Errors
     ///
@@ -138,7 +176,12 @@ impl Inbox {
     /// cannot be reached or brought up to date.
     #[cfg(feature = "inbox-postgres")]
     pub async fn postgres(url: &str) -> Result<Self, InboxError> {
-        let store = opened(postgres::PostgresStore::open(url)).await?;
+        Self::postgres_or(url, Missing::Made).await
+    }
+
+    #[cfg(feature = "inbox-postgres")]
+    async fn postgres_or(url: &str, missing: Missing) -> Result<Self, InboxError> {
+        let store = opened(postgres::PostgresStore::open(url, missing)).await?;
         Ok(Self::over(Arc::new(store)))
     }
 
@@ -285,6 +328,24 @@ async fn opened<T>(open: impl Future<Output = Result<T, InboxError>>) -> Result<
             "no answer within a minute",
         )),
     }
+}
+
+/// The names alone: what is after a `=` may be a secret.
+#[cfg(feature = "inbox-sqlite")]
+fn unknown_parameters(parameters: &str) -> InboxError {
+    let names: Vec<&str> = parameters
+        .split('&')
+        .map(|parameter| {
+            parameter
+                .split_once('=')
+                .map_or(parameter, |(name, _)| name)
+        })
+        .collect();
+    let names = names.join(", ");
+    InboxError::because(
+        InboxErrorKind::Address,
+        format!("an address of sqlite has no parameters, and this one has {names}: leave them out"),
+    )
 }
 
 async fn record(event: &WebhookEvent, source: Source) -> Record {

@@ -172,6 +172,13 @@ pub(crate) enum End {
     Exhausted,
 }
 
+/// What becomes of an inbox that is to be opened and is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    Made,
+    Refused,
+}
+
 /// Well within a lease of the usual length.
 pub(crate) const ANSWER: Duration = Duration::from_secs(10);
 
@@ -183,3 +190,6 @@ pub(crate) const QUEUE: &str = "tower-pyannote";
 
 /// Where it is noted which of our tables' versions a database has; apalis notes its own in sqlx' usual place.
 pub(crate) const OUR_MIGRATIONS: &str = "_pyannote_migrations";
+
+/// Why a database is not opened that has other tables, or none.
+pub(crate) const NO_INBOX: &str = "there is no inbox in this database: nothing was made";

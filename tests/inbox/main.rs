@@ -7,6 +7,7 @@
 
 mod commit;
 mod faults;
+mod open;
 mod operate;
 mod place;
 #[path = "../support/postgres.rs"]

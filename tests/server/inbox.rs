@@ -136,7 +136,7 @@ fn handled_events_are_removed_before_their_time() {
 
 #[test]
 fn what_is_not_there_is_told_in_one_line() {
-    let dir = dir();
+    let dir = Server::start().kill_9();
     for command in [
         &["show", "x"][..],
         &["show", "x", "--body"],
@@ -153,6 +153,39 @@ fn what_is_not_there_is_told_in_one_line() {
     let ended = inbox(dir.path(), &["replay"]);
     assert_eq!(ended.code, Some(2));
     assert_eq!(ended.stderr.lines().count(), 1);
+}
+
+#[test]
+fn an_inbox_in_a_mistyped_place_is_an_error_and_none_is_made() {
+    let dir = dir();
+    for command in [
+        &["list"][..],
+        &["show", "x"],
+        &["show", "x", "--body"],
+        &["replay", "x"],
+        &["replay", "--dead"],
+        &["prune"],
+    ] {
+        for (place, named) in [
+            (["--data-dir", "typo"], "--data-dir typo"),
+            (["--data-dir", "."], "--data-dir ."),
+            (
+                ["--database-url", "sqlite://typo/inbox.sqlite"],
+                "--database-url (or DATABASE_URL)",
+            ),
+        ] {
+            let flags = [&["inbox"], command, &place].concat();
+            let ended = run(dir.path(), &flags, &[]);
+            assert_eq!(ended.code, Some(1), "{flags:?}");
+            assert_eq!(ended.stdout, "", "{flags:?}");
+            let line =
+                format!("error: {named}: the inbox's database cannot be opened: No such file");
+            assert!(ended.stderr.starts_with(&line), "{}", ended.stderr);
+            assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+            let made: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
+            assert!(made.is_empty(), "{flags:?}: {made:?}");
+        }
+    }
 }
 
 #[test]

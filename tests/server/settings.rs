@@ -107,6 +107,24 @@ fn what_cannot_be_used_ends_the_server_with_one_line_that_names_it() {
             2,
             "--api-rate",
         ),
+        (
+            "a parameter of sqlite",
+            &["--database-url", "sqlite://file?mode=ro"],
+            &[secret],
+            1,
+            "--database-url (or DATABASE_URL): the database's address cannot be used: an address of sqlite has no \
+             parameters, and this one has mode: leave them out",
+        ),
+        (
+            "a database that refuses",
+            &[
+                "--database-url",
+                "postgres://user:whs_password@127.0.0.1:1/x",
+            ],
+            &[secret],
+            1,
+            "Connection refused",
+        ),
         ("a taken port", &["--port", &taken], &[secret], 1, "--port"),
         (
             "no such host",

@@ -102,6 +102,15 @@ impl Postgres {
         assert!(done.success(), "{statement}: {done}");
     }
 
+    /// From now on, a role has to give its password.
+    pub(crate) fn asks_for_passwords_of(&self, role: &str) {
+        let rules = self.data().join("pg_hba.conf");
+        let others = fs::read_to_string(&rules).expect("initdb made it");
+        let rule = format!("local all {role} scram-sha-256\n{others}");
+        fs::write(&rules, rule).expect("it is ours");
+        self.psql("SELECT pg_reload_conf()");
+    }
+
     /// Stops it at once, as a crash would.
     pub(crate) fn stop(&mut self) {
         if let Some(mut keeper) = self.keeper.take() {

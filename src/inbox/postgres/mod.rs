@@ -1,7 +1,8 @@
 use std::{
     collections::{HashMap, HashSet},
+    io::ErrorKind,
     sync::atomic::{AtomicI64, Ordering},
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use apalis_core::{
@@ -10,11 +11,11 @@ use apalis_core::{
 };
 use apalis_postgres::{Config, PostgresStorage, queries};
 use sqlx::{
-    Connection, PgConnection, PgPool, Postgres, Row, Transaction,
+    ConnectOptions, Connection, PgConnection, PgPool, Postgres, Row, Transaction,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions, PgRow},
 };
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use ulid::Ulid;
 
 #[cfg(feature = "client")]
@@ -28,7 +29,8 @@ use super::{
         PRUNED_BYTES, REMEMBERED, failed, sql_store, state, unsigned,
     },
     store::{
-        Claim, Claimed, End, OUR_MIGRATIONS, QUEUE, Settled, Start, Store, StoreFuture, Ticket,
+        Claim, Claimed, End, Missing, NO_INBOX, OUR_MIGRATIONS, QUEUE, Settled, Start, Store,
+        StoreFuture, Ticket,
     },
     submissions::submission_store,
 };
@@ -44,7 +46,8 @@ pub(super) struct PostgresStore {
 }
 
 impl PostgresStore {
-    pub(super) async fn open(url: &str) -> Result<Self, InboxError> {
+    /// Opens a database. If it has no inbox, makes one, or fails, as `missing` says.
+    pub(super) async fn open(url: &str, missing: Missing) -> Result<Self, InboxError> {
         let is_known = |name: &str| PARAMETERS.contains(&name) || name.starts_with("options[");
         if !parameters(url).all(is_known) {
             // sqlx would log it with its value, which may be a secret; and what follows a bare `?` in a password looks like one.
@@ -58,6 +61,14 @@ impl PostgresStore {
         let options = options
             .options([("search_path", SEARCH_PATH)])
             .application_name("tower-pyannote");
+        let opened = |error| InboxError::because(InboxErrorKind::Open, error);
+        let mut first = first_connection(&options).await?;
+        if missing == Missing::Refused && !is_inbox(&mut first).await.map_err(opened)? {
+            return Err(InboxError::because(InboxErrorKind::Open, NO_INBOX));
+        }
+        migrate(&mut first).await.map_err(opened)?;
+        // All that is needed of it is done.
+        let _ = first.close().await;
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(PATIENCE)
@@ -65,11 +76,7 @@ impl PostgresStore {
             .test_before_acquire(false)
             .before_acquire(|connection, _| Box::pin(answers(connection)))
             .after_release(|connection, _| Box::pin(answers(connection)))
-            .connect_with(options)
-            .await;
-        let opened = |error| InboxError::because(InboxErrorKind::Open, error);
-        let pool = pool.map_err(opened)?;
-        migrate(&pool).await.map_err(opened)?;
+            .connect_lazy_with(options);
         Ok(Self {
             pool,
             forgotten_to: AtomicI64::new(i64::MIN),
@@ -295,11 +302,55 @@ fn column<'a, T>(records: &[&'a Record], value: impl Fn(&'a Record) -> T) -> Vec
     records.iter().map(|record| value(record)).collect()
 }
 
-async fn migrate(pool: &PgPool) -> Result<(), sqlx::Error> {
+/// Connects, and waits a while for a database that starts or has no slot free, as a pool does. A pool would then say that it
+/// timed out, and not why.
+async fn first_connection(options: &PgConnectOptions) -> Result<PgConnection, InboxError> {
+    let begun = Instant::now();
+    let mut why = InboxError::because(InboxErrorKind::Open, "no answer within 4 s");
+    while let Some(left) = PATIENCE.checked_sub(begun.elapsed()) {
+        match timeout(left, options.connect()).await {
+            Ok(Ok(connection)) => return Ok(connection),
+            Ok(Err(error)) => {
+                let is_final = !may_pass(&error);
+                why = InboxError::because(InboxErrorKind::Open, error);
+                if is_final {
+                    break;
+                }
+                sleep(TURN).await;
+            }
+            Err(_) => break,
+        }
+    }
+    Err(why)
+}
+
+/// Whether a database that could not be connected to may be there soon.
+fn may_pass(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(error) => error.kind() == ErrorKind::ConnectionRefused,
+        // It has too many connections, or starts, or stops.
+        sqlx::Error::Database(error) => {
+            let code = error.code();
+            code.is_some_and(|code| ["53300", "57P03"].contains(&&*code))
+        }
+        _ => false,
+    }
+}
+
+/// Whether a database has the tables of an inbox.
+async fn is_inbox(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let row = sqlx::query("SELECT to_regclass('tower_pyannote.' || $1) IS NOT NULL")
+        .bind(OUR_MIGRATIONS)
+        .fetch_one(connection)
+        .await?;
+    row.try_get(0)
+}
+
+async fn migrate(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     let mut ours: Migrator = sqlx::migrate!("src/inbox/postgres/migrations");
     ours.dangerous_set_table_name(OUR_MIGRATIONS);
 
-    let mut tx = pool.begin().await?;
+    let mut tx = connection.begin().await?;
     // Servers that start together: to make a schema twice at the same time fails, even if it may exist.
     sqlx::query("SELECT pg_advisory_xact_lock(hashtext('tower-pyannote'))")
         .execute(&mut *tx)
@@ -308,8 +359,10 @@ async fn migrate(pool: &PgPool) -> Result<(), sqlx::Error> {
         .execute(&mut *tx)
         .await?;
     tx.commit().await?;
-    PostgresStorage::migrations().run(pool).await?;
-    ours.run(pool).await?;
+    PostgresStorage::migrations()
+        .run_direct(None, connection, false)
+        .await?;
+    ours.run_direct(None, connection, false).await?;
     Ok(())
 }
 
@@ -336,6 +389,9 @@ const GROUPING: Grouping = Grouping {
     parallel: 4,
     largest: 64,
 };
+
+/// How soon another try is made to reach a database that is not there yet.
+const TURN: Duration = Duration::from_millis(100);
 
 /// A connection that needs longer is no good for a delivery that has to be answered within 5 s.
 const PING: Duration = Duration::from_secs(1);

@@ -2,7 +2,8 @@ mod file;
 
 use std::{
     collections::HashSet,
-    io::ErrorKind,
+    fs,
+    io::{self, ErrorKind},
     path::Path,
     sync::atomic::{AtomicI64, Ordering},
     time::{Duration, Instant, SystemTime},
@@ -11,7 +12,7 @@ use std::{
 use apalis_core::{backend::WorkerFilter, task::Task, worker::context::WorkerContext};
 use apalis_sqlite::{Config, SqliteStorage, queries};
 use sqlx::{
-    QueryBuilder, Row, Sqlite, SqlitePool, Transaction,
+    ConnectOptions, Connection, QueryBuilder, Row, Sqlite, SqlitePool, Transaction,
     migrate::Migrator,
     sqlite::{
         SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow,
@@ -32,7 +33,8 @@ use super::{
         PRUNED_BYTES, REMEMBERED, failed, sql_store, state, unsigned,
     },
     store::{
-        Claim, Claimed, End, OUR_MIGRATIONS, QUEUE, Settled, Start, Store, StoreFuture, Ticket,
+        Claim, Claimed, End, Missing, NO_INBOX, OUR_MIGRATIONS, QUEUE, Settled, Start, Store,
+        StoreFuture, Ticket,
     },
     submissions::submission_store,
 };
@@ -51,15 +53,26 @@ pub(super) struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens a file, and makes it, with its folder, if it is not there.
-    pub(super) async fn open(path: &Path) -> Result<Self, InboxError> {
-        if let Some(folder) = path.parent().filter(|folder| *folder != Path::new("")) {
-            std::fs::create_dir_all(folder)
-                .map_err(|error| InboxError::because(InboxErrorKind::Open, error))?;
+    /// Opens a file. If there is none, makes it, with its folder, or fails, as `missing` says.
+    pub(super) async fn open(path: &Path, missing: Missing) -> Result<Self, InboxError> {
+        let opened = |error| InboxError::because(InboxErrorKind::Open, error);
+        let not_there = |error: io::Error| InboxError::because(InboxErrorKind::Open, error);
+        match missing {
+            Missing::Made => {
+                if let Some(folder) = path.parent().filter(|folder| *folder != Path::new("")) {
+                    fs::create_dir_all(folder).map_err(not_there)?;
+                }
+            }
+            Missing::Refused => {
+                fs::metadata(path).map_err(not_there)?;
+                if !is_inbox(path).await.map_err(opened)? {
+                    return Err(InboxError::because(InboxErrorKind::Open, NO_INBOX));
+                }
+            }
         }
         let options = SqliteConnectOptions::new()
             .filename(path)
-            .create_if_missing(true)
+            .create_if_missing(missing == Missing::Made)
             .auto_vacuum(SqliteAutoVacuum::Incremental)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
@@ -263,6 +276,17 @@ impl SqliteStore {
 sql_store!(SqliteStore, Sqlite, SqliteRow, "", "");
 submission_store!(SqliteStore);
 
+/// Whether a file has the tables of an inbox; it is not changed to find out.
+async fn is_inbox(path: &Path) -> Result<bool, sqlx::Error> {
+    let mut file = SqliteConnectOptions::new().filename(path).connect().await?;
+    let found = sqlx::query("SELECT 1 FROM sqlite_schema WHERE name = $1")
+        .bind(OUR_MIGRATIONS)
+        .fetch_optional(&mut file)
+        .await?;
+    file.close().await?;
+    Ok(found.is_some())
+}
+
 async fn migrate(pool: &SqlitePool) -> Result<(), sqlx::Error> {
     let mut ours: Migrator = sqlx::migrate!("src/inbox/sqlite/migrations");
     ours.dangerous_set_table_name(OUR_MIGRATIONS);
@@ -321,7 +345,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_pruned_in_one_transaction_is_bounded_in_number_and_size() {
         let directory = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&directory.path().join("inbox.sqlite"))
+        let store = SqliteStore::open(&directory.path().join("inbox.sqlite"), Missing::Made)
             .await
             .unwrap();
         // 150 small ones, then 20 of a MiB each.
