@@ -137,7 +137,8 @@ impl Inbox {
     /// Opens the inbox in a file of SQLite, and makes it, with its folder, if it is not there.
     ///
     /// The file is in WAL mode, with `synchronous` at `FULL`: it needs a local disk, and beside it lie a `-wal` and a
-    /// `-shm` file that belong to it.
+    /// `-shm` file that belong to it. If the file or its `-wal` file is removed, replaced or truncated while the inbox is
+    /// open, every commit fails until the inbox is opened again.
     ///
     /// # Errors
     ///

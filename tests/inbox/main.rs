@@ -7,6 +7,7 @@
 
 mod commit;
 mod faults;
+mod files;
 mod open;
 mod operate;
 mod place;

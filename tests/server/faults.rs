@@ -237,6 +237,46 @@ fn two_servers_on_one_postgresql_handle_the_same_deliveries_once() {
     assert_eq!((commits("new"), commits("duplicate")), (200.0, 200.0));
 }
 
+fn is_healthy(server: &Server) -> bool {
+    get(server.address, "/health", "*/*").status == 200
+}
+
+#[test]
+fn a_removed_wal_file_is_answered_503_and_what_was_acknowledged_survives_kill_9() {
+    let server = Server::start();
+    let post = |number| Post::new(bodies::diarization(&bodies::job(number), 0));
+    assert_eq!(post(0).send(server.address).status, 200);
+    server.settle();
+    fs::remove_file(server.data().join("inbox.sqlite-wal")).unwrap();
+    assert_eq!(post(1).send(server.address).status, 503);
+    assert!(!is_healthy(&server));
+
+    let server = Server::start_in(server.kill_9(), &[], &[(SECRET_NAME, SECRET)]);
+    assert!(is_healthy(&server));
+    assert_eq!(server.inbox()["handled"], 1);
+    for number in [0, 1] {
+        assert_eq!(post(number).send(server.address).status, 200);
+    }
+    server.settle();
+    assert_eq!(server.inbox()["handled"], 2);
+    let series = "pyannote_inbox_commits_total{outcome=\"duplicate\"}";
+    assert_eq!(server.metric(series), 1.0);
+}
+
+#[test]
+fn a_file_truncated_under_a_server_is_answered_503() {
+    let server = Server::start();
+    let post = |number| Post::new(bodies::diarization(&bodies::job(number), 0));
+    assert_eq!(post(0).send(server.address).status, 200);
+    server.settle();
+    // In this process the file is not open, so that no lock of the server's is lost.
+    fs::write(server.data().join("inbox.sqlite"), "").unwrap();
+    for number in 1..4 {
+        assert_eq!(post(number).send(server.address).status, 503);
+        assert!(!is_healthy(&server));
+    }
+}
+
 /// A file system of a few megabytes, which only root may make.
 struct SmallDisk(PathBuf);
 

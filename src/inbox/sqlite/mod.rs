@@ -5,7 +5,10 @@ use std::{
     fs,
     io::{self, ErrorKind},
     path::Path,
-    sync::atomic::{AtomicI64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
     time::{Duration, Instant, SystemTime},
 };
 
@@ -21,6 +24,8 @@ use sqlx::{
 };
 use tokio::time::sleep;
 use ulid::Ulid;
+
+use self::file::{Damage, OpenFile, Wal};
 
 #[cfg(feature = "client")]
 use super::submissions::{MOST_AWAITED, Submission, SubmissionStore, received};
@@ -47,7 +52,7 @@ pub(super) struct SqliteStore {
     /// One connection: SQLite has one writer at a time, and those who wait for it here are served in turn.
     writer: SqlitePool,
     readers: SqlitePool,
-    file: file::OpenFile,
+    file: OpenFile,
     /// Submissions up to this time were looked through, for those to be forgotten.
     forgotten_to: AtomicI64,
 }
@@ -82,10 +87,26 @@ impl SqliteStore {
                 .max_connections(size)
                 .acquire_timeout(PATIENCE)
         };
-        let opened = |error| InboxError::because(InboxErrorKind::Open, error);
+        let wal = Arc::new(Wal::beside(path));
+        let opened_wal = Arc::clone(&wal);
+        let writer_options = pool(1)
+            // Without any connection SQLite would remove the -wal file.
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .after_connect(move |connection, _| {
+                let wal = Arc::clone(&opened_wal);
+                Box::pin(async move {
+                    // SQLite opens, or makes, the -wal file when it first reads.
+                    sqlx::query("PRAGMA schema_version")
+                        .execute(connection)
+                        .await?;
+                    wal.is_opened();
+                    Ok(())
+                })
+            });
         let begun = Instant::now();
         let writer = loop {
-            match pool(1).connect_with(options.clone()).await {
+            match writer_options.clone().connect_with(options.clone()).await {
                 // To change the journal's mode, as the first process does, does not wait for its turn.
                 Err(error) if is_locked(&error) && begun.elapsed() < PATIENCE => {
                     sleep(TURN).await;
@@ -95,8 +116,7 @@ impl SqliteStore {
         };
         migrate(&writer).await.map_err(opened)?;
         let readers = pool(READERS).connect_lazy_with(options.create_if_missing(false));
-        let file = file::OpenFile::at(path)
-            .map_err(|error| InboxError::because(InboxErrorKind::Open, error))?;
+        let file = OpenFile::of(wal).map_err(not_there)?;
         Ok(Self {
             writer,
             readers,
@@ -106,17 +126,61 @@ impl SqliteStore {
     }
 
     async fn write(&self) -> Result<Transaction<'static, Sqlite>, InboxError> {
-        self.file.is_in_place()?;
+        let tx = self.begin().await?;
+        let Err(damage) = self.file.check().await else {
+            return Ok(tx);
+        };
+        tx.rollback().await.map_err(failed)?;
+        self.mend(damage).await?;
+        self.begin().await
+    }
+
+    async fn begin(&self) -> Result<Transaction<'static, Sqlite>, InboxError> {
         match self.writer.begin_with(BEGIN).await {
             // After some errors, a full disk among them, SQLite rolls back by itself; sqlx then fails to, and goes on to
             // count the transaction as open.
             Err(sqlx::Error::InvalidSavePointStatement) => {
+                // SQLite would make another -wal file.
+                if let Err(damage) = self.file.check().await {
+                    self.mend(damage).await?;
+                }
                 let stuck = self.writer.acquire().await.map_err(failed)?;
                 stuck.close().await.map_err(failed)?;
                 self.writer.begin_with(BEGIN).await.map_err(failed)
             }
             begun => begun.map_err(failed),
         }
+    }
+
+    /// Saves what can be saved. Returns an error unless the files are good again.
+    async fn mend(&self, damage: Damage) -> Result<(), InboxError> {
+        let because = |why| Err(InboxError::because(InboxErrorKind::Store, why));
+        match damage {
+            Damage::Other(error) => Err(error),
+            // SQLite has the file open until the process ends, and copies what was acknowledged out of it.
+            Damage::WalRemoved => {
+                self.checkpoint("PRAGMA wal_checkpoint(PASSIVE)").await?;
+                because("the database's -wal file was removed: restart to make another")
+            }
+            // SQLite fails to read what it has not copied yet, and begins the file anew once it has copied all.
+            Damage::WalShortened => match self.checkpoint("PRAGMA wal_checkpoint(RESTART)").await {
+                Ok(0) => {
+                    self.file.wal.is_opened();
+                    Ok(())
+                }
+                Ok(_) => because("the database's -wal file became shorter, and is in use"),
+                Err(_) => because(
+                    "the database's -wal file was truncated: stop, and restore the database from a backup",
+                ),
+            },
+        }
+    }
+
+    /// Returns 0, or 1 if others kept it from its end.
+    async fn checkpoint(&self, checkpoint: &'static str) -> Result<i64, InboxError> {
+        let mut writer = self.writer.acquire().await.map_err(failed)?;
+        let done = sqlx::query(checkpoint).fetch_one(&mut *writer).await;
+        done.and_then(|row| row.try_get(0)).map_err(failed)
     }
 
     fn read(&self) -> &SqlitePool {
