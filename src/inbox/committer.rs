@@ -197,7 +197,9 @@ async fn commit(
     limit: Duration,
 ) -> Result<Vec<Commit>, InboxError> {
     let commits = database.ask_within(limit, |store| store.commit(records));
-    commits.await
+    let commits = commits.await;
+    database.recent().commits.note(&commits);
+    commits
 }
 
 fn first(commits: &[Commit]) -> Commit {

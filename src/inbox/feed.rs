@@ -173,7 +173,9 @@ impl Search {
                 handed_back = Instant::now();
             }
             let woken = self.wake.woken();
-            match self.database.ask(|store| store.claim(&self.worker)).await {
+            let claimed = self.database.ask(|store| store.claim(&self.worker)).await;
+            self.database.recent().claims.note(&claimed);
+            match claimed {
                 Ok(Some(task)) => return (task, handed_back),
                 Ok(None) => {
                     let _ = time::timeout(IDLE, woken).await;

@@ -5,6 +5,7 @@ mod error;
 mod feed;
 #[cfg(feature = "inbox-postgres")]
 mod postgres;
+mod recent;
 mod record;
 mod service;
 mod sql;
@@ -239,14 +240,18 @@ impl Inbox {
         commit
     }
 
-    /// Makes sure that an event could be committed, by writing to the database.
+    /// Checks that events can be committed and handled, by writing to the database, and by how the last work in it went.
+    ///
+    /// That work is the last commit, and of this process's workers the last claim, result and count. A failure counts until
+    /// the next success of the same kind, and for a minute at most.
     ///
     /// # Errors
     ///
-    /// Returns an error within 5 s if it could not.
+    /// Returns an error within 5 s if the database could not be written to, or if the last work of a kind failed.
     pub async fn check(&self) -> Result<(), InboxError> {
         let probed = self.database.ask_within(CHECK, |store| store.probe());
-        probed.await
+        probed.await?;
+        self.database.recent().check()
     }
 
     /// Counts what is in the inbox.
@@ -255,7 +260,9 @@ impl Inbox {
     ///
     /// Returns an error if the database failed, or did not answer within 10 s.
     pub async fn stats(&self) -> Result<InboxStats, InboxError> {
-        self.database.ask(|store| store.stats()).await
+        let stats = self.database.ask(|store| store.stats()).await;
+        self.database.recent().counts.note(&stats);
+        stats
     }
 
     /// Lists events, the last received first.

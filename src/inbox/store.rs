@@ -6,6 +6,7 @@ use tokio::time;
 use super::{Commit, InboxEntry, InboxError, InboxErrorKind, InboxFilter, InboxStats, Replay};
 pub(crate) use super::{
     committer::Grouping,
+    recent::Recent,
     record::{Record, Stored},
     submissions::SubmissionStore,
 };
@@ -60,21 +61,32 @@ pub(crate) trait Store: SubmissionStore + Send + Sync + 'static {
 
 /// A store that nobody waits on for ever: a connection that went dark gives neither an answer nor an error.
 #[derive(Clone)]
-pub(crate) struct Database(Arc<dyn Store>);
+pub(crate) struct Database {
+    store: Arc<dyn Store>,
+    recent: Arc<Recent>,
+}
 
 impl Database {
     pub(crate) fn new(store: Arc<dyn Store>) -> Self {
-        Self(store)
+        Self {
+            store,
+            recent: Arc::default(),
+        }
     }
 
     /// The store itself, to be put under another one.
     #[cfg(feature = "testing")]
     pub(crate) fn store(&self) -> Arc<dyn Store> {
-        Arc::clone(&self.0)
+        Arc::clone(&self.store)
     }
 
     pub(crate) fn grouping(&self) -> Grouping {
-        self.0.grouping()
+        self.store.grouping()
+    }
+
+    /// How the last work went, for those who do it to note.
+    pub(crate) fn recent(&self) -> &Recent {
+        &self.recent
     }
 
     /// Asks for something that no delivery waits for.
@@ -93,7 +105,7 @@ impl Database {
         limit: Duration,
         work: impl FnOnce(&'a dyn Store) -> StoreFuture<'a, T>,
     ) -> Result<T, InboxError> {
-        match time::timeout(limit, work(&*self.0)).await {
+        match time::timeout(limit, work(&*self.store)).await {
             Ok(answer) => answer,
             Err(_) => Err(InboxError::new(InboxErrorKind::Timeout)),
         }

@@ -279,7 +279,9 @@ pub(super) async fn persist<'a, T>(
     work: impl Fn(&'a dyn Store) -> StoreFuture<'a, T>,
 ) -> T {
     loop {
-        if let Ok(done) = try_once(what, database, ANSWER, &work).await {
+        let done = try_once(what, database, ANSWER, &work).await;
+        database.recent().results.note(&done);
+        if let Ok(done) = done {
             return done;
         }
     }

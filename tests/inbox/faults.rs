@@ -41,6 +41,77 @@ on_each_store! {
     bodies_of_deliveries_that_were_given_up_do_not_pile_up,
     an_event_is_not_handed_back_while_a_handler_that_was_cut_off_still_runs,
     an_event_whose_handler_cannot_be_cut_off_is_left_to_the_lease,
+    check_fails_after_a_commit_that_failed_until_one_succeeds,
+    check_fails_while_claims_fail,
+    check_fails_while_results_cannot_be_noted,
+    check_fails_after_a_count_that_failed_until_one_succeeds,
+}
+
+async fn check_fails_after_a_commit_that_failed_until_one_succeeds(place: Place) {
+    let inbox = place.open().await;
+    let event = event("job", "succeeded", "");
+    place
+        .execute("ALTER TABLE pyannote_events RENAME COLUMN body TO gone")
+        .await;
+    inbox.commit(&event).await.unwrap_err();
+    assert_eq!(why_unhealthy(&inbox).await, "the last commit failed");
+    place
+        .execute("ALTER TABLE pyannote_events RENAME COLUMN gone TO body")
+        .await;
+    inbox.commit(&event).await.unwrap();
+    inbox.check().await.unwrap();
+}
+
+async fn check_fails_while_claims_fail(place: Place) {
+    let inbox = place.open().await;
+    let _worker = spawn(hasty(&inbox, HandlerRegistry::new()));
+    place
+        .execute("ALTER TABLE pyannote_claims RENAME TO gone")
+        .await;
+    commit(&inbox, "job").await;
+    until("unhealthy", async || inbox.check().await.is_err()).await;
+    assert_eq!(why_unhealthy(&inbox).await, "the last claim failed");
+    place
+        .execute("ALTER TABLE gone RENAME TO pyannote_claims")
+        .await;
+    until_handled(&inbox, 1).await;
+    inbox.check().await.unwrap();
+}
+
+async fn check_fails_while_results_cannot_be_noted(place: Place) {
+    let inbox = place.open().await;
+    let _worker = spawn(hasty(&inbox, HandlerRegistry::new()));
+    place
+        .execute("ALTER TABLE pyannote_events RENAME COLUMN last_error TO gone")
+        .await;
+    commit(&inbox, "job").await;
+    until("unhealthy", async || inbox.check().await.is_err()).await;
+    assert_eq!(why_unhealthy(&inbox).await, "the last result failed");
+    place
+        .execute("ALTER TABLE pyannote_events RENAME COLUMN gone TO last_error")
+        .await;
+    until_handled(&inbox, 1).await;
+    until("healthy", async || inbox.check().await.is_ok()).await;
+}
+
+async fn check_fails_after_a_count_that_failed_until_one_succeeds(place: Place) {
+    let inbox = place.open().await;
+    place
+        .execute("ALTER TABLE pyannote_events RENAME COLUMN finished_at TO gone")
+        .await;
+    inbox.stats().await.unwrap_err();
+    assert_eq!(why_unhealthy(&inbox).await, "the last count failed");
+    place
+        .execute("ALTER TABLE pyannote_events RENAME COLUMN gone TO finished_at")
+        .await;
+    inbox.stats().await.unwrap();
+    inbox.check().await.unwrap();
+}
+
+async fn why_unhealthy(inbox: &Inbox) -> String {
+    let error = inbox.check().await.unwrap_err();
+    assert_eq!(error.kind(), InboxErrorKind::Store);
+    std::error::Error::source(&error).unwrap().to_string()
 }
 
 async fn a_database_that_never_answers_holds_a_worker_up_no_longer_than_it_does(place: Place) {

@@ -70,17 +70,25 @@ impl Place {
         )
     }
 
-    /// Changes what the database holds.
-    pub(crate) async fn execute(&self, statement: &'static str) {
-        let statement = sqlx::raw_sql(statement);
+    /// Changes the database behind the inbox's back.
+    pub(crate) async fn execute(&self, statement: &str) {
+        let statement = sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned()));
         if self.address.starts_with("sqlite:") {
-            let mut connection = SqliteConnection::connect(&self.address).await.unwrap();
-            statement.execute(&mut connection).await.unwrap();
+            let mut other = SqliteConnection::connect(&self.address).await.unwrap();
+            statement.execute(&mut other).await.unwrap();
         } else {
-            let mut connection = PgConnection::connect(&self.address).await.unwrap();
-            let path = "SET search_path TO tower_pyannote, apalis, public";
-            sqlx::raw_sql(path).execute(&mut connection).await.unwrap();
-            statement.execute(&mut connection).await.unwrap();
+            let mut other = PgConnection::connect(&self.address).await.unwrap();
+            let path = "SET search_path = tower_pyannote, apalis, public";
+            sqlx::raw_sql(path).execute(&mut other).await.unwrap();
+            statement.execute(&mut other).await.unwrap();
+        }
+    }
+
+    /// How a statement writes bytes.
+    pub(crate) fn blob(&self, hex: &str) -> String {
+        match self.address.starts_with("sqlite:") {
+            true => format!("X'{hex}'"),
+            false => format!("'\\x{hex}'"),
         }
     }
 

@@ -15,6 +15,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use sqlx::{Connection, Row, SqliteConnection};
+
 use crate::{
     bodies,
     http::{Answer, Post, SECRET, get},
@@ -275,6 +277,51 @@ fn a_file_truncated_under_a_server_is_answered_503() {
         assert_eq!(post(number).send(server.address).status, 503);
         assert!(!is_healthy(&server));
     }
+}
+
+#[test]
+fn a_damaged_index_that_makes_commits_fail_is_unhealthy() {
+    let mut server = Server::start();
+    let post = |number| Post::new(bodies::diarization(&bodies::job(number), 0));
+    assert_eq!(post(0).send(server.address).status, 200);
+    server.settle();
+    server.signal("TERM");
+    server.wait();
+    let dir = server.into_dir();
+    damage_index(&dir.path().join("data/inbox.sqlite"));
+
+    let server = Server::start_in(dir, &[], &[(SECRET_NAME, SECRET)]);
+    for number in 1..4 {
+        assert_eq!(post(number).send(server.address).status, 503);
+        assert!(!is_healthy(&server));
+    }
+    let body = get(server.address, "/health", "*/*").body;
+    assert!(
+        body.contains(r#""inbox":"the inbox's database failed""#),
+        "{body}"
+    );
+}
+
+/// Overwrites the first page of the index of events by their names.
+fn damage_index(path: &Path) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (page, size) = runtime.block_on(async {
+        let address = format!("sqlite://{}", path.display());
+        let mut database = SqliteConnection::connect(&address).await.unwrap();
+        let index = "SELECT rootpage, page_size FROM sqlite_schema, pragma_page_size \
+            WHERE tbl_name = 'pyannote_events' AND type = 'index' AND name IN \
+            (SELECT i.name FROM pragma_index_list('pyannote_events') i, pragma_index_info(i.name) c \
+            WHERE c.name = 'event_key')";
+        let row = sqlx::query(index).fetch_one(&mut database).await.unwrap();
+        let truncate = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)");
+        truncate.execute(&mut database).await.unwrap();
+        database.close().await.unwrap();
+        (row.get::<i64, _>(0), row.get::<i64, _>(1))
+    });
+    let mut file = fs::read(path).unwrap();
+    let (page, size) = (page as usize, size as usize);
+    file[(page - 1) * size..page * size].fill(0xff);
+    fs::write(path, file).unwrap();
 }
 
 /// A file system of a few megabytes, which only root may make.
