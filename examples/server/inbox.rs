@@ -65,6 +65,7 @@ pub(crate) enum State {
     Running,
     Handled,
     Dead,
+    Unknown,
 }
 
 impl From<State> for InboxState {
@@ -74,6 +75,7 @@ impl From<State> for InboxState {
             State::Running => Self::Running,
             State::Handled => Self::Handled,
             State::Dead => Self::Dead,
+            State::Unknown => Self::Unknown,
         }
     }
 }

@@ -41,6 +41,8 @@ pub enum InboxState {
     Handled,
     /// Its attempts are used up, or a handler said that none can help. It stays until it is replayed.
     Dead,
+    /// The database has it in a state that this version does not know. No worker takes it, and it is not replayed.
+    Unknown,
 }
 
 impl InboxState {
@@ -52,15 +54,17 @@ impl InboxState {
             Self::Running => "running",
             Self::Handled => "handled",
             Self::Dead => "dead",
+            Self::Unknown => "unknown",
         }
     }
 
     pub(crate) fn from_name(name: &str) -> Self {
         match name {
+            "waiting" => Self::Waiting,
             "running" => Self::Running,
             "handled" => Self::Handled,
             "dead" => Self::Dead,
-            _ => Self::Waiting,
+            _ => Self::Unknown,
         }
     }
 }
@@ -163,6 +167,8 @@ pub struct InboxStats {
     pub handled: u64,
     /// Events that were given up.
     pub dead: u64,
+    /// Events in a state that this version does not know.
+    pub unknown: u64,
     /// How long ago the oldest event that is not yet handled was received.
     pub oldest_waiting: Option<Duration>,
 }

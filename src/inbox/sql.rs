@@ -404,6 +404,7 @@ macro_rules! sql_store {
                             InboxState::Running => stats.running = count,
                             InboxState::Handled => stats.handled = count,
                             InboxState::Dead => stats.dead = count,
+                            InboxState::Unknown => stats.unknown = count,
                         }
                     }
                     let oldest: Option<i64> = sqlx::query(
@@ -618,7 +619,8 @@ macro_rules! state {
             "CASE ",
             $column,
             " WHEN 'Done' THEN 'handled' WHEN 'Killed' THEN 'dead' WHEN 'Queued' THEN 'running' \
-             WHEN 'Running' THEN 'running' ELSE 'waiting' END"
+             WHEN 'Running' THEN 'running' WHEN 'Pending' THEN 'waiting' WHEN 'Failed' THEN 'waiting' \
+             ELSE 'unknown' END"
         )
     };
 }

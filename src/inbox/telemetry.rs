@@ -136,6 +136,7 @@ mod count {
             ("running", stats.running),
             ("handled", stats.handled),
             ("dead", stats.dead),
+            ("unknown", stats.unknown),
         ] {
             gauge!("pyannote_inbox_events", "state" => state).set(float(events));
         }

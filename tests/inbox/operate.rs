@@ -15,6 +15,7 @@ on_each_store! {
     what_is_not_there_is_not_replayed,
     handled_events_are_pruned_after_their_time_and_others_stay,
     stats_tell_what_waits_and_for_how_long,
+    an_event_in_a_state_that_is_not_known_is_listed_and_counted_as_such,
 }
 
 async fn events_are_listed_by_state_job_and_id(place: Place) {
@@ -174,4 +175,27 @@ async fn stats_tell_what_waits_and_for_how_long(place: Place) {
     );
     // The test's events were received at the beginning of 2026.
     assert!(stats.oldest_waiting.unwrap() > Duration::from_secs(24 * 60 * 60));
+}
+
+async fn an_event_in_a_state_that_is_not_known_is_listed_and_counted_as_such(place: Place) {
+    let inbox = place.open().await;
+    for job_id in ["strange", "waits"] {
+        commit(&inbox, job_id).await;
+    }
+    let id = entry(&inbox, "strange").await.id;
+    // As a later version might.
+    place
+        .execute(&format!(
+            "UPDATE jobs SET status = 'Paused' WHERE id = '{id}'"
+        ))
+        .await;
+    assert_eq!(entry(&inbox, "strange").await.state, InboxState::Unknown);
+    assert_eq!(entry(&inbox, "waits").await.state, InboxState::Waiting);
+    let unknown = InboxFilter::new().with_state(InboxState::Unknown);
+    let listed = inbox.list(&unknown).await.unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!(listed[0].id, id);
+    let stats = inbox.stats().await.unwrap();
+    assert_eq!((stats.waiting, stats.unknown), (1, 1));
+    assert!(!inbox.replay(&id, Replay::All).await.unwrap());
 }
