@@ -274,14 +274,20 @@ impl Inbox {
         self.database.ask(|store| store.list(filter)).await
     }
 
-    /// Reads an event with its body; `None` if there is none of this id, or what is stored is no event.
+    /// Reads an event with its body; `None` if there is none of this id.
     ///
     /// # Errors
     ///
-    /// Returns an error if the database failed, or did not answer within 10 s.
+    /// Returns an error if the database failed, or did not answer within 10 s, or if what is stored is no event: then the
+    /// [`EventError`](crate::EventError) is the source.
     pub async fn event(&self, id: &str) -> Result<Option<WebhookEvent>, InboxError> {
-        let stored = self.database.ask(|store| store.body(id)).await?;
-        Ok(stored.and_then(|stored| stored.into_event(1).ok()))
+        let Some(stored) = self.database.ask(|store| store.body(id)).await? else {
+            return Ok(None);
+        };
+        let event = work::event(stored, 1).await;
+        event
+            .map(Some)
+            .map_err(|error| InboxError::because(InboxErrorKind::Store, error))
     }
 
     /// Makes an event due once more, with all its attempts before it; `false` if there is none of this id, or a worker

@@ -307,7 +307,8 @@ async fn try_once<'a, T>(
     done
 }
 
-async fn event(stored: Stored, attempt: u32) -> Result<WebhookEvent, EventError> {
+/// Makes the event that was stored, in the blocking pool if it is large.
+pub(super) async fn event(stored: Stored, attempt: u32) -> Result<WebhookEvent, EventError> {
     match offload::pool_for(stored.body.len()) {
         None => stored.into_event(attempt),
         Some(pool) => match pool

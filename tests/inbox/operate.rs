@@ -1,8 +1,17 @@
 //! What an operator does with an inbox.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
-use tower_pyannote::{Commit, HandlerRegistry, InboxFilter, InboxState, Replay, WebhookEvent};
+use tower_pyannote::{
+    Commit, EventError, HandlerRegistry, InboxErrorKind, InboxFilter, InboxState, Replay,
+    WebhookEvent,
+};
 
 use crate::place::{
     Log, Place, commit, entry, event, hasty, on_each_store, spawn, until, until_state,
@@ -16,6 +25,7 @@ on_each_store! {
     handled_events_are_pruned_after_their_time_and_others_stay,
     stats_tell_what_waits_and_for_how_long,
     an_event_in_a_state_that_is_not_known_is_listed_and_counted_as_such,
+    what_is_stored_and_is_no_event_is_an_error,
 }
 
 async fn events_are_listed_by_state_job_and_id(place: Place) {
@@ -198,4 +208,57 @@ async fn an_event_in_a_state_that_is_not_known_is_listed_and_counted_as_such(pla
     let stats = inbox.stats().await.unwrap();
     assert_eq!((stats.waiting, stats.unknown), (1, 1));
     assert!(!inbox.replay(&id, Replay::All).await.unwrap());
+}
+
+async fn what_is_stored_and_is_no_event_is_an_error(place: Place) {
+    let inbox = place.open().await;
+    commit(&inbox, "job").await;
+    let id = entry(&inbox, "job").await.id;
+    // The bytes of `{}`.
+    place
+        .execute(&format!(
+            "UPDATE pyannote_events SET body = {}",
+            place.blob("7b7d")
+        ))
+        .await;
+    let error = inbox.event(&id).await.unwrap_err();
+    assert_eq!(error.kind(), InboxErrorKind::Store);
+    let source = std::error::Error::source(&error).unwrap();
+    assert_eq!(
+        source.downcast_ref::<EventError>(),
+        Some(&EventError::MissingJobId)
+    );
+}
+
+#[test]
+fn a_large_event_is_read_off_the_async_threads() {
+    let place = Place::sqlite().unwrap();
+    let runtime = || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_all();
+        builder
+    };
+    let padding = format!(r#","padding":"{}""#, "x".repeat(2 << 20));
+    let id = runtime().build().unwrap().block_on(async {
+        let inbox = place.open().await;
+        let event = event("job", "succeeded", &padding);
+        inbox.commit(&event).await.unwrap();
+        entry(&inbox, "job").await.id
+    });
+    // Of this runtime only the blocking pool has threads.
+    let threads = Arc::new(AtomicUsize::new(0));
+    let started = Arc::clone(&threads);
+    let runtime = runtime()
+        .on_thread_start(move || {
+            started.fetch_add(1, Ordering::SeqCst);
+        })
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let inbox = place.open().await;
+        assert_eq!(threads.load(Ordering::SeqCst), 0);
+        let event = inbox.event(&id).await.unwrap().unwrap();
+        assert_eq!(event.job_id(), "job");
+        assert_eq!(threads.load(Ordering::SeqCst), 1);
+    });
 }
