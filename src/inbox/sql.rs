@@ -388,8 +388,9 @@ macro_rules! sql_store {
 
             fn stats(&self) -> StoreFuture<'_, InboxStats> {
                 Box::pin(async move {
+                    // By apalis' own column, which an index sorts; by the state, SQLite would sort all rows.
                     let rows = sqlx::query(concat!(
-                        "SELECT ", state!("status"), ", COUNT(*) FROM jobs WHERE job_type = $1 GROUP BY 1",
+                        "SELECT ", state!("status"), ", COUNT(*) FROM jobs WHERE job_type = $1 GROUP BY status",
                     ))
                     .bind(QUEUE)
                     .fetch_all(self.read())
@@ -400,11 +401,11 @@ macro_rules! sql_store {
                         let state: String = row.try_get(0).map_err(failed)?;
                         let count = unsigned(row.try_get(1).map_err(failed)?);
                         match InboxState::from_name(&state) {
-                            InboxState::Waiting => stats.waiting = count,
-                            InboxState::Running => stats.running = count,
-                            InboxState::Handled => stats.handled = count,
-                            InboxState::Dead => stats.dead = count,
-                            InboxState::Unknown => stats.unknown = count,
+                            InboxState::Waiting => stats.waiting += count,
+                            InboxState::Running => stats.running += count,
+                            InboxState::Handled => stats.handled += count,
+                            InboxState::Dead => stats.dead += count,
+                            InboxState::Unknown => stats.unknown += count,
                         }
                     }
                     let oldest: Option<i64> = sqlx::query(
