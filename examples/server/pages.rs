@@ -12,14 +12,16 @@ use axum::{
     },
     response::{Html, IntoResponse, Response},
 };
+use jiff::Timestamp;
 use serde_json::{Value, json};
+use tower_pyannote::InboxStats;
 
 use crate::app::App;
 
 /// What this is, for a browser or for a program.
 pub(crate) async fn index(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let vary = [(VARY, "accept")];
-    let inbox = inbox(&app).await;
+    let inbox = Contents::of(app.inbox.stats().await);
     if wants_html(&headers) {
         (vary, Html(html(&app, &inbox))).into_response()
     } else {
@@ -69,11 +71,20 @@ fn wants_html(headers: &HeaderMap) -> bool {
     }
 }
 
-/// How many events the inbox holds; none are told while it does not answer.
-async fn inbox(app: &App) -> Vec<(&'static str, u64, &'static str)> {
-    match app.inbox.stats().await {
-        None => Vec::new(),
-        Some(stats) => vec![
+/// How many events the inbox holds, and when they were counted.
+#[derive(Default)]
+struct Contents {
+    rows: Vec<Row>,
+    counted_at: Option<Timestamp>,
+}
+
+impl Contents {
+    /// Nothing is shown while the inbox does not answer.
+    fn of(counted: Option<(Timestamp, InboxStats)>) -> Self {
+        let Some((at, stats)) = counted else {
+            return Self::default();
+        };
+        let rows = vec![
             ("waiting", stats.waiting, "to be handled, or tried again"),
             ("running", stats.running, "being handled"),
             ("handled", stats.handled, "and not yet pruned"),
@@ -82,11 +93,15 @@ async fn inbox(app: &App) -> Vec<(&'static str, u64, &'static str)> {
                 stats.dead,
                 "given up; `server inbox list --state dead`",
             ),
-        ],
+        ];
+        Self {
+            rows,
+            counted_at: Some(at),
+        }
     }
 }
 
-fn json(app: &App, inbox: &[Row]) -> Value {
+fn json(app: &App, inbox: &Contents) -> Value {
     let endpoints: Vec<_> = ENDPOINTS
         .iter()
         .map(|(method, path, what)| json!({ "method": method, "path": path, "what": what }))
@@ -101,11 +116,12 @@ fn json(app: &App, inbox: &[Row]) -> Value {
         "description": DESCRIPTION,
         "endpoints": endpoints,
         "counts": counts,
-        "inbox": inbox.iter().map(|(name, count, _)| (*name, *count)).collect::<BTreeMap<_, _>>(),
+        "inbox": inbox.rows.iter().map(|(name, count, _)| (*name, *count)).collect::<BTreeMap<_, _>>(),
+        "inbox_counted_at": inbox.counted_at.map(|at| at.to_string()),
     })
 }
 
-fn html(app: &App, inbox: &[Row]) -> String {
+fn html(app: &App, inbox: &Contents) -> String {
     let endpoints = ENDPOINTS.map(|(method, path, what)| {
         format!("<tr><td><code>{method} {path}</code></td><td>{what}</td></tr>")
     });
@@ -123,11 +139,15 @@ fn html(app: &App, inbox: &[Row]) -> String {
          <body><h1>{NAME} {version}</h1>\n<p>{DESCRIPTION}</p>\n\
          <h2>Endpoints</h2>\n<table>\n{endpoints}\n</table>\n\
          <h2>Deliveries since the start</h2>\n<table>\n{counts}\n</table>\n\
-         <h2>Events in the inbox</h2>\n<table>\n{inbox}\n</table>\n</body></html>\n",
+         <h2>Events in the inbox</h2>\n<p>Counted: {counted_at}</p>\n<table>\n{inbox}\n</table>\n</body></html>\n",
         version = env!("CARGO_PKG_VERSION"),
         endpoints = endpoints.join("\n"),
         counts = rows(&counts(app)),
-        inbox = rows(inbox),
+        counted_at = inbox.counted_at.map_or_else(
+            || "the inbox does not answer".to_owned(),
+            |at| at.to_string()
+        ),
+        inbox = rows(&inbox.rows),
     )
 }
 

@@ -1,6 +1,8 @@
 use std::{
     error::Error,
-    fs, io,
+    fs,
+    future::Future,
+    io,
     path::Path,
     process,
     sync::{
@@ -10,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
 use object_store::{ObjectStore, ObjectStoreExt, local::LocalFileSystem};
 use tokio::{sync::Mutex, time};
 use tower_pyannote::{Inbox, InboxStats};
@@ -26,11 +29,11 @@ pub(crate) async fn open(dir: &Path) -> Result<Arc<dyn ObjectStore>, String> {
     Ok(store)
 }
 
-/// Whether the inbox and the store can store, found by trying, but no more often than once a second: anyone can ask.
+/// Whether the inbox and the store can store, found by trying, but no more often than once a second.
 pub(crate) struct Health {
     inbox: Inbox,
     store: Arc<dyn ObjectStore>,
-    last: Mutex<Option<(Instant, Findings)>>,
+    last: Shared<Findings>,
 }
 
 /// What was found out about each.
@@ -45,51 +48,97 @@ impl Health {
         Self {
             inbox,
             store,
-            last: Mutex::new(None),
+            last: Shared::default(),
         }
     }
 
+    /// Answers within 5 s.
     pub(crate) async fn check(&self) -> Findings {
-        let mut last = self.last.lock().await;
-        match &*last {
-            Some((when, findings)) if when.elapsed() < FRESH => findings.clone(),
-            _ => {
-                let (inbox, storage) = tokio::join!(
-                    self.inbox.check(),
-                    time::timeout(TIMEOUT, probe(&*self.store))
-                );
-                let findings = Findings {
-                    inbox: inbox.map_err(|error| error.to_string()),
-                    storage: storage.unwrap_or_else(|_| {
-                        Err(format!("no answer within {} s", TIMEOUT.as_secs()))
-                    }),
-                };
-                *last = Some((Instant::now(), findings.clone()));
-                findings
+        let (inbox, store) = (self.inbox.clone(), Arc::clone(&self.store));
+        let check = async move {
+            let (inbox, storage) =
+                tokio::join!(inbox.check(), time::timeout(TIMEOUT, probe(&*store)));
+            Findings {
+                inbox: inbox.map_err(|error| error.to_string()),
+                storage: storage
+                    .unwrap_or_else(|_| Err(format!("no answer within {} s", TIMEOUT.as_secs()))),
             }
-        }
+        };
+        let checked = self.last.or_find(|_| FRESH, check).await;
+        checked.unwrap_or_else(|| Findings {
+            inbox: Err(PANICKED.to_owned()),
+            storage: Err(PANICKED.to_owned()),
+        })
     }
 }
 
-/// How much is in the inbox, counted by one asker at a time: anyone can ask, and each count takes a connection that a
-/// delivery may wait for.
+/// How much is in the inbox.
 pub(crate) struct Counted {
     inbox: Inbox,
-    turn: Mutex<()>,
+    last: Shared<Option<(Timestamp, InboxStats)>>,
 }
 
 impl Counted {
     pub(crate) fn of(inbox: Inbox) -> Self {
         Self {
             inbox,
-            turn: Mutex::new(()),
+            last: Shared::default(),
         }
     }
 
-    /// `None` if the database failed.
-    pub(crate) async fn stats(&self) -> Option<InboxStats> {
-        let _turn = self.turn.lock().await;
-        self.inbox.stats().await.ok()
+    /// The counts, and when they were begun; `None` if the database failed or does not answer within 2 s.
+    pub(crate) async fn stats(&self) -> Option<(Timestamp, InboxStats)> {
+        let inbox = self.inbox.clone();
+        let count = async move {
+            let begun = Timestamp::now();
+            Some((begun, inbox.stats().await.ok()?))
+        };
+        // A count takes longer the more there is to count. So up to 1 s a count, counting takes a tenth of the time.
+        let fresh = |took: Duration| (took * 10).clamp(FRESH / 10, FRESH * 10);
+        let counted = time::timeout(PAGE_TIMEOUT, self.last.or_find(fresh, count));
+        counted.await.ok()??
+    }
+}
+
+/// An answer that all askers share, because anyone can ask, and finding it takes a connection that a delivery may wait for.
+struct Shared<T>(Arc<Mutex<Option<Found<T>>>>);
+
+struct Found<T> {
+    answer: T,
+    fresh_until: Instant,
+}
+
+impl<T> Default for Shared<T> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<T: Clone + Send + 'static> Shared<T> {
+    /// Returns the last answer if it is fresh, or else what `find` finds, one asker at a time; `None` if that panics.
+    ///
+    /// `fresh` says how long an answer lasts, from how long it took to find.
+    async fn or_find(
+        &self,
+        fresh: impl FnOnce(Duration) -> Duration + Send + 'static,
+        find: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        let mut last = Arc::clone(&self.0).lock_owned().await;
+        match &*last {
+            Some(found) if Instant::now() < found.fresh_until => return Some(found.answer.clone()),
+            _ => {}
+        }
+        // In a task of its own, because the next asker would begin again if this one left.
+        let found = tokio::spawn(async move {
+            let begun = Instant::now();
+            let answer = find.await;
+            *last = Some(Found {
+                answer: answer.clone(),
+                fresh_until: Instant::now() + fresh(begun.elapsed()),
+            });
+            answer
+        });
+        found.await.ok()
     }
 }
 
@@ -122,3 +171,7 @@ fn cause(error: &(dyn Error + 'static)) -> String {
 
 const FRESH: Duration = Duration::from_secs(1);
 const TIMEOUT: Duration = Duration::from_secs(5);
+const PANICKED: &str = "the check panicked";
+
+/// For the counts on a page, which is then answered without them.
+const PAGE_TIMEOUT: Duration = Duration::from_secs(2);

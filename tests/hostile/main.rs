@@ -15,6 +15,7 @@ mod heads;
 #[path = "../support/http.rs"]
 mod http;
 mod json;
+mod pages;
 #[path = "../support/process.rs"]
 mod process;
 mod target;

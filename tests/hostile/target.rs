@@ -30,11 +30,16 @@ pub(crate) struct Target {
 
 impl Target {
     pub(crate) fn start() -> Self {
+        Self::start_with(|env| Server::start_in(dir(), &[], env))
+    }
+
+    /// Starts the server as `start` does, which is given its environment.
+    pub(crate) fn start_with(start: impl FnOnce(&[(&str, &str)]) -> Server) -> Self {
         static TURN: Mutex<()> = Mutex::new(());
 
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let env = [&[(SECRET_NAME, SECRET)], &ALLOCATOR[..]].concat();
-        let server = Server::start_in(dir(), &[], &env);
+        let server = start(&env);
         let target = Self {
             memory: 0,
             sockets: 0,

@@ -35,6 +35,7 @@ fn the_index_is_html_for_a_browser_and_json_otherwise() {
             page.body
         );
         assert!(page.body.contains("POST /webhook"), "{}", page.body);
+        assert!(page.body.contains("<p>Counted: 2"), "{}", page.body);
     }
     for accept in ["application/json", "*/*", "application/json, text/html"] {
         let page = get(server.address, "/", accept);

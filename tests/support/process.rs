@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -40,12 +41,34 @@ impl Server {
     }
 
     pub(crate) fn start_on_any_port(dir: TempDir, flags: &[&str], env: &[(&str, &str)]) -> Self {
+        let mut command = command(dir.path(), flags, env);
+        command.args(["--data-dir", "data"]);
+        Self::run(command, dir)
+    }
+
+    /// Starts one on a free port that may have this many files open.
+    pub(crate) fn start_limited(dir: TempDir, descriptors: u32, env: &[(&str, &str)]) -> Self {
+        let mut command = Command::new("/bin/sh");
+        command
+            .args([
+                "-c",
+                "ulimit -n \"$1\" && exec \"$0\" --port 0 --data-dir data",
+            ])
+            .arg(example::binary("server"))
+            .arg(descriptors.to_string())
+            .env_clear()
+            .envs(env.iter().copied())
+            .current_dir(dir.path())
+            .stdin(Stdio::null());
+        Self::run(command, dir)
+    }
+
+    fn run(mut command: Command, dir: TempDir) -> Self {
         let log = File::options()
             .append(true)
             .create(true)
             .open(dir.path().join("log"));
-        let mut child = command(dir.path(), flags, env)
-            .args(["--data-dir", "data"])
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(log.unwrap())
             .spawn()
@@ -84,11 +107,18 @@ impl Server {
         });
     }
 
-    /// How many events the inbox holds, by state.
+    /// How many events the inbox holds, by state, counted after this call began.
     pub(crate) fn inbox(&self) -> Value {
-        let page = get(self.address, "/", "application/json").body;
-        let mut page: Value = serde_json::from_str(&page).unwrap();
-        page["inbox"].take()
+        let begun = Timestamp::now();
+        let mut inbox = Value::Null;
+        wait_until("a new count", || {
+            let page = get(self.address, "/", "application/json").body;
+            let mut page: Value = serde_json::from_str(&page).unwrap();
+            inbox = page["inbox"].take();
+            let at = page["inbox_counted_at"].as_str();
+            at.is_some_and(|at| at.parse::<Timestamp>().unwrap() >= begun)
+        });
+        inbox
     }
 
     /// Its directory, once it has ended.
