@@ -49,6 +49,9 @@ impl Counts {
     }
 }
 
+/// Where deliveries arrive.
+pub(crate) const WEBHOOK: &str = "/webhook";
+
 /// Everything the server answers.
 pub(crate) fn router(
     secrets: SecretSet,
@@ -76,7 +79,7 @@ pub(crate) fn router(
         .service(webhook);
 
     Router::new()
-        .route_service("/webhook", webhook)
+        .route_service(WEBHOOK, webhook)
         .route("/", get(pages::index))
         .route("/health", get(pages::health))
         .route("/metrics", get(pages::metrics))

@@ -14,18 +14,24 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
+use hyper::{Method, Request, body::Incoming};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task::AbortHandle,
     time::{self, Instant},
 };
 
+use crate::app::WEBHOOK;
+
 /// The connections that are open.
 ///
-/// Anyone can open one and leave it, or let a body trickle into it. So when there are as many as there may be, a new one
-/// takes the place of the slowest of those that have had some time, or, if there are none, of the oldest. One that has only
-/// just come keeps its place, and so does one whose request has come whole and waits for its answer.
+/// Anyone can open one and leave it, or let a body trickle into it. So when all places are taken, a new connection takes
+/// the place of the one that receives the fewest bytes of a body a second. A connection without a whole head receives
+/// none, and neither does one that waits for a page. Of those the oldest goes first, and those that wait for a page last.
+///
+/// A delivery that has arrived whole and waits for its commit keeps its place, and so does a connection in its first
+/// moment. But if less than half of the places are left to older connections, a burst of new ones would push out bodies
+/// that arrive fast. Then only connections that receive nothing are dropped, and new ones already after a shorter moment.
 pub(crate) struct Connections {
     slots: Arc<Semaphore>,
     open: Mutex<BTreeMap<u64, Open>>,
@@ -51,11 +57,11 @@ impl Connections {
             if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
                 return slot;
             }
-            // At once, lest those who come in good faith queue up behind those who do not.
+            // At once, so that good senders do not queue up behind bad ones.
             if let Some(slot) = self.drop_slowest() {
                 return slot;
             }
-            // All have only just come, or wait for their answers.
+            // All have only just connected, or wait for their commits.
             let slot = Arc::clone(&self.slots).acquire_owned();
             if let Ok(Ok(slot)) = time::timeout(SOON, slot).await {
                 return slot;
@@ -105,13 +111,25 @@ impl Connections {
         let _ = self.slots.acquire_many(all).await;
     }
 
-    /// Makes a place of the slowest one's.
+    /// Makes a place by dropping the connection of the lowest rank.
     fn drop_slowest(&self) -> Option<OwnedSemaphorePermit> {
         let now = Instant::now();
         let mut open = self.list();
-        let (_, slowest) = open
+        let ranks: Vec<(Rank, u64)> = open
             .iter()
             .filter_map(|(number, open)| Some((open.progress.rank(now)?, *number)))
+            .collect();
+        let settled = ranks
+            .iter()
+            .filter(|(rank, _)| now - rank.since >= A_MOMENT)
+            .count();
+        let calm = settled >= MAX_CONNECTIONS / 2;
+        let (_, slowest) = ranks
+            .into_iter()
+            .filter(|(rank, _)| match calm {
+                true => now - rank.since >= A_MOMENT,
+                false => now - rank.since >= A_BLINK && rank.bytes_a_second == 0,
+            })
             .min()?;
         let slowest = open.remove(&slowest)?;
         drop(open);
@@ -137,16 +155,20 @@ impl Drop for Leave {
     }
 }
 
-/// How far a connection's present request has come.
+/// How far a connection's present request has arrived.
 pub(crate) struct Progress(Mutex<State>);
 
 enum State {
-    /// Nobody has looked yet what has come.
+    /// The server has not yet looked at what arrived.
     Unread,
-    /// The request is on its way, or the connection has none.
-    Coming { since: Instant, bytes: u64 },
-    /// It has come whole and waits for its answer.
-    Come,
+    /// The connection has no whole head since then.
+    Head { since: Instant },
+    /// The body of a delivery arrives.
+    Body { since: Instant, bytes: u64 },
+    /// A delivery has arrived whole and waits for its commit.
+    Delivered,
+    /// Any other request waits for its answer.
+    Page { since: Instant },
 }
 
 impl Progress {
@@ -154,49 +176,59 @@ impl Progress {
         Self(Mutex::new(State::Unread))
     }
 
-    /// Notes that what came by now was read.
+    /// Notes that what has arrived so far was read.
     pub(crate) fn read(&self) {
         let mut state = self.state();
         if matches!(*state, State::Unread) {
-            *state = State::start();
+            *state = State::head();
         }
     }
 
-    /// Begins anew, as a request was answered.
+    /// Waits for the next head, because a request was answered.
     pub(crate) fn answered(&self) {
-        *self.state() = State::start();
+        *self.state() = State::head();
     }
 
-    /// Watches a body come.
-    pub(crate) fn watch(self: &Arc<Self>, body: Incoming) -> Watched {
+    /// Watches a request whose head has arrived.
+    pub(crate) fn watch(self: &Arc<Self>, request: Request<Incoming>) -> Request<Watched> {
+        let since = Instant::now();
+        let delivers = request.method() == Method::POST && request.uri().path() == WEBHOOK;
+        *self.state() = match (delivers, request.body().is_end_stream()) {
+            (true, true) => State::Delivered,
+            (true, false) => State::Body { since, bytes: 0 },
+            (false, _) => State::Page { since },
+        };
         let progress = Arc::clone(self);
-        if body.is_end_stream() {
-            progress.come();
-        }
-        Watched { body, progress }
+        request.map(|body| Watched { body, progress })
     }
 
     fn receive(&self, more: u64) {
-        if let State::Coming { bytes, .. } = &mut *self.state() {
+        if let State::Body { bytes, .. } = &mut *self.state() {
             *bytes += more;
         }
     }
 
-    fn come(&self) {
-        *self.state() = State::Come;
+    fn receive_end(&self) {
+        let mut state = self.state();
+        if matches!(*state, State::Body { .. }) {
+            *state = State::Delivered;
+        }
     }
 
     /// The lowest has to go first; `None` if it may stay.
     fn rank(&self, now: Instant) -> Option<Rank> {
-        match &*self.state() {
-            State::Coming { since, .. } if now - *since < A_MOMENT => None,
-            State::Coming { since, .. } if now - *since < SOME_TIME => Some(Rank::New(*since)),
-            State::Coming { since, bytes } => {
-                let milliseconds = (now - *since).as_millis();
-                Some(Rank::Rate(u128::from(*bytes) * 1_000 / milliseconds))
-            }
-            State::Unread | State::Come => None,
-        }
+        let (since, bytes, page) = match *self.state() {
+            State::Head { since } => (since, 0, false),
+            State::Body { since, bytes } => (since, bytes, false),
+            State::Page { since } => (since, 0, true),
+            State::Unread | State::Delivered => return None,
+        };
+        let milliseconds = (now - since).max(A_MOMENT).as_millis();
+        Some(Rank {
+            bytes_a_second: u128::from(bytes) * 1_000 / milliseconds,
+            page,
+            since,
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -204,19 +236,18 @@ impl Progress {
     }
 }
 
+/// Compared field by field, in this order.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Rank {
-    /// Bytes a second so far.
-    Rate(u128),
-    /// Begun only then.
-    New(Instant),
+struct Rank {
+    bytes_a_second: u128,
+    page: bool,
+    since: Instant,
 }
 
 impl State {
-    fn start() -> Self {
-        Self::Coming {
+    fn head() -> Self {
+        Self::Head {
             since: Instant::now(),
-            bytes: 0,
         }
     }
 }
@@ -242,7 +273,7 @@ impl Body for Watched {
                 self.progress
                     .receive(u64::try_from(bytes).unwrap_or(u64::MAX));
             }
-            Poll::Ready(None) => self.progress.come(),
+            Poll::Ready(None) => self.progress.receive_end(),
             Poll::Ready(Some(Err(_))) | Poll::Pending => {}
         }
         frame
@@ -262,8 +293,8 @@ pub(crate) const MAX_CONNECTIONS: usize = 192;
 
 const SOON: Duration = Duration::from_millis(10);
 
-/// For a head to come, from however far.
+/// For a head to arrive, from however far, and then for its body to begin.
 const A_MOMENT: Duration = Duration::from_millis(100);
 
-/// For a small delivery to come, or for a large one to show how fast it is.
-const SOME_TIME: Duration = Duration::from_secs(2);
+/// For a head that follows its handshake at once.
+const A_BLINK: Duration = Duration::from_millis(20);

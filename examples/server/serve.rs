@@ -91,7 +91,7 @@ async fn connection(
     let answer = |request: Request<Incoming>| {
         let (app, progress) = (app.clone(), Arc::clone(&progress));
         Box::pin(async move {
-            let request = request.map(|body| progress.watch(body));
+            let request = progress.watch(request);
             let answer = app.oneshot(request).await;
             progress.answered();
             answer

@@ -1,9 +1,16 @@
-use std::{io::Write, time::Duration};
+use std::{
+    collections::VecDeque,
+    io::Write,
+    net::{SocketAddr, TcpStream},
+    thread,
+    time::{Duration, Instant},
+};
 
 use crate::{
+    bodies,
     crowd::Crowd,
-    http::{Answer, connect},
-    target::{LITTLE, Target},
+    http::{Answer, Post, connect},
+    target::{BUDGET, LITTLE, Target},
 };
 
 #[test]
@@ -16,6 +23,68 @@ fn slow_headers() {
         reads: true,
     };
     Target::start().withstands("slow headers", LITTLE, |address| crowd.besiege(address));
+}
+
+#[test]
+fn half_heads_500_a_second_while_large_bodies_arrive() {
+    let target = Target::start();
+    let posts: Vec<Post> = (0..2)
+        .map(|_| Post::new(large(&bodies::job(target.next()))))
+        .collect();
+    let mut answers = Vec::new();
+    target.withstands("500 half heads a second", BUDGET, |address| {
+        thread::scope(|scope| {
+            let senders: Vec<_> = posts
+                .iter()
+                .map(|post| scope.spawn(move || send_slowly(post, address)))
+                .collect();
+            send_half_heads(address, || {
+                senders.iter().all(|sender| sender.is_finished())
+            });
+            answers = senders
+                .into_iter()
+                .map(|sender| sender.join().unwrap())
+                .collect();
+        });
+    });
+    assert_eq!(answers, [Some(200); 2]);
+}
+
+/// A body of 4 MiB, most of it in a string, which a debug build scans fast enough to answer others meanwhile.
+fn large(job: &str) -> String {
+    let text = "x".repeat(4 << 20);
+    format!(r#"{{"jobId":"{job}","status":"succeeded","output":{{"text":"{text}"}}}}"#)
+}
+
+/// Sends a delivery at 1 MiB/s, and returns the status of its answer.
+fn send_slowly(post: &Post, address: SocketAddr) -> Option<u16> {
+    let mut stream = connect(address);
+    stream.write_all(post.head().as_bytes()).ok()?;
+    let begun = Instant::now();
+    for (number, piece) in (1..).zip(post.body.chunks((1 << 20) / 20)) {
+        stream.write_all(piece).ok()?;
+        thread::sleep((number * Duration::from_millis(50)).saturating_sub(begun.elapsed()));
+    }
+    Answer::read(&mut stream).map(|answer| answer.status)
+}
+
+/// Opens 500 connections a second, and leaves each with the half of a head.
+fn send_half_heads(address: SocketAddr, over: impl Fn() -> bool) {
+    let mut open = VecDeque::new();
+    let begun = Instant::now();
+    for number in 1.. {
+        if over() {
+            return;
+        }
+        if let Ok(mut stream) = TcpStream::connect(address) {
+            let _ = stream.write_all(b"POST /webhook HTTP/1.1\r\nhost: a\r\n");
+            open.push_back(stream);
+        }
+        if open.len() > 600 {
+            open.pop_front();
+        }
+        thread::sleep((number * Duration::from_millis(2)).saturating_sub(begun.elapsed()));
+    }
 }
 
 #[test]

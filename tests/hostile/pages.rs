@@ -1,11 +1,19 @@
-use std::{path::Path, time::Duration};
+use std::{
+    io::Write,
+    net::TcpStream,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
 
 use sqlx::{Connection, SqliteConnection};
 use tokio::runtime::Runtime;
 use tower_pyannote::Inbox;
 
 use crate::{
+    bodies,
     crowd::Crowd,
+    http::{Post, connect, get},
     process::{Server, dir},
     target::{LITTLE, Target},
 };
@@ -29,6 +37,43 @@ fn pages_of_a_large_inbox() {
             crowd.besiege(address);
         });
     }
+}
+
+#[test]
+fn connections_that_wait_for_a_page_go_before_one_that_waits_for_its_commit() {
+    let target = Target::start();
+    let file = target.data().join("inbox.sqlite");
+    let runtime = Runtime::new().unwrap();
+    let locked = async {
+        let mut file = SqliteConnection::connect(file.to_str().unwrap()).await?;
+        sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut file).await?;
+        Ok::<_, sqlx::Error>(file)
+    };
+    // Neither a health check nor a commit ends while the file is locked.
+    let locked = runtime.block_on(locked).unwrap();
+    thread::scope(|scope| {
+        let delivery = scope.spawn(|| {
+            let post = Post::new(bodies::status_only(&bodies::job(target.next())));
+            post.try_send(target.address).map(|answer| answer.status)
+        });
+        thread::sleep(Duration::from_millis(200));
+        let waiting: Vec<TcpStream> = (0..250)
+            .map(|_| {
+                let mut stream = connect(target.address);
+                stream
+                    .write_all(b"GET /health HTTP/1.1\r\nhost: a\r\n\r\n")
+                    .unwrap();
+                stream
+            })
+            .collect();
+        let begun = Instant::now();
+        assert_eq!(get(target.address, "/metrics", "*/*").status, 200);
+        let took = begun.elapsed();
+        drop(waiting);
+        runtime.block_on(locked.close()).unwrap();
+        assert!(took < Duration::from_secs(1), "{took:?}");
+        assert_eq!(delivery.join().unwrap(), Some(200));
+    });
 }
 
 /// Makes an inbox of handled events with empty bodies.
