@@ -33,6 +33,7 @@ use crate::app::WEBHOOK;
 /// moment. But if less than half of the places are left to older connections, a burst of new ones would push out bodies
 /// that arrive fast. Then only connections that receive nothing are dropped, and new ones already after a shorter moment.
 pub(crate) struct Connections {
+    places: usize,
     slots: Arc<Semaphore>,
     open: Mutex<BTreeMap<u64, Open>>,
 }
@@ -45,8 +46,10 @@ struct Open {
 
 impl Connections {
     pub(crate) fn new() -> Self {
+        let places = places(descriptors());
         Self {
-            slots: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+            places,
+            slots: Arc::new(Semaphore::new(places)),
             open: Mutex::default(),
         }
     }
@@ -102,12 +105,12 @@ impl Connections {
     }
 
     pub(crate) fn count(&self) -> usize {
-        MAX_CONNECTIONS - self.slots.available_permits()
+        self.places - self.slots.available_permits()
     }
 
     /// Waits until there is none.
     pub(crate) async fn none(&self) {
-        let all = u32::try_from(MAX_CONNECTIONS).expect("a few hundred");
+        let all = u32::try_from(self.places).expect("a few hundred");
         let _ = self.slots.acquire_many(all).await;
     }
 
@@ -123,7 +126,7 @@ impl Connections {
             .iter()
             .filter(|(rank, _)| now - rank.since >= A_MOMENT)
             .count();
-        let calm = settled >= MAX_CONNECTIONS / 2;
+        let calm = settled >= self.places / 2;
         let (_, slowest) = ranks
             .into_iter()
             .filter(|(rank, _)| match calm {
@@ -288,8 +291,43 @@ impl Body for Watched {
     }
 }
 
+/// How many connections there may be, so that their sockets leave enough of the process's descriptors.
+fn places(descriptors: Option<u64>) -> usize {
+    let left = descriptors.map_or(usize::MAX, |limit| {
+        usize::try_from(limit.saturating_sub(OTHER_DESCRIPTORS)).unwrap_or(usize::MAX)
+    });
+    let places = left.clamp(MIN_CONNECTIONS, MAX_CONNECTIONS);
+    if places < MAX_CONNECTIONS {
+        tracing::warn!(
+            limit = descriptors,
+            places,
+            "the limit of open files is low, so fewer than {MAX_CONNECTIONS} connections are served: raise it (ulimit -n)"
+        );
+    }
+    places
+}
+
+/// The limit of the process's descriptors; `None` if there is none.
+#[cfg(unix)]
+fn descriptors() -> Option<u64> {
+    use rustix::process::{Resource, getrlimit};
+
+    getrlimit(Resource::Nofile).current
+}
+
+#[cfg(not(unix))]
+fn descriptors() -> Option<u64> {
+    None
+}
+
 /// Each takes up to [`BESIDE_BUDGET`](crate::app::BESIDE_BUDGET), which the byte budget leaves room for.
 pub(crate) const MAX_CONNECTIONS: usize = 192;
+
+/// Enough for a few deliveries at a time. With a limit that leaves fewer the server would hardly run.
+const MIN_CONNECTIONS: usize = 16;
+
+/// For the database, the files of the archive, the requests of the reconciler, and connections that were just dropped.
+const OTHER_DESCRIPTORS: u64 = 64;
 
 const SOON: Duration = Duration::from_millis(10);
 

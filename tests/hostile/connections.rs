@@ -8,6 +8,7 @@ use crate::{
     bodies,
     crowd::{Crowd, STORM},
     http::{Post, connect},
+    process::{Server, dir},
     target::{LITTLE, Target},
 };
 
@@ -23,6 +24,23 @@ fn connections_opened_and_left() {
     Target::start().withstands("connections opened and left", LITTLE, |address| {
         crowd.besiege(address);
     });
+}
+
+#[test]
+fn connections_opened_and_left_with_few_descriptors() {
+    let crowd = Crowd {
+        connections: 200,
+        greeting: Vec::new(),
+        refrain: Vec::new(),
+        pause: Duration::from_millis(10),
+        reads: true,
+    };
+    let target = Target::start_with(|env| Server::start_limited(dir(), 90, env));
+    let attack = "connections opened and left, with 90 descriptors";
+    target.withstands(attack, LITTLE, |address| crowd.besiege(address));
+    let log = target.log();
+    assert!(log.contains("the limit of open files is low"), "{log}");
+    assert!(!log.contains("cannot accept connections"), "{log}");
 }
 
 #[test]
