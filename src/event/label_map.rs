@@ -287,7 +287,7 @@ fn labels_of(labels: &Labels) -> &[Label] {
     labels.as_deref().unwrap_or_default()
 }
 
-/// The heap of so many labels that maps share.
+/// The heap of `count` labels that maps share, in bytes.
 fn shared_heap(count: usize) -> usize {
     count
         .saturating_mul(size_of::<Label>())

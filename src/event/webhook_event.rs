@@ -119,7 +119,8 @@ impl WebhookEvent {
     ///
     /// The first call types it, which takes some milliseconds a megabyte; later ones are free. It
     /// takes at most four bytes of memory for each byte of its text, and 64 KiB, until the event and
-    /// its clones are dropped: one that would take more is [`Output::Unknown`]. Where a string holds half a surrogate pair (`"\ud800"`), it gets a replacement character.
+    /// its clones are dropped: one that would take more is [`Output::Unknown`]. Where a
+    /// string holds half a surrogate pair (`"\ud800"`), it gets a replacement character.
     #[must_use]
     pub fn output(&self) -> Option<&Output> {
         let (kind, range) = self.0.envelope.output.clone()?;

@@ -162,7 +162,7 @@ impl SqliteStore {
                 self.checkpoint("PRAGMA wal_checkpoint(PASSIVE)").await?;
                 because("the database's -wal file was removed: restart to make another")
             }
-            // SQLite fails to read what it has not copied yet, and begins the file anew once it has copied all.
+            // A checkpoint fails if the lost part was not copied yet. Once it has copied all, SQLite restarts the file.
             Damage::WalShortened => match self.checkpoint("PRAGMA wal_checkpoint(RESTART)").await {
                 Ok(0) => {
                     self.file.wal.is_opened();
