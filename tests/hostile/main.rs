@@ -1,5 +1,5 @@
-//! Attacks on the reference server over real sockets. While each runs, good deliveries are answered within a second and
-//! the server's memory stays within its budget; afterwards it falls back.
+//! Attacks on the reference server over real sockets. While each attack runs, every good delivery is answered in half the
+//! time that pyannoteAI waits, and the server's memory stays within its budget. Afterwards the memory falls back.
 //!
 //! `cargo test --test hostile -- --nocapture` prints what was measured.
 #![cfg(target_os = "linux")]

@@ -60,8 +60,8 @@ impl Target {
         }
     }
 
-    /// Attacks it, and makes sure that good deliveries are answered within a second meanwhile, that no more memory is
-    /// taken than `bound`, and that afterwards the connections are gone and the memory is given back.
+    /// Attacks the server and delivers events meanwhile. Every delivery must get its 200 within [`PROMPT`]. The server must
+    /// not take more memory than `bound`, and must close the connections and give the memory back afterwards.
     pub(crate) fn withstands(&self, attack: &str, bound: usize, run: impl FnOnce(SocketAddr)) {
         let over = AtomicBool::new(false);
         let (answered, slowest) = thread::scope(|scope| {
@@ -71,7 +71,6 @@ impl Target {
             probe.join().unwrap()
         });
         println!("{attack}: {answered} deliveries, the slowest {slowest:?}");
-        assert!(answered > 3, "{attack}: {answered} deliveries");
         assert!(slowest < PROMPT, "{attack}: answered after {slowest:?}");
         self.has_kept_within(attack, bound);
     }
@@ -181,7 +180,8 @@ pub(crate) const HANDLED: usize = 6 * (128 << 20);
 /// For attacks that bring no bodies.
 pub(crate) const LITTLE: usize = 64 << 20;
 
-const PROMPT: Duration = Duration::from_secs(1);
+/// Half of the 10 s that pyannoteAI waits for an answer. The attackers run on the same processors as the server.
+const PROMPT: Duration = Duration::from_secs(5);
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
