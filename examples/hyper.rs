@@ -9,7 +9,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tower::{ServiceBuilder, service_fn};
-use tower_pyannote::{PyannoteSignatureLayer, SecretSet, VerifiedBody, WebhookEvent};
+use tower_pyannote::{PyannoteSignatureLayer, SecretSet, WebhookEvent, layer::VerifiedBody};
 
 async fn webhook(request: Request<VerifiedBody>) -> Result<Response<String>, Infallible> {
     let event = request.extensions().get::<WebhookEvent>();

@@ -44,10 +44,9 @@ use std::{
 
 use serde_json::Value;
 use tokio::time;
-use tower_pyannote::{
-    Client, DiarizeRequest, EventBuilder, IdentifyRequest, Inbox, InboxFilter, JobRequest,
-    Reconciler, SecretSet, VoiceprintRequest, WebhookSecret,
-};
+use tower_pyannote::{SecretSet, WebhookSecret, testing::EventBuilder};
+use pyannoteai_client::{Client, DiarizeRequest, IdentifyRequest, JobRequest, VoiceprintRequest};
+use tower_pyannote_inbox::{Inbox, InboxFilter, Reconciler};
 
 use self::{
     checks::Checks,

@@ -1,3 +1,5 @@
+//! Extractors for axum: [`WebhookEvent`](crate::WebhookEvent), [`TypedEvent`](crate::TypedEvent) and [`AckOthers`].
+
 use std::fmt;
 use std::ops::Deref;
 
@@ -29,7 +31,7 @@ use crate::offload;
 /// let layer = PyannoteSignatureLayer::new(WebhookSecret::new("whs_example")?);
 /// let app: Router = Router::new().route("/webhook", post(webhook)).layer(layer);
 /// # let _ = app;
-/// # Ok::<_, tower_pyannote::SecretError>(())
+/// # Ok::<_, tower_pyannote::verify::SecretError>(())
 /// ```
 impl<S: Sync> FromRequestParts<S> for WebhookEvent {
     type Rejection = MissingEvent;
@@ -86,7 +88,7 @@ impl<T: EventOutput, S: Sync> OptionalFromRequestParts<S> for TypedEvent<T> {
 ///
 /// ```
 /// use axum::{Router, routing::post};
-/// use tower_pyannote::{AckOthers, Diarization, PyannoteSignatureLayer, WebhookSecret};
+/// use tower_pyannote::{axum::AckOthers, Diarization, PyannoteSignatureLayer, WebhookSecret};
 ///
 /// async fn webhook(AckOthers(event): AckOthers<Diarization>) {
 ///     println!("{} turns", event.diarization.len());
@@ -95,7 +97,7 @@ impl<T: EventOutput, S: Sync> OptionalFromRequestParts<S> for TypedEvent<T> {
 /// let layer = PyannoteSignatureLayer::new(WebhookSecret::new("whs_example")?);
 /// let app: Router = Router::new().route("/webhook", post(webhook)).layer(layer);
 /// # let _ = app;
-/// # Ok::<_, tower_pyannote::SecretError>(())
+/// # Ok::<_, tower_pyannote::verify::SecretError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct AckOthers<T>(pub TypedEvent<T>);

@@ -1,3 +1,5 @@
+//! The time that verification and time limits go by.
+
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -67,7 +69,7 @@ impl Future for SystemSleep {
 ///
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
-/// use tower_pyannote::{Clock, ManualClock};
+/// use tower_pyannote::clock::{Clock, ManualClock};
 ///
 /// let clock = ManualClock::new(UNIX_EPOCH + Duration::from_secs(1_767_225_600));
 /// clock.advance(Duration::from_secs(600));

@@ -43,43 +43,11 @@ pub enum ConfigError {
         /// The setting, as it is called in this crate.
         setting: &'static str,
     },
-    /// A setting of an inbox's worker that cannot work.
-    #[non_exhaustive]
-    InboxSetting {
-        /// The setting, as it is called in this crate.
-        setting: &'static str,
-        /// What it has to be.
-        demand: &'static str,
-    },
-    /// A setting of a reconciler that cannot work.
-    #[non_exhaustive]
-    ReconcilerSetting {
-        /// The setting, as it is called in this crate.
-        setting: &'static str,
-        /// What it has to be.
-        demand: &'static str,
-    },
     /// An event was to be made of more audio than pyannoteAI takes.
     #[non_exhaustive]
     EventTooLong {
         /// The length asked for.
         duration: Duration,
-    },
-    /// A prefix under which no object can be stored.
-    #[non_exhaustive]
-    InvalidArchivePrefix {
-        /// The prefix as it was given.
-        prefix: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// A setting of the client that cannot work.
-    #[non_exhaustive]
-    InvalidClientSetting {
-        /// The setting, as it is called in this crate.
-        setting: &'static str,
-        /// What is wrong with it, and what to do; never the API key.
-        reason: String,
     },
 }
 
@@ -110,22 +78,12 @@ impl fmt::Display for ConfigError {
             Self::ZeroTimeout { setting } => {
                 write!(f, "{setting} is zero: give a time above zero")
             }
-            Self::InboxSetting { setting, demand } => write!(f, "{setting} has to be {demand}"),
-            Self::ReconcilerSetting { setting, demand } => {
-                write!(f, "the reconciler's {setting} has to be {demand}")
-            }
             Self::EventTooLong { duration } => {
                 let seconds = duration.as_secs();
                 write!(
                     f,
                     "event of {seconds} s of audio: give at most 24 h, 86400 s"
                 )
-            }
-            Self::InvalidArchivePrefix { prefix, reason } => {
-                write!(f, "archive prefix {prefix:?} cannot be used: {reason}")
-            }
-            Self::InvalidClientSetting { setting, reason } => {
-                write!(f, "the client's {setting} {reason}")
             }
         }
     }
@@ -134,11 +92,7 @@ impl fmt::Display for ConfigError {
 impl Error for ConfigError {}
 
 /// Writes what caused an error, and what caused that, each after a colon.
-#[cfg(any(
-    feature = "inbox-sqlite",
-    feature = "inbox-postgres",
-    all(feature = "handler", feature = "tracing")
-))]
+#[cfg(feature = "handler")]
 pub(crate) fn write_sources(error: &dyn Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let mut source = error.source();
     while let Some(error) = source {

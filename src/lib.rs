@@ -97,11 +97,7 @@
         feature = "layer",
         feature = "handler",
         feature = "axum",
-        feature = "archive",
-        feature = "inbox-sqlite",
-        feature = "doctor",
-        feature = "testing",
-        feature = "client"
+        feature = "testing"
     )),
     allow(
         rustdoc::broken_intra_doc_links,
@@ -115,105 +111,60 @@
     warn(clippy::as_conversions, clippy::print_stdout, clippy::unwrap_used)
 )]
 
-#[cfg(feature = "archive")]
-mod archive;
 #[cfg(feature = "axum")]
-mod axum;
-#[cfg(feature = "client")]
-mod client;
-#[cfg(any(feature = "layer", feature = "client"))]
-mod clock;
-#[cfg(feature = "doctor")]
-mod doctor;
+pub mod axum;
+#[cfg(feature = "layer")]
+pub mod clock;
 mod error;
-mod event;
+pub mod event;
 #[cfg(feature = "handler")]
-mod handler;
+pub mod handler;
 #[cfg(feature = "layer")]
 mod headers;
-#[cfg(any(feature = "inbox-sqlite", feature = "inbox-postgres"))]
-mod inbox;
 #[cfg(feature = "layer")]
-mod layer;
+pub mod layer;
 #[cfg(any(feature = "layer", feature = "handler"))]
 mod offload;
-#[cfg(all(
-    feature = "client",
-    any(feature = "inbox-sqlite", feature = "inbox-postgres")
-))]
-mod reconciler;
 mod secret;
 mod signature;
 #[cfg(feature = "layer")]
 mod telemetry;
 #[cfg(feature = "testing")]
-mod testing;
+pub mod testing;
 mod verifier;
 
-#[cfg(feature = "archive")]
-pub use self::archive::Archive;
-#[cfg(feature = "axum")]
-pub use self::axum::{AckOthers, AckOthersRejection, MissingEvent, TypedEventRejection};
-#[cfg(feature = "client")]
-pub use self::client::{
-    Client, ClientBuilder, ClientError, ClientErrorKind, DiarizeRequest, Download, FieldError,
-    IdentifyRequest, InvalidRequest, Job, JobPage, JobPages, JobRequest, JobSummary, JobWaiter,
-    KeyTest, ListJobs, MediaKey, Model, PendingJob, PresignedUrl, SubmissionLog, SubmittedJob,
-    TranscriptionModel, Upload, UploadProgress, VoiceprintRequest,
-};
-#[cfg(any(feature = "layer", feature = "client"))]
-pub use self::clock::{Clock, ManualClock, ManualSleep, SystemClock, SystemSleep};
-#[cfg(feature = "doctor")]
-pub use self::doctor::{Diagnosis, Doctor, Finding};
-pub use self::error::ConfigError;
-pub use self::event::{
-    Delivery, Diarization, EventError, EventOutput, Identification, IdentifiedTurn, Kind, Label,
-    LabelMap, Output, Retry, RetryReason, ScoreCurve, Segment, SpeakerCurves, Status, Text,
-    Transcript, Turn, Turns, TypedEvent, UnknownOutput, UnknownReason, Voiceprint, VoiceprintMatch,
-    WebhookEvent, WrongKind,
-};
 #[cfg(feature = "handler")]
 pub use self::handler::{
-    EmptyBody, HandlerError, HandlerFuture, HandlerOutcome, HandlerRegistry, HandlerReport,
-    HandlerResponseFuture, HandlerRun, HandlerService, HandlersFailed, WebhookHandler,
-};
-#[cfg(any(feature = "inbox-sqlite", feature = "inbox-postgres"))]
-pub use self::inbox::{
-    Commit, Inbox, InboxEntry, InboxError, InboxErrorKind, InboxFilter, InboxResponseFuture,
-    InboxService, InboxState, InboxStats, InboxWorker, Replay,
+    error::HandlerError, registry::HandlerRegistry, webhook_handler::WebhookHandler,
 };
 #[cfg(feature = "layer")]
-pub use self::layer::{
-    ByteBudget, DefaultResponseForRejection, PyannoteSignature, PyannoteSignatureLayer, Rejection,
-    ResponseForRejection, ResponseFuture, VerifiedBody,
-};
-pub use self::secret::{SecretError, SecretErrorKind, SecretSet, WebhookSecret};
-pub use self::signature::{Signature, SignatureEncoding, Signer, SigningKey};
-#[cfg(feature = "testing")]
-pub use self::testing::{
-    DeliveryAttempt, DeliveryReport, EventBuilder, SignedRequest, WebhookSender,
-};
-#[cfg(all(
-    feature = "testing",
-    any(feature = "inbox-sqlite", feature = "inbox-postgres")
-))]
-pub use self::testing::{StoreFault, StoreFaults};
-pub use self::verifier::{Mismatch, Verification, Verified, Verifier, VerifyError};
-#[cfg(all(
-    feature = "client",
-    any(feature = "inbox-sqlite", feature = "inbox-postgres")
-))]
+pub use self::layer::signature_layer::PyannoteSignatureLayer;
 pub use self::{
-    inbox::Submissions,
-    reconciler::{ReconcileReport, Reconciler},
+    error::ConfigError,
+    event::{
+        diarization::Diarization,
+        identification::Identification,
+        output::{Kind, Output},
+        status::Status,
+        typed::TypedEvent,
+        voiceprint::Voiceprint,
+        webhook_event::WebhookEvent,
+    },
+    secret::{SecretSet, WebhookSecret},
+    signature::{Signature, SigningKey},
+    verifier::Verifier,
 };
 
+/// The pieces of a verification: errors, encodings, and a body that is hashed while it arrives.
+pub mod verify {
+    pub use crate::{
+        secret::{SecretError, SecretErrorKind},
+        signature::{SignatureEncoding, Signer},
+        verifier::{Mismatch, Verification, Verified, VerifyError},
+    };
+}
+
 /// Compiles and runs what the README shows.
-#[cfg(all(
-    doctest,
-    feature = "axum",
-    feature = "client",
-    feature = "inbox-sqlite"
-))]
+#[cfg(all(doctest, feature = "axum"))]
 #[doc = include_str!("../README.md")]
 mod readme {}

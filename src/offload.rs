@@ -51,7 +51,7 @@ mod output {
         use std::{future::Future, pin::pin, task::Context, task::Waker, time::SystemTime};
 
         use super::*;
-        use crate::Delivery;
+        use crate::event::Delivery;
 
         #[tokio::test]
         async fn a_large_output_is_typed_once_there_is_room_for_its_body() {

@@ -11,14 +11,14 @@ use zeroize::Zeroizing;
 /// # Example
 ///
 /// ```
-/// use tower_pyannote::{SecretErrorKind, WebhookSecret};
+/// use tower_pyannote::{WebhookSecret, verify::SecretErrorKind};
 ///
 /// let secret = WebhookSecret::new("whs_0123456789abcdef0123456789abcdef")?;
 /// assert_eq!(format!("{secret:?}"), "WebhookSecret([redacted])");
 ///
 /// let error = WebhookSecret::new("whs_0123\n").unwrap_err();
 /// assert_eq!(error.kind(), SecretErrorKind::SurroundingWhitespace);
-/// # Ok::<_, tower_pyannote::SecretError>(())
+/// # Ok::<_, tower_pyannote::verify::SecretError>(())
 /// ```
 #[derive(Clone)]
 pub struct WebhookSecret(Arc<Zeroizing<Vec<u8>>>);
@@ -83,7 +83,7 @@ impl fmt::Debug for WebhookSecret {
 ///
 /// let secrets = SecretSet::new(WebhookSecret::new("whs_new")?).add_secret(WebhookSecret::new("whs_old")?);
 /// assert_eq!(secrets.len(), 2);
-/// # Ok::<_, tower_pyannote::SecretError>(())
+/// # Ok::<_, tower_pyannote::verify::SecretError>(())
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]

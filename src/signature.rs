@@ -19,7 +19,7 @@ const DIGEST: usize = 32;
 /// # Example
 ///
 /// ```
-/// use tower_pyannote::{Signature, SignatureEncoding, VerifyError};
+/// use tower_pyannote::{Signature, verify::{SignatureEncoding, VerifyError}};
 ///
 /// let hex = "v0=".to_owned() + &"5f".repeat(32);
 /// let signature = Signature::parse(hex.as_bytes())?;
@@ -154,7 +154,7 @@ impl SignatureEncoding {
 ///     signature.to_hex(),
 ///     "44643e17b92b647a457e627133f6c5b9cbc94f4d916d6f3cf1a4a20e705419cf"
 /// );
-/// # Ok::<_, tower_pyannote::SecretError>(())
+/// # Ok::<_, tower_pyannote::verify::SecretError>(())
 /// ```
 #[derive(Clone)]
 pub struct SigningKey(Hmac<Sha256>);

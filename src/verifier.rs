@@ -21,7 +21,7 @@ use crate::signature::{Signature, SignatureEncoding, Signer, SigningKey};
 ///
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
-/// use tower_pyannote::{SigningKey, Verifier, VerifyError, WebhookSecret};
+/// use tower_pyannote::{SigningKey, Verifier, WebhookSecret, verify::VerifyError};
 ///
 /// let secret = WebhookSecret::new("whs_example")?;
 /// let verifier = Verifier::new(secret.clone());

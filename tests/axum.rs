@@ -2,19 +2,17 @@
 
 #![cfg(feature = "axum")]
 
-mod support;
-
 use axum::body::Body;
 use axum::{Router, routing::post};
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 use tower_pyannote::{
-    AckOthers, Diarization, Identification, PyannoteSignatureLayer, Rejection, TypedEvent,
-    Voiceprint, WebhookEvent,
+    Diarization, Identification, PyannoteSignatureLayer, TypedEvent, Voiceprint, WebhookEvent,
+    axum::AckOthers, layer::Rejection,
 };
 
-use self::support::{clock, request, secret};
+use tower_pyannote_test_support::delivery::{clock, request, secret};
 
 const DIARIZATION: &str = r#"{"jobId":"d","status":"succeeded","output":{"diarization":[{"speaker":"SPEAKER_00","start":0,"end":1}]}}"#;
 const IDENTIFICATION: &str = r#"{"jobId":"i","status":"succeeded","output":{"identification":[]}}"#;

@@ -19,9 +19,13 @@ use http::{Request, Response, StatusCode};
 use http_body::Body as _;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt};
 use tower_pyannote::{
-    ConfigError, Delivery, Diarization, EmptyBody, HandlerError, HandlerFuture, HandlerOutcome,
-    HandlerRegistry, HandlerReport, HandlerResponseFuture, HandlerService, HandlersFailed,
-    Identification, TypedEvent, Voiceprint, WebhookEvent, WebhookHandler,
+    ConfigError, Diarization, HandlerError, HandlerRegistry, Identification, TypedEvent,
+    Voiceprint, WebhookEvent, WebhookHandler,
+    event::Delivery,
+    handler::{
+        EmptyBody, HandlerFuture, HandlerOutcome, HandlerReport, HandlerResponseFuture,
+        HandlerService, HandlersFailed,
+    },
 };
 
 const DIARIZATION: &str = r#"{"jobId":"j","status":"succeeded","output":{"diarization":[{"speaker":"SPEAKER_00","start":0.5,"end":2.0}]}}"#;

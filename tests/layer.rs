@@ -1,7 +1,5 @@
 //! The layer over any body and any service: what passes, what is refused, and what each costs.
 
-mod support;
-
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -18,11 +16,16 @@ use proptest::prelude::*;
 use tower::limit::ConcurrencyLimit;
 use tower::{Layer, Service, ServiceExt};
 use tower_pyannote::{
-    ByteBudget, Clock, EventError, ManualClock, PyannoteSignatureLayer, Rejection, SecretSet,
-    VerifiedBody, VerifyError, WebhookEvent, WebhookSecret,
+    PyannoteSignatureLayer, SecretSet, WebhookEvent, WebhookSecret,
+    clock::{Clock, ManualClock},
+    event::EventError,
+    layer::{ByteBudget, Rejection, VerifiedBody},
+    verify::VerifyError,
 };
 
-use self::support::{Channel, EVENT, Script, Step, clock, event_of, now, request, secret, sign};
+use tower_pyannote_test_support::delivery::{
+    Channel, EVENT, Script, Step, clock, event_of, now, request, secret, sign,
+};
 
 type Answer = Response<Full<Bytes>>;
 

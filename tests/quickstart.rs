@@ -1,16 +1,14 @@
 //! The quickstart, as a reader of the README runs it.
 #![cfg(unix)]
 
-#[path = "support/example.rs"]
-mod example;
-
 use tempfile::TempDir;
+use tower_pyannote_test_support::program;
 
 #[test]
 fn the_quickstart_loses_nothing_handles_nothing_twice_and_says_so_from_counts() {
     let dir = TempDir::new().unwrap();
     let env = [("TMPDIR", dir.path().to_str().unwrap())];
-    let mut quickstart = example::command("quickstart", dir.path(), &[], &env);
+    let mut quickstart = program::command("quickstart", dir.path(), &[], &env);
     let output = quickstart.output().unwrap();
     let stdout = String::from_utf8(output.stdout).unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();

@@ -2,10 +2,6 @@
 
 #![cfg(all(feature = "layer", feature = "metrics", feature = "tracing"))]
 
-#[path = "support/observe.rs"]
-mod observe;
-mod support;
-
 use std::convert::Infallible;
 
 use bytes::Bytes;
@@ -13,11 +9,11 @@ use http::{Request, Response};
 use http_body_util::Full;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use tower::{Layer, ServiceExt};
-use tower_pyannote::{PyannoteSignatureLayer, VerifiedBody};
+use tower_pyannote::{PyannoteSignatureLayer, layer::VerifiedBody};
 use tracing::Level;
 
-use self::observe::{Metrics, snapshot};
-use self::support::{Channel, EVENT, SECRET, clock, request, secret, sign};
+use tower_pyannote_test_support::delivery::{Channel, EVENT, SECRET, clock, request, secret, sign};
+use tower_pyannote_test_support::observe::{self, Metrics, snapshot};
 
 const DIARIZATION: &[u8] = br#"{"jobId":"d-1","status":"succeeded","output":{"diarization":[]}}"#;
 

@@ -12,9 +12,12 @@ use http_body_util::{BodyExt, Full};
 use proptest::prelude::*;
 use tower::service_fn;
 use tower_pyannote::{
-    ConfigError, Delivery, DeliveryReport, Diarization, EventBuilder, EventError, Identification,
-    Kind, ManualClock, Output, Retry, RetryReason, SignatureEncoding, SignedRequest, Status,
-    Verifier, VerifyError, WebhookEvent, WebhookSecret, WebhookSender,
+    ConfigError, Diarization, Identification, Kind, Output, Status, Verifier, WebhookEvent,
+    WebhookSecret,
+    clock::ManualClock,
+    event::{Delivery, EventError, Retry, RetryReason},
+    testing::{DeliveryReport, EventBuilder, SignedRequest, WebhookSender},
+    verify::{SignatureEncoding, VerifyError},
 };
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -420,7 +423,7 @@ mod sending {
                     Some(value.to_str().unwrap().to_owned())
                 };
                 let signed: u64 = header("x-request-timestamp").unwrap().parse().unwrap();
-                let since = tower_pyannote::Clock::now(&clock)
+                let since = tower_pyannote::clock::Clock::now(&clock)
                     .duration_since(now())
                     .unwrap();
                 let mut seen = seen.lock().unwrap();

@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use proptest::prelude::*;
 use tower_pyannote::{
-    SecretErrorKind, SecretSet, Signature, SignatureEncoding, SigningKey, Verifier, VerifyError,
-    WebhookSecret,
+    SecretSet, Signature, SigningKey, Verifier, WebhookSecret,
+    verify::{SecretErrorKind, SignatureEncoding, VerifyError},
 };
 
 const SECRET: &str = "whs_00112233445566778899aabbccddeeff";

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use dhat::{HeapStats, Profiler};
-use tower_pyannote::{Delivery, WebhookEvent};
+use tower_pyannote::{WebhookEvent, event::Delivery};
 use tower_pyannote_benches::delivery::{Sent, answer, receiver};
 use tower_pyannote_benches::exact::{self, Body};
 use tower_pyannote_benches::{bodies, then};

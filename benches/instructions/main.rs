@@ -8,7 +8,7 @@ use bytes::Bytes;
 use gungraun::prelude::*;
 use http::Request;
 use serde::de::IgnoredAny;
-use tower_pyannote::{Delivery, SigningKey, Verifier, WebhookEvent, WebhookSecret};
+use tower_pyannote::{SigningKey, Verifier, WebhookEvent, WebhookSecret, event::Delivery};
 use tower_pyannote_benches::delivery::{Pieces, Receiver, Sent, answer, receiver};
 use tower_pyannote_benches::limit::BareHmac;
 use tower_pyannote_benches::{SECRET, TIMESTAMP, bodies, exact, then};
@@ -108,8 +108,8 @@ fn sent(bytes: usize) -> (Receiver, Request<Pieces>) {
 
 fn kind(name: &str) -> Bytes {
     match name {
-        "status" => tower_pyannote::EventBuilder::status_only().build(),
-        "voiceprint" => tower_pyannote::EventBuilder::voiceprint().build(),
+        "status" => tower_pyannote::testing::EventBuilder::status_only().build(),
+        "voiceprint" => tower_pyannote::testing::EventBuilder::voiceprint().build(),
         "a" => bodies::minute(),
         "b" => bodies::turns(),
         _ => bodies::words(),

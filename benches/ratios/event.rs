@@ -2,7 +2,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
-use tower_pyannote::{Delivery, Diarization, WebhookEvent};
+use tower_pyannote::{Diarization, WebhookEvent, event::Delivery};
 use tower_pyannote_benches::exact::{self, Body};
 use tower_pyannote_benches::rounds::{Rounds, Table, prepared_way, time, way};
 use tower_pyannote_benches::{bodies, then};

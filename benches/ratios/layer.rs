@@ -1,4 +1,4 @@
-use tower_pyannote::{Delivery, WebhookEvent};
+use tower_pyannote::{WebhookEvent, event::Delivery};
 use tower_pyannote_benches::bodies::sized;
 use tower_pyannote_benches::delivery::{Sent, answer, receiver};
 use tower_pyannote_benches::limit::BareHmac;

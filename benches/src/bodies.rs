@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use tower_pyannote::EventBuilder;
+use tower_pyannote::testing::EventBuilder;
 
 /// `a`: a minute of two speakers.
 pub fn minute() -> Bytes {

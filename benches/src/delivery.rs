@@ -9,14 +9,12 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use tower::{Layer, Service};
-use tower_pyannote::{
-    ManualClock, PyannoteSignature, PyannoteSignatureLayer, SigningKey, VerifiedBody, WebhookSecret,
-};
+use tower_pyannote::{PyannoteSignatureLayer, SigningKey, WebhookSecret, clock::ManualClock, layer::{VerifySignature, VerifiedBody}};
 
 use crate::{SECRET, TIMESTAMP, then};
 
 /// The layer around a service that answers at once.
-pub type Receiver = PyannoteSignature<Answer, ManualClock>;
+pub type Receiver = VerifySignature<Answer, ManualClock>;
 
 pub fn receiver() -> Receiver {
     let secret = WebhookSecret::new(SECRET).expect("it is one");

@@ -11,7 +11,7 @@ use axum::{
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tower_pyannote::{SignedRequest, WebhookSecret};
+use tower_pyannote::{WebhookSecret, testing::SignedRequest};
 
 /// Delivers as pyannoteAI does.
 pub(crate) struct Sender {

@@ -1,4 +1,4 @@
-use tower_pyannote::Turns;
+use tower_pyannote::event::Turns;
 
 /// A line a speaker, from left to right as time goes by, with what each spoke in all.
 pub(crate) fn draw(turns: &Turns) -> String {

@@ -14,7 +14,8 @@ use libfuzzer_sys::fuzz_target;
 use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
 use serde_json::json;
-use tower_pyannote::{Archive, Delivery, WebhookEvent};
+use tower_pyannote::{WebhookEvent, event::Delivery};
+use tower_pyannote_archive::Archive;
 use tower_pyannote_fuzz::NOW;
 
 #[derive(Arbitrary, Debug)]

@@ -5,7 +5,7 @@
 use arbitrary::Arbitrary;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use libfuzzer_sys::fuzz_target;
-use tower_pyannote::Doctor;
+use pyannote_receiver::Doctor;
 use tower_pyannote_fuzz::{NOW, SECRETS, accepts, base64, digest, hex, now};
 
 #[derive(Arbitrary, Debug)]

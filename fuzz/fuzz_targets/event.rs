@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use tower_pyannote::{Delivery, Kind, Output, Status, WebhookEvent};
+use tower_pyannote::{Kind, Output, Status, WebhookEvent, event::Delivery};
 use tower_pyannote_fuzz::now;
 
 #[path = "../../tests/events/naive.rs"]

@@ -3,7 +3,7 @@
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use tower_pyannote::{Segment, Transcript, Turn, Turns};
+use tower_pyannote::event::{Segment, Transcript, Turn, Turns};
 
 #[derive(Arbitrary, Debug)]
 struct Input<'a> {

@@ -3,7 +3,7 @@
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use tower_pyannote::{Signature, Verifier, VerifyError};
+use tower_pyannote::{Signature, Verifier, verify::VerifyError};
 use tower_pyannote_fuzz::{Timestamp, base64, hex, is_fresh, now, read, secrets};
 
 #[derive(Arbitrary, Debug)]

@@ -4,7 +4,7 @@
 use arbitrary::{Arbitrary, Unstructured};
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, json};
-use tower_pyannote::{Delivery, Output, WebhookEvent};
+use tower_pyannote::{Output, WebhookEvent, event::Delivery};
 use tower_pyannote_fuzz::now;
 
 #[path = "../../tests/events/naive.rs"]

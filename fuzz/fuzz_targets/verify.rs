@@ -3,7 +3,7 @@
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use tower_pyannote::{SigningKey, Verifier, VerifyError, WebhookSecret};
+use tower_pyannote::{SigningKey, Verifier, WebhookSecret, verify::VerifyError};
 use tower_pyannote_fuzz::{
     NOW, SECRETS, TOLERANCE, Timestamp, accepts, base64, digest, hex, now, secrets,
 };

@@ -1,50 +1,56 @@
-//! Webhook events and their data.
+//! Webhook events, and what their outputs hold.
 
 #[macro_use]
 mod macros;
 
 mod captions;
 mod delivery;
-mod diarization;
+pub(crate) mod diarization;
 mod envelope;
 mod error;
-mod identification;
+pub(crate) mod identification;
 mod intervals;
 mod label;
 mod label_map;
 mod lossy;
-mod output;
+pub(crate) mod output;
 mod read;
 mod retry;
 mod rttm;
 mod scan;
 mod scores;
-mod status;
+pub(crate) mod status;
 mod syntax;
 mod text;
 mod transcript;
 mod turns;
-mod typed;
-mod voiceprint;
-mod webhook_event;
+pub(crate) mod typed;
+pub(crate) mod voiceprint;
+pub(crate) mod webhook_event;
 
 #[cfg(feature = "layer")]
 pub(crate) use self::envelope::EnvelopeScan;
+#[cfg(feature = "axum")]
+pub(crate) use self::typed::TypedEvent;
 pub use self::{
     delivery::Delivery,
-    diarization::Diarization,
     error::EventError,
-    identification::{Identification, IdentifiedTurn, VoiceprintMatch},
+    identification::{IdentifiedTurn, VoiceprintMatch},
     label::Label,
     label_map::LabelMap,
-    output::{Kind, Output, UnknownOutput, UnknownReason},
+    output::{UnknownOutput, UnknownReason},
     retry::{Retry, RetryReason},
     scores::{ScoreCurve, SpeakerCurves},
-    status::Status,
     text::Text,
     transcript::{Segment, Transcript},
     turns::{Turn, Turns},
-    typed::{EventOutput, TypedEvent, WrongKind},
+    typed::{EventOutput, WrongKind},
+};
+pub(crate) use self::{
+    diarization::Diarization,
+    identification::Identification,
+    output::{Kind, Output},
+    status::Status,
     voiceprint::Voiceprint,
     webhook_event::WebhookEvent,
 };

@@ -45,7 +45,7 @@ impl fmt::Display for Kind {
 ///
 /// ```
 /// # use std::time::SystemTime;
-/// use tower_pyannote::{Delivery, Output, WebhookEvent};
+/// use tower_pyannote::{Output, WebhookEvent, event::Delivery};
 ///
 /// let body = r#"{"jobId": "a", "status": "succeeded", "output": {
 ///     "diarization": [{"speaker": "SPEAKER_00", "start": 0.5, "end": 2.0}]}}"#;
@@ -56,7 +56,7 @@ impl fmt::Display for Kind {
 ///     Some(Output::Unknown(output)) => panic!("what is {}?", output.json()),
 ///     _ => panic!("no diarization"),
 /// }
-/// # Ok::<(), tower_pyannote::EventError>(())
+/// # Ok::<(), tower_pyannote::event::EventError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

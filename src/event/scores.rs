@@ -16,7 +16,7 @@ use super::{
 ///
 /// ```
 /// # use std::time::SystemTime;
-/// use tower_pyannote::{Delivery, WebhookEvent};
+/// use tower_pyannote::{WebhookEvent, event::Delivery};
 ///
 /// let body = r#"{"jobId": "a", "status": "succeeded", "output": {
 ///     "diarization": [], "confidence": {"score": [97, 84.5, null], "resolution": 0.02}}}"#;
@@ -26,7 +26,7 @@ use super::{
 /// let curve = output.and_then(|output| output.confidence.as_ref()).unwrap();
 /// assert_eq!(curve.at(0.02), Some(84.5));
 /// assert_eq!(curve.at(0.04), None);
-/// # Ok::<(), tower_pyannote::EventError>(())
+/// # Ok::<(), tower_pyannote::event::EventError>(())
 /// ```
 #[derive(Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]

@@ -45,7 +45,7 @@ read_object!(Segment {
 /// It is a slice of [`Segment`]s with helpers.
 ///
 /// ```
-/// use tower_pyannote::{Segment, Transcript};
+/// use tower_pyannote::event::{Segment, Transcript};
 ///
 /// let transcript: Transcript = [
 ///     Segment::new("SPEAKER_00", 0.0, 0.4, "Good"),

@@ -54,7 +54,7 @@ read_object!(Turn {
 /// missing, infinite or not in order are left out.
 ///
 /// ```
-/// use tower_pyannote::{Turn, Turns};
+/// use tower_pyannote::event::{Turn, Turns};
 ///
 /// let turns: Turns = [
 ///     Turn::new("SPEAKER_00", 0.0, 10.0),

@@ -8,7 +8,7 @@ use super::{Diarization, Identification, Kind, Output, Status, Voiceprint, Webho
 ///
 /// ```
 /// # use std::time::SystemTime;
-/// use tower_pyannote::{Delivery, Diarization, Kind, TypedEvent, Voiceprint, WebhookEvent};
+/// use tower_pyannote::{Diarization, Kind, TypedEvent, Voiceprint, WebhookEvent, event::Delivery};
 ///
 /// let body = r#"{"jobId": "a", "status": "succeeded", "output": {"voiceprint": "AAAA"}}"#;
 /// let event = WebhookEvent::new(body.into(), Delivery::at(SystemTime::now()))?;

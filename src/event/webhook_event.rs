@@ -23,7 +23,7 @@ use super::{
 ///
 /// ```
 /// use std::time::SystemTime;
-/// use tower_pyannote::{Delivery, EventError, Kind, Status, WebhookEvent};
+/// use tower_pyannote::{Kind, Status, WebhookEvent, event::{Delivery, EventError}};
 ///
 /// let delivery = Delivery::at(SystemTime::now());
 /// let body = r#"{"jobId": "55976e72", "status": "succeeded", "output": {

@@ -37,7 +37,7 @@ use crate::WebhookEvent;
 ///
 /// use http::{Request, StatusCode};
 /// use tower::{ServiceBuilder, ServiceExt};
-/// use tower_pyannote::{Delivery, HandlerRegistry, HandlerService, WebhookEvent};
+/// use tower_pyannote::{HandlerRegistry, WebhookEvent, event::Delivery, handler::HandlerService};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -55,7 +55,7 @@ use crate::WebhookEvent;
 ///     let event = WebhookEvent::new(body.into(), Delivery::at(std::time::SystemTime::now()))?;
 ///     let mut request = Request::new(String::new());
 ///     request.extensions_mut().insert(event);
-///     Ok::<_, tower_pyannote::EventError>(service.clone().oneshot(request))
+///     Ok::<_, tower_pyannote::event::EventError>(service.clone().oneshot(request))
 /// };
 ///
 /// let answer = deliver(r#"{"jobId":"a","status":"canceled"}"#)?.await?;

@@ -32,15 +32,13 @@ use crate::{ConfigError, WebhookHandler};
 ///
 /// Cloning is cheap.
 ///
-/// [`HandlersFailed`]: crate::HandlersFailed
+/// [`HandlersFailed`]: crate::handler::HandlersFailed
 /// [permanent]: crate::HandlerError::permanent
 ///
 /// # Example: a plugin and a closure
 ///
 /// ```
-/// use tower_pyannote::{
-///     Diarization, HandlerError, HandlerRegistry, TypedEvent, WebhookEvent, WebhookHandler,
-/// };
+/// use tower_pyannote::{Diarization, HandlerError, HandlerRegistry, TypedEvent, WebhookEvent, WebhookHandler};
 ///
 /// struct Timeline;
 ///

@@ -1,11 +1,6 @@
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use crate::HandlerError;
-#[cfg(any(
-    feature = "tracing",
-    feature = "inbox-sqlite",
-    feature = "inbox-postgres"
-))]
 use crate::error::write_sources;
 
 /// What became of an event: how each handler that it was meant for ended, in order.
@@ -57,6 +52,8 @@ pub struct HandlerRun {
 }
 
 /// How a handler ended.
+///
+/// `{:#}` shows the causes of an error too, each after a colon.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum HandlerOutcome {
@@ -116,6 +113,10 @@ impl fmt::Display for HandlerOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Succeeded => f.write_str("succeeded"),
+            Self::Failed { error } if f.alternate() => {
+                write!(f, "{error}")?;
+                write_sources(error.as_error(), f)
+            }
             Self::Failed { error } => error.fmt(f),
             Self::TimedOut { timeout } => write!(f, "timed out after {timeout:?}"),
             Self::Panicked { message } => write!(f, "panicked: {message}"),
@@ -174,28 +175,5 @@ impl Error for HandlersFailed {
             }
             _ => None,
         })
-    }
-}
-
-/// An outcome with all that its error says of its cause.
-#[cfg(any(
-    feature = "tracing",
-    feature = "inbox-sqlite",
-    feature = "inbox-postgres"
-))]
-pub(crate) struct WithSources<'a>(pub(crate) &'a HandlerOutcome);
-
-#[cfg(any(
-    feature = "tracing",
-    feature = "inbox-sqlite",
-    feature = "inbox-postgres"
-))]
-impl fmt::Display for WithSources<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)?;
-        let HandlerOutcome::Failed { error } = self.0 else {
-            return Ok(());
-        };
-        write_sources(error.as_error(), f)
     }
 }

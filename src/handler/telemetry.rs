@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::{HandlerRun, WebhookEvent};
+use crate::{WebhookEvent, handler::HandlerRun};
 
 /// Tells of one handler's run.
 pub(super) fn handler_ran(event: &WebhookEvent, run: &HandlerRun) {
@@ -32,7 +32,7 @@ pub(super) fn not_handled(error: &dyn fmt::Display) {
 
 #[cfg(feature = "metrics")]
 mod count {
-    use crate::{HandlerRun, Kind, WebhookEvent};
+    use crate::{Kind, WebhookEvent, handler::HandlerRun};
 
     pub(super) fn handler_ran(run: &HandlerRun) {
         metrics::histogram!(SECONDS, "handler" => run.name.clone()).record(run.elapsed);
@@ -55,7 +55,7 @@ mod count {
 
 #[cfg(not(feature = "metrics"))]
 mod count {
-    use crate::{HandlerRun, WebhookEvent};
+    use crate::{WebhookEvent, handler::HandlerRun};
 
     pub(super) fn handler_ran(_: &HandlerRun) {}
     pub(super) fn event_succeeded(_: &WebhookEvent) {}
@@ -65,11 +65,11 @@ mod count {
 mod log {
     use std::fmt;
 
-    use crate::{HandlerRun, WebhookEvent, handler::WithSources};
+    use crate::{WebhookEvent, handler::HandlerRun};
 
     pub(super) fn handler_failed(event: &WebhookEvent, run: &HandlerRun) {
         // Written out first: a handler's own Display may panic, and would leave half a line in the log.
-        let error = WithSources(&run.outcome).to_string();
+        let error = format!("{:#}", run.outcome);
         tracing::warn!(
             handler = &*run.name,
             job_id = event.job_id(),
@@ -99,7 +99,7 @@ mod log {
 mod log {
     use std::fmt;
 
-    use crate::{HandlerRun, WebhookEvent};
+    use crate::{WebhookEvent, handler::HandlerRun};
 
     pub(super) fn handler_failed(_: &WebhookEvent, _: &HandlerRun) {}
     pub(super) fn no_event() {}

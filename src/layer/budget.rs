@@ -21,7 +21,7 @@ use crate::error::ConfigError;
 /// # Example: one budget for two layers
 ///
 /// ```
-/// use tower_pyannote::{ByteBudget, PyannoteSignatureLayer, WebhookSecret};
+/// use tower_pyannote::{PyannoteSignatureLayer, WebhookSecret, layer::ByteBudget};
 ///
 /// let budget = ByteBudget::new(512 << 20)?;
 /// let one = PyannoteSignatureLayer::new(WebhookSecret::new("whs_one")?).with_byte_budget(budget.clone())?;

@@ -19,7 +19,7 @@ use crate::offload;
 use crate::telemetry::{self, DeliverySpan};
 
 pin_project! {
-    /// The future of [`PyannoteSignature`](super::PyannoteSignature).
+    /// The future of [`VerifySignature`](super::VerifySignature).
     pub struct ResponseFuture<S, B, C, R>
     where
         S: Service<Request<VerifiedBody>>,

@@ -8,9 +8,9 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::Limits;
 use super::budget::{ByteBudget, Draw, FREE};
 use super::buffer::Buffer;
+use super::limits::Limits;
 use super::pace::Pace;
 use super::rejection::Rejection;
 use crate::clock::Clock;

@@ -6,7 +6,7 @@ use http::{HeaderValue, Response, StatusCode};
 use crate::event::EventError;
 use crate::verifier::VerifyError;
 
-/// Why [`PyannoteSignature`](super::PyannoteSignature) refused a request.
+/// Why [`VerifySignature`](super::VerifySignature) refused a request.
 ///
 /// It stands in the extensions of every refusal's response, whoever built that, so that surrounding layers can tell one
 /// refusal from another; the sender is told the status alone. It holds static words only.

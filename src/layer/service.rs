@@ -6,13 +6,14 @@ use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use http_body::Body;
+use tower_layer::Layer;
 use tower_service::Service;
 
 use super::body::VerifiedBody;
 use super::future::{Next, ResponseFuture};
 use super::receive::Receive;
-use super::rejection::{Rejection, ResponseForRejection};
-use super::{DefaultResponseForRejection, PyannoteSignatureLayer};
+use super::rejection::{DefaultResponseForRejection, Rejection, ResponseForRejection};
+use super::signature_layer::PyannoteSignatureLayer;
 use crate::clock::{Clock, SystemClock};
 use crate::event::{Delivery, Retry};
 use crate::headers::{RETRY_NUMBER, RETRY_REASON, SIGNATURE, TIMESTAMP, values};
@@ -23,30 +24,39 @@ use crate::headers::{RETRY_NUMBER, RETRY_REASON, SIGNATURE, TIMESTAMP, values};
 /// See the [crate docs](crate) for an example and for what is refused.
 #[derive(Clone)]
 #[must_use]
-pub struct PyannoteSignature<S, C = SystemClock, R = DefaultResponseForRejection> {
+pub struct VerifySignature<S, C = SystemClock, R = DefaultResponseForRejection> {
     inner: S,
     layer: PyannoteSignatureLayer<C, R>,
 }
 
-impl<S, C, R> PyannoteSignature<S, C, R> {
-    pub(super) fn new(inner: S, layer: PyannoteSignatureLayer<C, R>) -> Self {
-        Self { inner, layer }
+impl<S, C, R> Layer<S> for PyannoteSignatureLayer<C, R>
+where
+    C: Clone,
+    R: Clone,
+{
+    type Service = VerifySignature<S, C, R>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        VerifySignature {
+            inner,
+            layer: self.clone(),
+        }
     }
 }
 
-impl<S, C, R> fmt::Debug for PyannoteSignature<S, C, R>
+impl<S, C, R> fmt::Debug for VerifySignature<S, C, R>
 where
     S: fmt::Debug,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PyannoteSignature")
+        f.debug_struct("VerifySignature")
             .field("inner", &self.inner)
             .field("layer", &self.layer)
             .finish()
     }
 }
 
-impl<S, C, R, B, ResBody> Service<Request<B>> for PyannoteSignature<S, C, R>
+impl<S, C, R, B, ResBody> Service<Request<B>> for VerifySignature<S, C, R>
 where
     S: Service<Request<VerifiedBody>, Response = Response<ResBody>> + Clone,
     C: Clock + Clone,

@@ -5,7 +5,10 @@ use fastrand::Rng;
 use jiff::Timestamp;
 
 use super::json::Json;
-use crate::{ConfigError, Delivery, EventError, WebhookEvent};
+use crate::{
+    ConfigError, WebhookEvent,
+    event::{Delivery, EventError},
+};
 
 /// Makes the body of an event, of any kind and length, from a seed: the same settings make the same bytes.
 ///
@@ -13,7 +16,7 @@ use crate::{ConfigError, Delivery, EventError, WebhookEvent};
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
-/// use tower_pyannote::{ConfigError, Delivery, EventBuilder, Kind};
+/// use tower_pyannote::{ConfigError, Kind, event::Delivery, testing::EventBuilder};
 ///
 /// let builder = EventBuilder::diarization()
 ///     .with_job_id("job-1")

@@ -8,8 +8,6 @@ mod output;
 mod report;
 mod request;
 mod sender;
-#[cfg(any(feature = "inbox-sqlite", feature = "inbox-postgres"))]
-mod store;
 mod voices;
 mod words;
 
@@ -17,5 +15,3 @@ pub use self::event::EventBuilder;
 pub use self::report::{DeliveryAttempt, DeliveryReport};
 pub use self::request::SignedRequest;
 pub use self::sender::WebhookSender;
-#[cfg(any(feature = "inbox-sqlite", feature = "inbox-postgres"))]
-pub use self::store::{StoreFault, StoreFaults};

@@ -2,9 +2,9 @@ use std::time::SystemTime;
 
 use http::StatusCode;
 
-use crate::{Retry, RetryReason};
+use crate::event::{Retry, RetryReason};
 
-/// What came of a delivery, from [`WebhookSender`](crate::WebhookSender).
+/// What came of a delivery, from [`WebhookSender`](crate::testing::WebhookSender).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 #[must_use]

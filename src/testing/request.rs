@@ -6,7 +6,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Request, Uri};
 
 use crate::headers::{RETRY_NUMBER, RETRY_REASON, SIGNATURE, TIMESTAMP};
-use crate::{Retry, SignatureEncoding, SigningKey, WebhookSecret};
+use crate::{SigningKey, WebhookSecret, event::Retry, verify::SignatureEncoding};
 
 /// A delivery as pyannoteAI makes it: a body, and the headers that sign it.
 ///
@@ -21,9 +21,7 @@ use crate::{Retry, SignatureEncoding, SigningKey, WebhookSecret};
 /// use bytes::Bytes;
 /// use http_body_util::Full;
 /// use tower::{ServiceBuilder, ServiceExt, service_fn};
-/// use tower_pyannote::{
-///     EventBuilder, ManualClock, PyannoteSignatureLayer, SignedRequest, VerifiedBody, WebhookEvent, WebhookSecret,
-/// };
+/// use tower_pyannote::{PyannoteSignatureLayer, WebhookEvent, WebhookSecret, clock::ManualClock, layer::VerifiedBody, testing::{EventBuilder, SignedRequest}};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {

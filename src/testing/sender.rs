@@ -11,12 +11,16 @@ use tower_service::Service;
 use super::report::{DeliveryAttempt, DeliveryReport};
 use super::request::SignedRequest;
 use crate::clock::{Clock, SystemClock};
-use crate::{ConfigError, Retry, RetryReason, SignatureEncoding, SigningKey, WebhookSecret};
+use crate::{
+    ConfigError, SigningKey, WebhookSecret,
+    event::{Retry, RetryReason},
+    verify::SignatureEncoding,
+};
 
 /// Delivers as pyannoteAI does: signed, and repeated at once, after a minute and after five more until it is answered 2xx
 /// within 10 s.
 ///
-/// Time goes by a [`Clock`]: with a [`ManualClock`](crate::ManualClock) a test sees the whole schedule without waiting.
+/// Time goes by a [`Clock`]: with a [`ManualClock`](crate::clock::ManualClock) a test sees the whole schedule without waiting.
 ///
 /// # Example: a receiver that is down at first
 ///
@@ -27,7 +31,7 @@ use crate::{ConfigError, Retry, RetryReason, SignatureEncoding, SigningKey, Webh
 /// use http::{Request, Response};
 /// use http_body_util::Full;
 /// use tower::service_fn;
-/// use tower_pyannote::{EventBuilder, RetryReason, WebhookSecret, WebhookSender};
+/// use tower_pyannote::{WebhookSecret, event::RetryReason, testing::{EventBuilder, WebhookSender}};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {

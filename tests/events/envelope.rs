@@ -5,7 +5,8 @@ use std::{
 
 use serde::Deserialize;
 use tower_pyannote::{
-    Delivery, EventError, Kind, Output, Retry, RetryReason, Status, WebhookEvent,
+    Kind, Output, Status, WebhookEvent,
+    event::{Delivery, EventError, Retry, RetryReason},
 };
 
 use crate::{NOW, event, now, try_event, with_output};

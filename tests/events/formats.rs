@@ -1,4 +1,4 @@
-use tower_pyannote::{Segment, Transcript, Turn, Turns};
+use tower_pyannote::event::{Segment, Transcript, Turn, Turns};
 
 #[test]
 fn rttm_has_ten_fields_a_line() {

@@ -1,5 +1,6 @@
 use tower_pyannote::{
-    Identification, LabelMap, ScoreCurve, Segment, SpeakerCurves, Transcript, Turn, Turns,
+    Identification,
+    event::{LabelMap, ScoreCurve, Segment, SpeakerCurves, Transcript, Turn, Turns},
 };
 
 use crate::identification;

@@ -12,7 +12,8 @@ mod typed;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tower_pyannote::{
-    Delivery, Diarization, EventError, Identification, Output, Voiceprint, WebhookEvent,
+    Diarization, Identification, Output, Voiceprint, WebhookEvent,
+    event::{Delivery, EventError},
 };
 
 /// 2026-01-15T12:00:00Z.

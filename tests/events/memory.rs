@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use proptest::{collection::vec, prelude::*, sample::select};
 use tower_pyannote::{
-    EventBuilder, Kind, Label, LabelMap, Output, Transcript, Turns, UnknownReason, WebhookEvent,
+    Kind, Output, WebhookEvent,
+    event::{Label, LabelMap, Transcript, Turns, UnknownReason},
+    testing::EventBuilder,
 };
 
 use crate::{event, with_output};

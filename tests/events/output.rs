@@ -1,4 +1,4 @@
-use tower_pyannote::{Kind, Label, Output};
+use tower_pyannote::{Kind, Output, event::Label};
 
 use crate::{diarization, identification, voiceprint, with_output};
 

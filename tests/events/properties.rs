@@ -3,7 +3,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::{collection::vec, prelude::*, sample::select};
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
-use tower_pyannote::{EventError, LabelMap, Output, Segment, Transcript, Turn, Turns};
+use tower_pyannote::{
+    Output,
+    event::{EventError, LabelMap, Segment, Transcript, Turn, Turns},
+};
 
 use crate::{naive, try_event, with_output};
 

@@ -1,7 +1,8 @@
 use std::error::Error;
 
 use tower_pyannote::{
-    Delivery, Diarization, EventOutput, Identification, Kind, TypedEvent, Voiceprint, WebhookEvent,
+    Diarization, Identification, Kind, TypedEvent, Voiceprint, WebhookEvent,
+    event::{Delivery, EventOutput},
 };
 
 use crate::{event, with_output};
@@ -61,8 +62,8 @@ fn every_type_is_send_and_sync() {
     send_and_sync::<TypedEvent<Diarization>>();
     send_and_sync::<TypedEvent<Identification>>();
     send_and_sync::<TypedEvent<Voiceprint>>();
-    send_and_sync::<tower_pyannote::WrongKind>();
-    send_and_sync::<tower_pyannote::EventError>();
+    send_and_sync::<tower_pyannote::event::WrongKind>();
+    send_and_sync::<tower_pyannote::event::EventError>();
 }
 
 #[test]

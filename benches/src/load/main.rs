@@ -10,7 +10,7 @@ use std::env;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tower_pyannote::{Delivery, WebhookEvent};
+use tower_pyannote::{WebhookEvent, event::Delivery};
 use tower_pyannote_benches::bodies::sized;
 use tower_pyannote_benches::limit::BareHmac;
 use tower_pyannote_benches::rounds::{median, thread_time};

@@ -10,7 +10,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::post;
 use bytes::Bytes;
 use http::HeaderMap;
-use tower_pyannote::{Delivery, PyannoteSignatureLayer, WebhookEvent, WebhookSecret};
+use tower_pyannote::{PyannoteSignatureLayer, WebhookEvent, WebhookSecret, event::Delivery};
 use tower_pyannote_benches::limit::BareHmac;
 use tower_pyannote_benches::{SECRET, then};
 

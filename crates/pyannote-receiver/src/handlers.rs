@@ -1,0 +1,95 @@
+use std::{sync::Arc, time::Duration};
+
+use object_store::ObjectStore;
+use tower_pyannote::{ConfigError, Diarization, HandlerError, HandlerRegistry, Identification, Output, TypedEvent, Voiceprint, WebhookEvent, WebhookHandler, event::Turns};
+use tower_pyannote_archive::Archive;
+
+/// What is done with an event: it is kept, then logged.
+pub(crate) fn registry(store: Arc<dyn ObjectStore>) -> Result<HandlerRegistry, ConfigError> {
+    let archive = Archive::new(store, "")?;
+    HandlerRegistry::new()
+        .on_any("archive", move |event| {
+            let archive = archive.clone();
+            async move {
+                let location = archive.keep(&event).await?;
+                tracing::info!(%location, bytes = event.raw().len(), "kept");
+                Ok(())
+            }
+        })?
+        .register("log", Log)?
+        .with_handler_timeout(TIMEOUT)
+}
+
+/// Logs in a line what an event says. Job id, kind, status and retry stand in the span around it.
+struct Log;
+
+impl WebhookHandler for Log {
+    async fn any(&self, event: &WebhookEvent) -> Result<(), HandlerError> {
+        if let Some(warning) = event.warning() {
+            tracing::warn!(warning, "pyannoteAI warns");
+        }
+        Ok(())
+    }
+
+    async fn diarization(&self, event: &TypedEvent<Diarization>) -> Result<(), HandlerError> {
+        let words = event.word_level_transcription.len();
+        log_turns("diarization", &event.diarization, words);
+        Ok(())
+    }
+
+    async fn identification(&self, event: &TypedEvent<Identification>) -> Result<(), HandlerError> {
+        log_turns("identification", &event.turns(), 0);
+        Ok(())
+    }
+
+    async fn voiceprint(&self, event: &TypedEvent<Voiceprint>) -> Result<(), HandlerError> {
+        let characters = event.voiceprint.len();
+        tracing::info!(characters, "voiceprint");
+        Ok(())
+    }
+
+    async fn status_only(&self, _: &WebhookEvent) -> Result<(), HandlerError> {
+        tracing::info!("success without output");
+        Ok(())
+    }
+
+    async fn failed(&self, event: &WebhookEvent) -> Result<(), HandlerError> {
+        tracing::warn!(error = event.error(), "the job failed");
+        Ok(())
+    }
+
+    async fn canceled(&self, event: &WebhookEvent) -> Result<(), HandlerError> {
+        tracing::info!(error = event.error(), "the job was canceled");
+        Ok(())
+    }
+
+    async fn unknown(&self, event: &WebhookEvent) -> Result<(), HandlerError> {
+        let unknown = event.output().and_then(Output::as_unknown);
+        let reason = unknown.map(|output| output.reason().to_string());
+        tracing::warn!(
+            reason,
+            "kept, though this version does not know its kind or status"
+        );
+        Ok(())
+    }
+}
+
+fn log_turns(what: &str, turns: &Turns, words: usize) {
+    tracing::info!(
+        turns = turns.len(),
+        speakers = turns.speakers().len(),
+        words,
+        duration = tenths(turns.duration()),
+        talk_time = tenths(turns.talk_time()),
+        overlap = tenths(turns.overlap()),
+        "{what}"
+    );
+}
+
+/// Nobody waits for the handlers: the delivery was answered when it was committed.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Rounds seconds for the log.
+fn tenths(seconds: f64) -> f64 {
+    (seconds * 10.0).round() / 10.0
+}

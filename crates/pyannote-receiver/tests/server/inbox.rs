@@ -1,0 +1,225 @@
+//! `server inbox`, for an operator.
+
+use std::{future::pending, path::Path, time::SystemTime};
+
+use tower_pyannote::{HandlerError, HandlerRegistry, WebhookEvent, event::Delivery};
+use tower_pyannote_inbox::{Inbox, InboxFilter, InboxState};
+
+use crate::{
+    bodies,
+    http::{Post, SECRET},
+    process::{Ended, SECRET_NAME, Server, dir, run},
+};
+
+/// Leaves a dead event behind, whose handler was of the name that the server's own has.
+fn die(dir: &Path, body: &str) -> String {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let inbox = Inbox::sqlite(dir.join("data/inbox.sqlite")).await.unwrap();
+        let event = WebhookEvent::new(body.to_owned().into(), Delivery::at(SystemTime::now()));
+        inbox.commit(&event.unwrap()).await.unwrap();
+        let registry = HandlerRegistry::new()
+            .on_any("archive", async |_event| {
+                Err(HandlerError::permanent("the disk is \x1b[31m\u{2066}full"))
+            })
+            .unwrap();
+        let worker = tokio::spawn(inbox.worker(registry).run_until(pending()));
+        let dead = InboxFilter::new().with_state(InboxState::Dead);
+        loop {
+            if let [entry] = &inbox.list(&dead).await.unwrap()[..] {
+                worker.abort();
+                return entry.id.clone();
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+}
+
+fn inbox(dir: &Path, command: &[&str]) -> Ended {
+    let flags = [&["inbox"], command, &["--data-dir", "data"]].concat();
+    run(dir, &flags, &[])
+}
+
+const DEAD: &str =
+    r#"{"jobId":"job-\u001b[2J\u202e","status":"succeeded","output":{"voiceprint":"AAAA"}}"#;
+
+#[test]
+fn a_dead_event_is_listed_shown_and_replayed_by_the_next_server() {
+    let dir = dir();
+    let id = die(dir.path(), DEAD);
+
+    let list = inbox(dir.path(), &["list", "--state", "dead"]);
+    assert_eq!((list.code, &*list.stderr), (Some(0), ""));
+    let lines: Vec<_> = list.stdout.lines().collect();
+    assert_eq!(lines.len(), 2);
+    assert!(lines[0].starts_with("ID ") && lines[0].ends_with("JOB"));
+    let columns: Vec<_> = lines[1].split_whitespace().collect();
+    assert_eq!(columns[..4], [&*id, "dead", "1", "83"]);
+    // What a sender wrote has no power over the terminal.
+    assert_eq!(
+        columns[5..],
+        ["voiceprint", "succeeded", "job-\\u{1b}[2J\\u{202e}"]
+    );
+    let waiting = inbox(dir.path(), &["list", "--state", "waiting"]);
+    assert_eq!(waiting.stdout.lines().count(), 1);
+
+    let show = inbox(dir.path(), &["show", &id]);
+    assert_eq!(show.code, Some(0));
+    assert!(
+        show.stdout.contains("state            dead\n"),
+        "{}",
+        show.stdout
+    );
+    let error = "last error       archive: the disk is \\u{1b}[31m\\u{2066}full\n";
+    assert!(show.stdout.contains(error), "{}", show.stdout);
+    let body = inbox(dir.path(), &["show", &id, "--body"]);
+    assert_eq!((body.code, &*body.stdout), (Some(0), DEAD));
+
+    let replay = inbox(dir.path(), &["replay", "--dead"]);
+    assert_eq!(
+        (replay.code, &*replay.stdout),
+        (Some(0), "1 to be handled again\n")
+    );
+    assert!(
+        replay
+            .stderr
+            .contains("event to be handled again, as asked for")
+    );
+    assert!(replay.stderr.contains(&id));
+
+    let server = Server::start_in(dir, &[], &[(SECRET_NAME, SECRET)]);
+    let kept = server.kept();
+    assert_eq!(kept.into_values().collect::<Vec<_>>(), [DEAD.as_bytes()]);
+    assert_eq!(server.inbox()["handled"], 1);
+}
+
+#[test]
+fn a_running_server_handles_what_is_replayed() {
+    let server = Server::start();
+    let post = Post::new(bodies::status_only("a"));
+    assert_eq!(post.send(server.address).status, 200);
+    server.settle();
+    let handled = "pyannote_inbox_attempts_total{outcome=\"handled\"}";
+    assert_eq!(server.metric(handled), 1.0);
+
+    let list = inbox(server.dir.path(), &["list", "--job-id", "a"]);
+    let id = list
+        .stdout
+        .lines()
+        .nth(1)
+        .unwrap()
+        .split(' ')
+        .next()
+        .unwrap();
+    let replay = inbox(server.dir.path(), &["replay", id, "--all-handlers"]);
+    assert_eq!(replay.code, Some(0), "{replay:?}");
+    crate::process::wait_until("the second time", || server.metric(handled) == 2.0);
+    assert_eq!(server.kept().len(), 1);
+}
+
+#[test]
+fn handled_events_are_removed_before_their_time() {
+    let server = Server::start();
+    assert_eq!(
+        Post::new(bodies::status_only("a"))
+            .send(server.address)
+            .status,
+        200
+    );
+    server.settle();
+    let prune = |days| inbox(server.dir.path(), &["prune", "--days", days]).stdout;
+    assert_eq!(prune("7"), "0 removed\n");
+    assert_eq!(prune("0"), "1 removed\n");
+    assert_eq!(server.inbox()["handled"], 0);
+}
+
+#[test]
+fn what_is_not_there_is_told_in_one_line() {
+    let dir = Server::start().kill_9();
+    for command in [
+        &["show", "x"][..],
+        &["show", "x", "--body"],
+        &["replay", "x"],
+    ] {
+        let ended = inbox(dir.path(), command);
+        assert_eq!(ended.code, Some(1));
+        assert_eq!(ended.stdout, "");
+        assert_eq!(
+            ended.stderr,
+            "error: x: no such event, or a worker holds it\n"
+        );
+    }
+    let ended = inbox(dir.path(), &["replay"]);
+    assert_eq!(ended.code, Some(2));
+    assert_eq!(ended.stderr.lines().count(), 1);
+}
+
+#[test]
+fn an_inbox_in_a_mistyped_place_is_an_error_and_none_is_made() {
+    let dir = dir();
+    for command in [
+        &["list"][..],
+        &["show", "x"],
+        &["show", "x", "--body"],
+        &["replay", "x"],
+        &["replay", "--dead"],
+        &["prune"],
+    ] {
+        for (place, named) in [
+            (["--data-dir", "typo"], "--data-dir typo"),
+            (["--data-dir", "."], "--data-dir ."),
+            (
+                ["--database-url", "sqlite://typo/inbox.sqlite"],
+                "--database-url (or DATABASE_URL)",
+            ),
+        ] {
+            let flags = [&["inbox"], command, &place].concat();
+            let ended = run(dir.path(), &flags, &[]);
+            assert_eq!(ended.code, Some(1), "{flags:?}");
+            assert_eq!(ended.stdout, "", "{flags:?}");
+            let line =
+                format!("error: {named}: the inbox's database cannot be opened: No such file");
+            assert!(ended.stderr.starts_with(&line), "{}", ended.stderr);
+            assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+            let made: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
+            assert!(made.is_empty(), "{flags:?}: {made:?}");
+        }
+    }
+}
+
+#[test]
+fn a_database_that_cannot_be_opened_is_named_without_its_password() {
+    let dir = dir();
+    std::fs::write(
+        dir.path().join("file"),
+        "no database at all, however one looks at it",
+    )
+    .unwrap();
+    for (url, setting) in [
+        (
+            "postgres://user:whs_password@localhost:1/x",
+            "--database-url (or DATABASE_URL): ",
+        ),
+        (
+            "mysql://user:whs_password@localhost/x",
+            "--database-url (or DATABASE_URL): ",
+        ),
+        ("sqlite://file", "--database-url (or DATABASE_URL): "),
+        (
+            "sqlite://file/in/a/file",
+            "--database-url (or DATABASE_URL): ",
+        ),
+    ] {
+        let env = [(SECRET_NAME, SECRET), ("DATABASE_URL", url)];
+        let ended = run(dir.path(), &["--port", "0", "--data-dir", "data"], &env);
+        assert_eq!(ended.code, Some(1), "{url}");
+        assert_eq!(ended.stdout, "");
+        assert!(
+            ended.stderr.starts_with(&format!("error: {setting}")),
+            "{}",
+            ended.stderr
+        );
+        assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+        assert!(!ended.stderr.contains("whs_password"));
+    }
+}

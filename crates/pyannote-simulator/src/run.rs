@@ -1,0 +1,67 @@
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use tower_pyannote::clock::Clock;
+
+use super::{
+    delivery,
+    faults::Fault,
+    jobs::{DeliveryState, Job},
+    state::Simulated,
+};
+
+/// The life of a job: created, running, at its end; then the webhook.
+pub(super) async fn run(simulated: Arc<Simulated>, number: u64) {
+    let time = simulated.config.job_time;
+    simulated.clock.sleep(time / 4).await;
+    change(&simulated, number, |job| job.status = "running");
+    simulated.clock.sleep(time - time / 4).await;
+    change(&simulated, number, |job| job.status = job.end.status());
+
+    let job = simulated.jobs().by_number(number).cloned();
+    let Some(job) = job.filter(|job| job.submission.webhook.is_some()) else {
+        return;
+    };
+    wait(&simulated, &job).await;
+    let accepted = delivery::deliver(&simulated, &job).await;
+    let state = if accepted {
+        DeliveryState::Delivered
+    } else {
+        DeliveryState::Lost
+    };
+    if let Some(job) = simulated.jobs().by_number(number) {
+        job.delivery = state;
+        let attempts = job.attempts.len();
+        tracing::info!(job_id = job.id, attempts, delivery = ?state, "delivery over");
+    }
+    simulated
+        .delivered
+        .send_modify(|latest| *latest = number.saturating_add(1).max(*latest));
+}
+
+/// What holds a delivery up before it begins.
+async fn wait(simulated: &Simulated, job: &Job) {
+    if job.faults.contains(&Fault::Late) {
+        simulated.clock.sleep(simulated.config.late_by).await;
+    }
+    if job.faults.contains(&Fault::Reordered) {
+        let mut delivered = simulated.delivered.subscribe();
+        tokio::select! {
+            _ = delivered.wait_for(|latest| *latest > job.number + 1) => {}
+            () = simulated.clock.sleep(LONGEST_WAIT) => {}
+        }
+    }
+}
+
+fn change(simulated: &Simulated, number: u64, change: impl FnOnce(&mut Job)) {
+    if let Some(job) = simulated.jobs().by_number(number) {
+        change(job);
+        job.updated = SystemTime::now();
+        tracing::info!(job_id = job.id, task = ?job.submission.task, status = job.status, "job");
+    }
+}
+
+/// For the delivery of a later job.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);

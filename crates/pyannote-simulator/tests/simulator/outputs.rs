@@ -1,0 +1,238 @@
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, SystemTime},
+};
+
+use serde_json::{Value, json};
+use tower_pyannote::{Output, WebhookEvent, event::Delivery};
+
+use crate::{
+    app::{Config, Simulator},
+    simulated::{Simulated, poll, secret},
+};
+
+const AUDIO: &str = "https://example.com/a.wav";
+
+fn keys(output: &Value) -> Vec<&str> {
+    output
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect()
+}
+
+async fn output(simulated: &Simulated, path: &str, body: Value) -> Value {
+    let id = simulated.submit(path, body).await;
+    let done = simulated.done(&id).await;
+    assert_eq!(done["status"], "succeeded");
+    done["output"].clone()
+}
+
+#[tokio::test]
+async fn a_diarization_has_what_it_was_asked_for_and_nothing_else() {
+    let simulated = Simulated::start(|_| ()).await;
+    let plain = output(&simulated, "/v1/diarize", json!({ "url": AUDIO })).await;
+    assert_eq!(keys(&plain), ["diarization"]);
+    for (flag, key) in [
+        ("exclusive", "exclusiveDiarization"),
+        ("confidence", "confidence"),
+        ("speechProbability", "speechProbability"),
+        ("crosstalkProbability", "crosstalkProbability"),
+        ("speakerProbability", "speakerProbability"),
+    ] {
+        let output = output(
+            &simulated,
+            "/v1/diarize",
+            json!({ "url": AUDIO, flag: true }),
+        )
+        .await;
+        let mut expected = ["diarization", key];
+        expected.sort_unstable();
+        assert_eq!(keys(&output), expected);
+    }
+    let said = output(
+        &simulated,
+        "/v1/diarize",
+        json!({ "url": AUDIO, "transcription": true }),
+    )
+    .await;
+    assert_eq!(
+        keys(&said),
+        [
+            "diarization",
+            "turnLevelTranscription",
+            "wordLevelTranscription"
+        ]
+    );
+    let sure = output(
+        &simulated,
+        "/v1/diarize",
+        json!({ "url": AUDIO, "turnLevelConfidence": true }),
+    )
+    .await;
+    assert!(sure["diarization"][0]["confidence"]["SPEAKER_00"].is_u64());
+    assert_eq!(keys(&plain["diarization"][0]), ["end", "speaker", "start"]);
+}
+
+#[tokio::test]
+async fn as_many_speak_as_asked_for() {
+    let simulated = Simulated::start(|_| ()).await;
+    for (asked, speakers) in [
+        (json!({}), 3),
+        (json!({ "numSpeakers": 5 }), 5),
+        (json!({ "maxSpeakers": 2 }), 2),
+        (json!({ "minSpeakers": 4 }), 4),
+    ] {
+        let mut body = json!({ "url": AUDIO });
+        body.as_object_mut()
+            .unwrap()
+            .extend(asked.as_object().unwrap().clone());
+        let output = output(&simulated, "/v1/diarize", body).await;
+        let turns = output["diarization"].as_array().unwrap();
+        let mut labels: Vec<_> = turns
+            .iter()
+            .map(|turn| turn["speaker"].as_str().unwrap())
+            .collect();
+        labels.sort_unstable();
+        labels.dedup();
+        assert_eq!(labels.len(), speakers);
+    }
+}
+
+#[tokio::test]
+async fn an_identification_matches_the_voiceprints_it_was_given() {
+    let simulated = Simulated::start(|_| ()).await;
+    let body = json!({
+        "url": AUDIO, "numSpeakers": 3, "voiceprints": [
+            { "label": "Zoë", "voiceprint": "AAEC" }, { "label": "Bob", "voiceprint": "AAEC" },
+        ],
+    });
+    let output = output(&simulated, "/v1/identify", body).await;
+    assert_eq!(
+        keys(&output),
+        ["diarization", "identification", "voiceprints"]
+    );
+    let matches: Vec<_> = output["voiceprints"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|voice| &voice["match"])
+        .collect();
+    assert_eq!(matches, [&json!("Zoë"), &json!("Bob"), &Value::Null]);
+}
+
+#[tokio::test]
+async fn one_seed_makes_the_same_outputs() {
+    let body = json!({ "url": AUDIO, "transcription": true });
+    let made = async |seed| {
+        let simulated = Simulated::start(|config| config.seed = seed).await;
+        output(&simulated, "/v1/diarize", body.clone()).await
+    };
+    let one = made(1).await;
+    assert_eq!(one, made(1).await);
+    assert_ne!(one, made(2).await);
+}
+
+#[tokio::test]
+async fn a_day_of_audio_comes_whole() {
+    let simulated = Simulated::start(|config| config.duration = Duration::from_secs(86_400)).await;
+    let body = json!({ "url": AUDIO, "confidence": true });
+    let id = simulated.submit("/v1/diarize", body).await;
+    simulated.done(&id).await;
+    let response = simulated
+        .send(reqwest::Method::GET, &format!("/v1/jobs/{id}"), None)
+        .await;
+    let event = WebhookEvent::new(
+        response.bytes().await.unwrap(),
+        Delivery::at(SystemTime::now()),
+    )
+    .unwrap();
+    let Some(Output::Diarization(output)) = event.output() else {
+        panic!("{event:?}")
+    };
+    assert_eq!(output.confidence.as_ref().unwrap().score.len(), 4_320_000);
+}
+
+#[tokio::test]
+async fn an_output_is_deleted_after_a_day() {
+    let simulated = Simulated::start(|config| {
+        // A day takes 0.43 s.
+        config.time_scale = 200_000.0;
+    })
+    .await;
+    let id = simulated
+        .submit("/v1/voiceprint", json!({ "url": AUDIO }))
+        .await;
+    assert!(simulated.done(&id).await["output"].is_object());
+    let path = format!("/v1/jobs/{id}");
+    poll("the deletion", async || {
+        simulated.get(&path).await.1.get("output").is_none()
+    })
+    .await;
+    assert_eq!(simulated.get(&path).await.1["status"], "succeeded");
+}
+
+#[tokio::test]
+async fn bodies_of_a_directory_are_given_in_turn_as_they_are_but_of_the_job() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, body: &str| fs::write(dir.path().join(name), body).unwrap();
+    write(
+        "b.json",
+        r#"{"jobId":"x","status":"succeeded","output":{"diarization":[],"grown":1.50}}"#,
+    );
+    write(
+        "a.json",
+        r#"{"status":"succeeded","jobId":"x","output":{"diarization":[],"first":true}}"#,
+    );
+    write("c.json", r#"{"jobId":"x","status":"failed"}"#);
+    write("notes.txt", "none");
+    let simulated = Simulated::start(|config| config.bodies = Some(dir.path().into())).await;
+    let mut outputs = Vec::new();
+    for _ in 0..3 {
+        let id = simulated
+            .submit("/v1/diarize", json!({ "url": AUDIO }))
+            .await;
+        let done = simulated.done(&id).await;
+        assert_eq!(done["jobId"], json!(id));
+        outputs.push(done["output"].clone());
+    }
+    let (a, b) = (
+        json!({ "diarization": [], "first": true }),
+        json!({ "diarization": [], "grown": 1.5 }),
+    );
+    assert_eq!(outputs, [a.clone(), b, a]);
+    let made = output(&simulated, "/v1/voiceprint", json!({ "url": AUDIO })).await;
+    assert_eq!(keys(&made), ["voiceprint"]);
+}
+
+#[tokio::test]
+async fn settings_that_cannot_be_are_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "").unwrap();
+    type Change = fn(&mut Config, &Path);
+    let cases: [(Change, &str); 7] = [
+        (|config, _| config.time_scale = 0.0, "--time-scale"),
+        (|config, _| config.time_scale = f64::NAN, "--time-scale"),
+        (
+            |config, _| config.duration = Duration::from_secs(86_401),
+            "--duration",
+        ),
+        (|config, _| config.rate_limit = Some(0), "--rate-limit"),
+        (|config, _| config.host = "no such host".into(), "--host"),
+        (|config, dir| config.bodies = Some(dir.into()), "--bodies"),
+        (
+            |config, dir| config.data_dir = Some(dir.join("file")),
+            "--data-dir",
+        ),
+    ];
+    for (change, named) in cases {
+        let mut config = Config::new(secret());
+        change(&mut config, dir.path());
+        let error = Simulator::start(config).await.unwrap_err();
+        assert!(error.starts_with(named), "{error}");
+        assert!(!error.contains('\n'));
+    }
+}

@@ -1,0 +1,58 @@
+use super::Client;
+use super::error::ClientError;
+use super::job::JobPage;
+use super::request::ListJobs;
+
+/// The pages of a list of jobs, from [`Client::job_pages`].
+///
+/// # Example: all jobs, newest first
+///
+/// ```no_run
+/// use pyannoteai_client::{Client, ClientError, ListJobs};
+///
+/// # async fn list(client: Client) -> Result<(), ClientError> {
+/// let mut pages = client.job_pages(ListJobs::new().with_limit(100)?);
+/// while let Some(page) = pages.next().await? {
+///     for job in page.items {
+///         println!("{} {}", job.job_id, job.status);
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use]
+pub struct JobPages {
+    client: Client,
+    next: Option<ListJobs>,
+}
+
+impl JobPages {
+    pub(crate) fn new(client: Client, list: ListJobs) -> Self {
+        Self {
+            client,
+            next: Some(list),
+        }
+    }
+
+    /// Reads the next page, `None` after the last.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::jobs`]; the same page comes when asked again.
+    pub async fn next(&mut self) -> Result<Option<JobPage>, ClientError> {
+        let Some(list) = &self.next else {
+            return Ok(None);
+        };
+        let page = self.client.jobs(list).await?;
+        if page.next_cursor.is_some() && page.next_cursor.as_ref() == list.cursor() {
+            return Err(ClientError::decode("the list of jobs goes in a circle"));
+        }
+        let list = list.clone();
+        self.next = page
+            .next_cursor
+            .clone()
+            .map(|cursor| list.with_cursor(cursor));
+        Ok(Some(page))
+    }
+}

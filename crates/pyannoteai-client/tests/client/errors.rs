@@ -1,0 +1,211 @@
+use std::error::Error;
+use std::time::Duration;
+
+use pyannoteai_client::{Client, ClientError, ClientErrorKind, DiarizeRequest, ListJobs};
+
+use crate::server::{Reply, Server};
+use crate::{KEY, builder, client, diarize};
+
+/// What the client makes of one reply to a submission.
+async fn submit(reply: Reply) -> ClientError {
+    let server = Server::start([reply]).await;
+    let (_, builder) = builder(&server);
+    let client = builder.with_max_retries(0).build().unwrap();
+    client.diarize(diarize()).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn every_status_has_its_kind() {
+    use ClientErrorKind::*;
+    let cases = [
+        (301, UnexpectedStatus, true),
+        (400, Rejected, false),
+        (401, Unauthorized, false),
+        (402, PaymentRequired, false),
+        (403, Forbidden, false),
+        (404, NotFound, false),
+        (408, UnexpectedStatus, true),
+        (410, NotFound, false),
+        (413, UnexpectedStatus, false),
+        (422, UnexpectedStatus, false),
+        (429, RateLimited, false),
+        (500, Server, true),
+        (502, Server, true),
+        (503, Server, true),
+        (504, Server, true),
+    ];
+    for (status, kind, may_have_been_submitted) in cases {
+        let error = submit(Reply::new(status, "")).await;
+        assert_eq!(error.kind(), kind, "{status}");
+        assert_eq!(error.status().unwrap().as_u16(), status);
+        assert_eq!(
+            error.may_have_been_submitted(),
+            may_have_been_submitted,
+            "{status}"
+        );
+        assert_eq!((error.message(), error.request_id()), (None, None));
+    }
+}
+
+#[tokio::test]
+async fn a_rejection_names_its_fields() {
+    let body = r#"{"message":"Validation failed","errors":[
+        {"field":"url","message":"must be a URL"},{"field":"numSpeakers","message":"must be a number"}]}"#;
+    let error = submit(Reply::new(400, body)).await;
+    assert_eq!(error.message(), Some("Validation failed"));
+    let fields: Vec<_> = error
+        .field_errors()
+        .iter()
+        .map(|error| (&*error.field, &*error.message))
+        .collect();
+    assert_eq!(
+        fields,
+        [
+            ("url", "must be a URL"),
+            ("numSpeakers", "must be a number")
+        ]
+    );
+    assert_eq!(
+        error.to_string(),
+        "the api rejected the request (status 400): Validation failed"
+    );
+}
+
+#[tokio::test]
+async fn a_request_id_is_kept() {
+    let body = r#"{"requestId":"r-1","message":"Subscription expired"}"#;
+    let error = submit(Reply::new(402, body)).await;
+    assert_eq!(error.kind(), ClientErrorKind::PaymentRequired);
+    assert_eq!(error.request_id(), Some("r-1"));
+    assert_eq!(
+        error.to_string(),
+        "the api asks for payment, see the team's billing (status 402): Subscription expired (request r-1)"
+    );
+    let body = r#"{"requestId":"r-2","message":"slow down"}"#;
+    let error = submit(Reply::new(429, body).with_header("retry-after", 7)).await;
+    assert_eq!(error.request_id(), Some("r-2"));
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
+}
+
+#[tokio::test]
+async fn an_answer_that_repeats_the_key_does_not_show_it() {
+    let body = format!(
+        r#"{{"message":"bad key {KEY}","requestId":"{KEY}","errors":[{{"field":"{KEY}","message":"{KEY}"}}]}}"#
+    );
+    let error = submit(Reply::new(401, body)).await;
+    assert_eq!(error.message(), Some("bad key [redacted]"));
+    let shown = format!("{error} {error:?} {:?}", error.field_errors());
+    assert!(!shown.contains(&KEY[3..]), "{shown}");
+}
+
+#[tokio::test]
+async fn an_endless_refusal_is_read_no_further_than_64_kib() {
+    let body = format!(r#"{{"message":"{}"}}"#, "a".repeat(64 * 1024));
+    let error = submit(Reply::new(400, body)).await;
+    assert_eq!(
+        (error.kind(), error.message()),
+        (ClientErrorKind::Rejected, None)
+    );
+}
+
+#[tokio::test]
+async fn a_job_over_the_limit_is_too_large() {
+    let body = format!(
+        r#"{{"jobId":"job-1","status":"succeeded"}}{}"#,
+        " ".repeat(1000)
+    );
+    let exact = Reply::new(200, &*body);
+    let server = Server::start([exact, Reply::new(200, format!("{body} "))]).await;
+    let client = builder(&server)
+        .1
+        .with_job_limit(body.len())
+        .build()
+        .unwrap();
+    client.job("job-1").await.unwrap();
+    let error = client.job("job-1").await.unwrap_err();
+    assert_eq!(error.kind(), ClientErrorKind::TooLarge);
+    assert_eq!(server.count(), 2, "it would be as large again");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_as_documented_says_so() {
+    for body in [
+        "",
+        "{}",
+        "[]",
+        r#"{"jobId":""}"#,
+        r#"{"jobId":7}"#,
+        "<html>",
+    ] {
+        let error = submit(Reply::new(200, body)).await;
+        assert_eq!(error.kind(), ClientErrorKind::Decode, "{body}");
+        assert!(error.may_have_been_submitted(), "{body}");
+    }
+    for body in [
+        "",
+        "{}",
+        r#"{"jobId":"job-2","status":"succeeded"}"#,
+        r#"{"jobId":"job-1""#,
+    ] {
+        let server = Server::start([Reply::new(200, body)]).await;
+        let error = client(&server).job("job-1").await.unwrap_err();
+        assert_eq!(error.kind(), ClientErrorKind::Decode, "{body}");
+        assert!(!error.may_have_been_submitted());
+    }
+    let circle = r#"{"items":[],"nextCursor":"c"}"#;
+    let server = Server::start([Reply::new(200, circle), Reply::new(200, circle)]).await;
+    let mut pages = client(&server).job_pages(ListJobs::new());
+    pages.next().await.unwrap();
+    assert_eq!(
+        pages.next().await.unwrap_err().kind(),
+        ClientErrorKind::Decode
+    );
+}
+
+#[tokio::test]
+async fn what_breaks_a_limit_is_an_error_of_its_field_without_a_request() {
+    let error = ClientError::from(DiarizeRequest::new("a.wav").unwrap_err());
+    assert_eq!(error.kind(), ClientErrorKind::InvalidRequest);
+    assert_eq!(error.field_errors()[0].field, "url");
+    assert!(error.source().unwrap().to_string().starts_with("`url` "));
+    let server = Server::start([]).await;
+    let client = client(&server);
+    for id in ["", ".", ".."] {
+        let error = client.job(id).await.unwrap_err();
+        assert_eq!(error.kind(), ClientErrorKind::InvalidRequest);
+        assert_eq!(error.field_errors()[0].field, "jobId");
+    }
+    assert_eq!(server.count(), 0);
+}
+
+#[tokio::test]
+async fn no_redirect_is_followed() {
+    let elsewhere = Server::start([Reply::submitted()]).await;
+    for status in [301, 302, 303, 307, 308] {
+        let to = Reply::new(status, "").with_header("location", elsewhere.url());
+        let server = Server::start([to.clone(), to]).await;
+        let client = Client::builder(KEY)
+            .with_base_url(server.url())
+            .build()
+            .unwrap();
+        let error = client.job("job-1").await.unwrap_err();
+        assert_eq!(error.kind(), ClientErrorKind::UnexpectedStatus, "{status}");
+        client.diarize(diarize()).await.unwrap_err();
+        assert_eq!(server.count(), 2);
+    }
+    assert_eq!(elsewhere.count(), 0);
+}
+
+#[tokio::test]
+async fn sources_do_not_repeat_what_the_error_says() {
+    let client = Client::builder(KEY)
+        .with_base_url("http://127.0.0.1:1")
+        .with_max_retries(0)
+        .build()
+        .unwrap();
+    let error = client.test_key().await.unwrap_err();
+    assert_eq!(error.kind(), ClientErrorKind::Connect);
+    assert_eq!(error.to_string(), "no connection could be made");
+    let source = error.source().unwrap().to_string();
+    assert!(!source.contains("no connection could be made"), "{source}");
+}

@@ -1,0 +1,297 @@
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
+use pyannoteai_client::{Client, ClientErrorKind, MediaKey, Upload, UploadProgress};
+
+use crate::KEY;
+use crate::server::{Reply, Server};
+
+fn key() -> MediaKey {
+    MediaKey::new("a/b.wav").unwrap()
+}
+
+/// An API whose storage is another server, and a client of it.
+async fn api_and_storage(replies: impl IntoIterator<Item = Reply>) -> (Server, Server, Client) {
+    let storage = Server::start(replies).await;
+    let url = format!("{}/bucket/x?signature=s3cret", storage.url());
+    let address = Reply::new(201, json!({ "url": url }).to_string());
+    let api = Server::start([address]).await;
+    let client = Client::builder(KEY)
+        .with_base_url(api.url())
+        .with_stall_timeout(Duration::from_secs(20))
+        .build()
+        .unwrap();
+    (api, storage, client)
+}
+
+#[tokio::test]
+async fn an_upload_goes_to_the_storage_without_the_key() {
+    let (api, storage, client) = api_and_storage([Reply::new(200, "")]).await;
+    let upload = Upload::from_bytes("RIFF").unwrap();
+    assert_eq!(client.upload(key(), upload).await.unwrap(), key());
+
+    let [asked] = &api.requests()[..] else {
+        panic!("one request");
+    };
+    assert_eq!(asked.line(), "POST /v1/media/input");
+    assert_eq!(asked.json(), json!({"url": "media://a/b.wav"}));
+    assert_eq!(
+        asked.header("authorization"),
+        Some(&*format!("Bearer {KEY}"))
+    );
+
+    let [put] = &storage.requests()[..] else {
+        panic!("one request");
+    };
+    assert_eq!(put.line(), "PUT /bucket/x?signature=s3cret");
+    assert_eq!(put.body, "RIFF");
+    assert_eq!(put.header("content-length"), Some("4"));
+    assert_eq!(put.header("transfer-encoding"), None);
+    assert_eq!(put.header("content-type"), None);
+    assert!(!format!("{:?}", put.headers).contains(KEY));
+    assert_eq!(put.header("authorization"), None);
+}
+
+/// A reader of zeros that remembers how far it was read when it was last asked.
+struct Zeros {
+    left: u64,
+    largest_read: Arc<Mutex<usize>>,
+}
+
+impl AsyncRead for Zeros {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut largest = self.largest_read.lock().unwrap();
+        *largest = buffer.remaining().max(*largest);
+        drop(largest);
+        let count = buffer.remaining().min(usize::try_from(self.left).unwrap());
+        buffer.put_slice(&vec![0; count]);
+        self.left -= count as u64;
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test]
+async fn an_upload_is_read_in_pieces_and_tells_how_far_it_is() {
+    let (_, storage, client) = api_and_storage([Reply::new(200, "")]).await;
+    let len = 10 * 1024 * 1024 + 3;
+    let largest_read = Arc::new(Mutex::new(0));
+    let zeros = Zeros {
+        left: len,
+        largest_read: Arc::clone(&largest_read),
+    };
+    let told = Arc::new(Mutex::new(Vec::<UploadProgress>::new()));
+    let telling = Arc::clone(&told);
+    let upload = Upload::from_reader(zeros, len)
+        .unwrap()
+        .with_progress(move |progress| telling.lock().unwrap().push(progress));
+    assert_eq!(upload.len(), len);
+    client.upload(key(), upload).await.unwrap();
+
+    assert_eq!(storage.requests()[0].body.len() as u64, len);
+    assert!(*largest_read.lock().unwrap() <= 64 * 1024);
+    let told = told.lock().unwrap();
+    assert!(told.len() > 100);
+    assert!(told.iter().all(|progress| progress.total == len));
+    assert!(told.windows(2).all(|pair| {
+        let piece = pair[1].sent - pair[0].sent;
+        0 < piece && piece <= 64 * 1024
+    }));
+    assert_eq!(told.last().unwrap().sent, len);
+}
+
+#[tokio::test]
+async fn a_file_is_uploaded() {
+    let (_, storage, client) = api_and_storage([Reply::new(204, "")]).await;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.wav");
+    let audio: Vec<u8> = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
+    std::fs::write(&path, &audio).unwrap();
+    let upload = Upload::from_path(&path).await.unwrap();
+    client.upload(key(), upload).await.unwrap();
+    assert_eq!(storage.requests()[0].body, audio);
+}
+
+#[tokio::test]
+async fn an_audio_of_another_length_than_announced_is_an_error() {
+    for (announced, what) in [(3, "more than the 3 bytes"), (5, "fewer than the 5 bytes")] {
+        let (_, _, client) = api_and_storage([Reply::new(200, "")]).await;
+        let upload = Upload::from_reader(io::Cursor::new("RIFF"), announced).unwrap();
+        let error = client.upload(key(), upload).await.unwrap_err();
+        assert_eq!(error.kind(), ClientErrorKind::Io);
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert!(source.contains(what), "{source}");
+    }
+}
+
+#[tokio::test]
+async fn an_audio_that_cannot_be_read_is_an_error() {
+    let missing = Upload::from_path("/does/not/exist").await.unwrap_err();
+    assert_eq!(missing.kind(), ClientErrorKind::Io);
+    assert_eq!(Upload::from_bytes("").unwrap_err().field(), "media");
+    let gib = 1 << 30;
+    assert!(Upload::from_reader(tokio::io::empty(), gib).is_ok());
+    let too_large = Upload::from_reader(tokio::io::empty(), gib + 1).unwrap_err();
+    assert_eq!(too_large.field(), "media");
+}
+
+#[tokio::test]
+async fn an_upload_that_stands_still_ends_in_a_timeout() {
+    let storage = Server::start([]).await;
+    let url = format!("{}/x", storage.url());
+    let api = Server::start([Reply::new(201, json!({ "url": url }).to_string())]).await;
+    let client = Client::builder(KEY)
+        .with_base_url(api.url())
+        .with_stall_timeout(Duration::from_millis(100))
+        .build()
+        .unwrap();
+    let (reader, _writer) = tokio::io::duplex(16);
+    let upload = Upload::from_reader(reader, 4).unwrap();
+    let error = client.upload(key(), upload).await.unwrap_err();
+    assert_eq!(error.kind(), ClientErrorKind::Timeout);
+}
+
+#[tokio::test]
+async fn what_the_storage_refuses_is_told_without_its_words() {
+    let refusal = Reply::new(403, "<Error>signature=s3cret</Error>");
+    let (_, storage, client) = api_and_storage([refusal]).await;
+    let upload = Upload::from_bytes("RIFF").unwrap();
+    let error = client.upload(key(), upload).await.unwrap_err();
+    assert_eq!(error.kind(), ClientErrorKind::Storage);
+    assert_eq!(error.status().unwrap().as_u16(), 403);
+    assert!(!format!("{error} {error:?}").contains("s3cret"));
+    assert_eq!(storage.count(), 1);
+}
+
+#[tokio::test]
+async fn a_storage_that_redirects_is_not_followed() {
+    let elsewhere = Server::start([Reply::new(200, "")]).await;
+    let to = Reply::new(307, "").with_header("location", elsewhere.url());
+    let (_, _, client) = api_and_storage([to]).await;
+    let error = client
+        .upload(key(), Upload::from_bytes("RIFF").unwrap())
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ClientErrorKind::Storage);
+    assert_eq!(elsewhere.count(), 0);
+}
+
+#[tokio::test]
+async fn a_download_comes_from_the_storage_without_the_key() {
+    let (api, storage, client) =
+        api_and_storage([Reply::new(503, ""), Reply::new(200, "RIFF")]).await;
+    let download = client.download(&key()).await.unwrap();
+    assert_eq!(download.content_length(), Some(4));
+    let mut audio = Vec::new();
+    assert_eq!(download.copy_to(&mut audio).await.unwrap(), 4);
+    assert_eq!(audio, b"RIFF");
+    assert_eq!(api.lines(), ["POST /v1/media/output"]);
+    assert_eq!(api.requests()[0].json(), json!({"url": "media://a/b.wav"}));
+    assert_eq!(storage.lines(), ["GET /bucket/x?signature=s3cret"; 2]);
+    assert_eq!(storage.requests()[1].header("authorization"), None);
+}
+
+#[tokio::test]
+async fn a_download_is_bounded() {
+    let (_, _, client) = api_and_storage([Reply::new(200, "RIFFRIFF")]).await;
+    let mut download = client.download(&key()).await.unwrap().with_limit(7);
+    let error = download.chunk().await.unwrap_err();
+    assert_eq!(error.kind(), ClientErrorKind::TooLarge);
+    let (_, _, client) = api_and_storage([Reply::new(200, "RIFFRIFF")]).await;
+    let mut download = client.download(&key()).await.unwrap().with_limit(8);
+    assert_eq!(download.chunk().await.unwrap().unwrap(), "RIFFRIFF");
+    assert!(download.chunk().await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_download_that_cannot_be_written_says_so() {
+    let (_, _, client) = api_and_storage([Reply::new(200, "RIFF")]).await;
+    let (mut writer, reader) = tokio::io::duplex(1);
+    drop(reader);
+    let download = client.download(&key()).await.unwrap();
+    let error = download.copy_to(&mut writer).await.unwrap_err();
+    assert_eq!(error.kind(), ClientErrorKind::Io);
+}
+
+#[tokio::test]
+async fn media_that_is_not_there_is_not_there() {
+    let (_, storage, client) = api_and_storage([Reply::new(404, "")]).await;
+    let error = client.download(&key()).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.status().unwrap().as_u16()),
+        (ClientErrorKind::Storage, 404)
+    );
+    assert_eq!(storage.count(), 1);
+}
+
+#[tokio::test]
+async fn presigned_urls_must_be_secure_and_do_not_show() {
+    for (url, good) in [
+        ("https://storage.example/x?signature=s3cret", true),
+        ("http://127.0.0.1:9/x?signature=s3cret", true),
+        ("http://storage.example/x", false),
+        ("file:///etc/passwd", false),
+        ("x", false),
+    ] {
+        let api = Server::start([Reply::new(201, json!({ "url": url }).to_string())]).await;
+        let client = Client::builder(KEY)
+            .with_base_url(api.url())
+            .build()
+            .unwrap();
+        match client.media_output(&key()).await {
+            Ok(address) => {
+                assert!(good, "{url}");
+                assert_eq!(address.as_str(), url);
+                assert!(!format!("{address:?}").contains("s3cret"));
+            }
+            Err(error) => {
+                assert!(!good, "{url}");
+                assert_eq!(error.kind(), ClientErrorKind::Decode);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn asking_for_an_address_is_not_repeated_blindly() {
+    let api = Server::start([Reply::new(500, "")]).await;
+    let client = Client::builder(KEY)
+        .with_base_url(api.url())
+        .build()
+        .unwrap();
+    let error = client.media_input(&key()).await.unwrap_err();
+    assert_eq!(error.kind(), ClientErrorKind::Server);
+    assert!(!error.may_have_been_submitted(), "it is no submission");
+    assert_eq!(api.count(), 1);
+}
+
+#[tokio::test]
+async fn a_reader_that_fails_midway_is_the_error() {
+    let (_, _, client) = api_and_storage([Reply::new(200, "")]).await;
+    let upload =
+        Upload::from_reader(AsyncReadExt::chain(io::Cursor::new("RI"), Broken), 4).unwrap();
+    let error = client.upload(key(), upload).await.unwrap_err();
+    assert_eq!(error.kind(), ClientErrorKind::Io);
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert_eq!(source, "the disk is gone");
+}
+
+struct Broken;
+
+impl AsyncRead for Broken {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Poll::Ready(Err(io::Error::other("the disk is gone")))
+    }
+}

@@ -1,0 +1,539 @@
+use serde_json::json;
+use tower_pyannote::{Kind, Status};
+use pyannoteai_client::{Client, DiarizeRequest, IdentifyRequest, JobRequest, ListJobs, MediaKey, Model, TranscriptionModel, VoiceprintRequest};
+
+use crate::server::{Reply, Server};
+use crate::{AUDIO, KEY, builder, client, diarize, now};
+
+#[tokio::test]
+async fn a_diarization_sends_every_field_under_its_documented_name() {
+    let server = Server::start([Reply::new(
+        200,
+        r#"{"jobId":"job-1","status":"created","warning":"w"}"#,
+    )])
+    .await;
+    let request = diarize()
+        .with_webhook("https://example.com/hook?t=1")
+        .unwrap()
+        .with_webhook_status_only(true)
+        .with_model(Model::Precision2)
+        .unwrap()
+        .with_num_speakers(3)
+        .unwrap()
+        .with_min_speakers(2)
+        .unwrap()
+        .with_max_speakers(4)
+        .unwrap()
+        .with_turn_level_confidence(true)
+        .with_exclusive(false)
+        .with_confidence(true)
+        .with_speech_probability(true)
+        .with_crosstalk_probability(false)
+        .with_speaker_probability(true)
+        .with_transcription(true)
+        .unwrap()
+        .with_transcription_model(TranscriptionModel::ParakeetTdt06bV3);
+    let job = client(&server).diarize(request).await.unwrap();
+    assert_eq!(job.job_id, "job-1");
+    assert_eq!(job.kind, Kind::Diarization);
+    assert_eq!(job.status, Status::from("created"));
+    assert_eq!(job.warning.as_deref(), Some("w"));
+    assert_eq!(job.submitted_at, now());
+    assert!(job.log_error().is_none());
+
+    let [request] = &server.requests()[..] else {
+        panic!("one request");
+    };
+    assert_eq!(request.line(), "POST /v1/diarize");
+    assert_eq!(
+        request.header("authorization"),
+        Some(&*format!("Bearer {KEY}"))
+    );
+    assert_eq!(request.header("content-type"), Some("application/json"));
+    assert_eq!(
+        request.header("content-length"),
+        Some(&*request.body.len().to_string())
+    );
+    assert_eq!(
+        request.json(),
+        json!({
+            "url": AUDIO, "webhook": "https://example.com/hook?t=1", "webhookStatusOnly": true,
+            "model": "precision-2", "numSpeakers": 3, "minSpeakers": 2, "maxSpeakers": 4,
+            "turnLevelConfidence": true, "exclusive": false, "confidence": true,
+            "speechProbability": true, "crosstalkProbability": false, "speakerProbability": true,
+            "transcription": true, "transcriptionConfig": {"model": "parakeet-tdt-0.6b-v3"},
+        })
+    );
+}
+
+#[tokio::test]
+async fn an_identification_sends_every_field_under_its_documented_name() {
+    let server = Server::start([Reply::submitted()]).await;
+    let request = IdentifyRequest::new("media://a/b.wav", [("Ann", "AAAA"), ("Bob", "BBBB")])
+        .unwrap()
+        .with_webhook("https://example.com/hook")
+        .unwrap()
+        .with_webhook_status_only(false)
+        .with_model(Model::Community1)
+        .with_num_speakers(1)
+        .unwrap()
+        .with_min_speakers(1)
+        .unwrap()
+        .with_max_speakers(1)
+        .unwrap()
+        .with_turn_level_confidence(false)
+        .with_exclusive(true)
+        .with_confidence(false)
+        .with_speech_probability(false)
+        .with_crosstalk_probability(true)
+        .with_speaker_probability(false)
+        .with_exclusive_matching(true)
+        .with_matching_threshold(62.5)
+        .unwrap();
+    let job = client(&server).identify(request).await.unwrap();
+    assert_eq!(job.kind, Kind::Identification);
+    let [request] = &server.requests()[..] else {
+        panic!("one request");
+    };
+    assert_eq!(request.line(), "POST /v1/identify");
+    assert_eq!(
+        request.json(),
+        json!({
+            "url": "media://a/b.wav",
+            "voiceprints": [
+                {"label": "Ann", "voiceprint": "AAAA"}, {"label": "Bob", "voiceprint": "BBBB"},
+            ],
+            "webhook": "https://example.com/hook", "webhookStatusOnly": false,
+            "model": "community-1", "numSpeakers": 1, "minSpeakers": 1, "maxSpeakers": 1,
+            "turnLevelConfidence": false, "exclusive": true, "confidence": false,
+            "speechProbability": false, "crosstalkProbability": true, "speakerProbability": false,
+            "matching": {"exclusive": true, "threshold": 62.5},
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_voiceprint_sends_every_field_under_its_documented_name() {
+    let server = Server::start([Reply::submitted()]).await;
+    let request = VoiceprintRequest::new(MediaKey::new("ann.wav").unwrap())
+        .unwrap()
+        .with_webhook("http://127.0.0.1:8000/webhook")
+        .unwrap()
+        .with_webhook_status_only(true)
+        .with_model(Model::Precision2);
+    let job = client(&server).voiceprint(request).await.unwrap();
+    assert_eq!(job.kind, Kind::Voiceprint);
+    let [request] = &server.requests()[..] else {
+        panic!("one request");
+    };
+    assert_eq!(request.line(), "POST /v1/voiceprint");
+    assert_eq!(
+        request.json(),
+        json!({
+            "url": "media://ann.wav", "webhook": "http://127.0.0.1:8000/webhook",
+            "webhookStatusOnly": true, "model": "precision-2",
+        })
+    );
+}
+
+#[tokio::test]
+async fn what_is_not_set_is_not_sent() {
+    let server = Server::start([Reply::submitted(), Reply::submitted(), Reply::submitted()]).await;
+    let client = client(&server);
+    client.diarize(diarize()).await.unwrap();
+    let identify = IdentifyRequest::new(AUDIO, [("Ann", "AAAA")]).unwrap();
+    client.identify(identify).await.unwrap();
+    let voiceprint = VoiceprintRequest::new(AUDIO).unwrap();
+    client.voiceprint(voiceprint).await.unwrap();
+    let bodies: Vec<_> = server
+        .requests()
+        .iter()
+        .map(|request| request.json())
+        .collect();
+    let voiceprints = json!([{"label": "Ann", "voiceprint": "AAAA"}]);
+    assert_eq!(
+        bodies,
+        [
+            json!({"url": AUDIO}),
+            json!({"url": AUDIO, "voiceprints": voiceprints}),
+            json!({"url": AUDIO}),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn the_clients_webhook_is_that_of_jobs_that_name_none() {
+    let server = Server::start([Reply::submitted(), Reply::submitted(), Reply::submitted()]).await;
+    let (_, builder) = builder(&server);
+    let client = builder
+        .with_webhook("https://example.com/all")
+        .build()
+        .unwrap();
+    let own = VoiceprintRequest::new(AUDIO)
+        .unwrap()
+        .with_webhook("https://example.com/own");
+    let requests: [JobRequest; 3] = [
+        diarize().into(),
+        IdentifyRequest::new(AUDIO, [("Ann", "AAAA")])
+            .unwrap()
+            .into(),
+        own.unwrap().into(),
+    ];
+    for request in requests {
+        client.submit(request).await.unwrap();
+    }
+    let webhooks: Vec<_> = server
+        .requests()
+        .iter()
+        .map(|request| request.json()["webhook"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        webhooks,
+        [
+            "https://example.com/all",
+            "https://example.com/all",
+            "https://example.com/own"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_job_is_read_and_makes_the_event_of_its_webhook_once_it_is_over() {
+    let running = r#"{"jobId":"job-1","status":"running","createdAt":"2026-01-15T11:00:00Z"}"#;
+    let over = r#"{"jobId":"job-1","status":"succeeded","createdAt":"2026-01-15T11:00:00Z",
+        "updatedAt":"2026-01-15T11:30:00.5Z","output":{"diarization":[{"speaker":"A","start":0,"end":1}]}}"#;
+    let server = Server::start([Reply::new(200, running), Reply::new(200, over)]).await;
+    let client = client(&server);
+    let job = client.job("job-1").await.unwrap();
+    assert_eq!(*job.status(), Status::from("running"));
+    assert_eq!(
+        job.created_at().unwrap().to_string(),
+        "2026-01-15T11:00:00Z"
+    );
+    assert!(job.event().is_none() && job.output().is_none() && job.updated_at().is_none());
+
+    let job = client.job("job-1").await.unwrap();
+    assert_eq!(
+        job.updated_at().unwrap().to_string(),
+        "2026-01-15T11:30:00.5Z"
+    );
+    assert_eq!(
+        job.output()
+            .unwrap()
+            .as_diarization()
+            .unwrap()
+            .diarization
+            .len(),
+        1
+    );
+    let event = job.event().unwrap();
+    assert_eq!(event.job_id(), "job-1");
+    assert_eq!(event.kind(), Some(Kind::Diarization));
+    assert_eq!(event.raw(), over.as_bytes());
+    assert_eq!(event.received_at(), now());
+    assert_eq!(server.lines(), ["GET /v1/jobs/job-1"; 2]);
+    let request = &server.requests()[0];
+    assert_eq!(
+        request.header("authorization"),
+        Some(&*format!("Bearer {KEY}"))
+    );
+    assert!(request.body.is_empty());
+}
+
+#[tokio::test]
+async fn failed_and_canceled_jobs_make_events_too() {
+    let failed = r#"{"jobId":"job-1","status":"failed","output":{"error":"no audio"}}"#;
+    let server = Server::start([Reply::new(200, failed), Reply::job("canceled")]).await;
+    let client = client(&server);
+    let event = client.job("job-1").await.unwrap().event().unwrap();
+    assert_eq!(
+        (event.status(), event.error()),
+        (&Status::Failed, Some("no audio"))
+    );
+    let event = client.job("job-1").await.unwrap().event().unwrap();
+    assert_eq!(*event.status(), Status::Canceled);
+}
+
+#[tokio::test]
+async fn a_job_id_stays_one_segment_of_the_path() {
+    let odd = "a/../b?c#d e";
+    let body = format!(r#"{{"jobId":"{odd}","status":"running"}}"#);
+    let server = Server::start([Reply::new(200, body)]).await;
+    assert_eq!(client(&server).job(odd).await.unwrap().job_id(), odd);
+    assert_eq!(server.lines(), ["GET /v1/jobs/a%2F..%2Fb%3Fc%23d%20e"]);
+}
+
+#[tokio::test]
+async fn jobs_are_listed_with_what_is_asked_for() {
+    let page = r#"{"items":[
+        {"id":"j2","status":"running","createdAt":"2026-01-15T11:00:00Z"},
+        {"id":"j1","status":"failed","createdAt":"yesterday","more":1}],"nextCursor":"c/2"}"#;
+    let server = Server::start([Reply::new(200, page), Reply::new(200, page)]).await;
+    let client = client(&server);
+    let page = client.jobs(&ListJobs::new()).await.unwrap();
+    assert_eq!(page.next_cursor.as_deref(), Some("c/2"));
+    let [second, first] = &page.items[..] else {
+        panic!("two jobs");
+    };
+    assert_eq!((&*second.job_id, second.status.as_str()), ("j2", "running"));
+    assert_eq!(
+        second.created_at.unwrap().to_string(),
+        "2026-01-15T11:00:00Z"
+    );
+    assert_eq!((&first.status, first.created_at), (&Status::Failed, None));
+
+    let list = ListJobs::new()
+        .with_limit(100)
+        .unwrap()
+        .with_cursor("a&b")
+        .with_status(Status::Failed);
+    client.jobs(&list).await.unwrap();
+    assert_eq!(
+        server.lines(),
+        [
+            "GET /v2/jobs",
+            "GET /v2/jobs?limit=100&cursor=a%26b&status=failed"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn pages_follow_the_cursor_to_the_last() {
+    let page = |id: &str, next: &str| {
+        Reply::new(
+            200,
+            format!(r#"{{"items":[{{"id":"{id}","status":"running"}}],"nextCursor":{next}}}"#),
+        )
+    };
+    let server = Server::start([
+        page("a", r#""two""#),
+        page("b", r#""three""#),
+        page("c", "null"),
+    ])
+    .await;
+    let mut pages = client(&server).job_pages(ListJobs::new().with_limit(1).unwrap());
+    let mut ids = Vec::new();
+    while let Some(page) = pages.next().await.unwrap() {
+        ids.extend(page.items.into_iter().map(|job| job.job_id.to_string()));
+    }
+    assert_eq!(ids, ["a", "b", "c"]);
+    assert!(pages.next().await.unwrap().is_none());
+    assert_eq!(
+        server.lines(),
+        [
+            "GET /v2/jobs?limit=1",
+            "GET /v2/jobs?limit=1&cursor=two",
+            "GET /v2/jobs?limit=1&cursor=three"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_page_that_could_not_be_read_comes_when_asked_again() {
+    let last = Reply::new(200, r#"{"items":[],"nextCursor":null}"#);
+    let server = Server::start([Reply::new(404, ""), last]).await;
+    let mut pages = client(&server).job_pages(ListJobs::new());
+    pages.next().await.unwrap_err();
+    assert!(pages.next().await.unwrap().unwrap().items.is_empty());
+    assert!(pages.next().await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn the_key_is_tested() {
+    let server = Server::start([Reply::new(200, r#"{"status":"OK","message":"valid"}"#)]).await;
+    let test = client(&server).test_key().await.unwrap();
+    assert_eq!((&*test.status, &*test.message), ("OK", "valid"));
+    assert_eq!(server.lines(), ["GET /v1/test"]);
+}
+
+#[tokio::test]
+async fn a_path_of_the_base_url_is_kept() {
+    let test = || Reply::new(200, r#"{"status":"OK"}"#);
+    let server = Server::start([test(), test()]).await;
+    for path in ["/behind/a/proxy", "/behind/a/proxy/"] {
+        let url = format!("{}{path}", server.url());
+        let client = Client::builder(KEY).with_base_url(url).build().unwrap();
+        client.test_key().await.unwrap();
+    }
+    assert_eq!(server.lines(), ["GET /behind/a/proxy/v1/test"; 2]);
+}
+
+/// Builds a request, and returns the field that is at fault.
+fn fault(request: Result<DiarizeRequest, pyannoteai_client::InvalidRequest>) -> String {
+    request.unwrap_err().field().to_owned()
+}
+
+#[test]
+fn audio_is_named_by_http_https_or_media() {
+    let longest = format!("media://{}", "a".repeat(255));
+    for good in [
+        "http://a/b",
+        "https://a/b?c",
+        "media://A-Z_a.z/0-9",
+        &longest,
+    ] {
+        assert!(DiarizeRequest::new(good).is_ok(), "{good}");
+    }
+    let too_long = format!("media://{}", "a".repeat(256));
+    for bad in [
+        "",
+        "a.wav",
+        "ftp://a/b",
+        "file:///a",
+        "https://",
+        "media://",
+        "media://a b",
+        "media://ä",
+        "media://a?b",
+        &too_long,
+    ] {
+        assert_eq!(fault(DiarizeRequest::new(bad)), "url", "{bad}");
+        assert_eq!(
+            VoiceprintRequest::new(bad).unwrap_err().field(),
+            "url",
+            "{bad}"
+        );
+        let identify = IdentifyRequest::new(bad, [("Ann", "AAAA")]);
+        assert_eq!(identify.unwrap_err().field(), "url", "{bad}");
+    }
+}
+
+#[test]
+fn media_keys_keep_to_their_alphabet_and_length() {
+    let longest = "a".repeat(255);
+    for good in ["a", "A/b-c_d.9", &longest] {
+        assert_eq!(
+            MediaKey::new(good).unwrap().as_str(),
+            format!("media://{good}")
+        );
+    }
+    let too_long = "a".repeat(256);
+    for bad in [
+        "",
+        "media://",
+        "a b",
+        "ä",
+        "a:b",
+        "a\n",
+        "media://media://a",
+        &too_long,
+    ] {
+        assert_eq!(MediaKey::new(bad).unwrap_err().field(), "url", "{bad}");
+    }
+}
+
+#[test]
+fn webhooks_are_https_except_on_this_machine() {
+    for good in [
+        "https://a/b",
+        "http://localhost/b",
+        "http://127.0.0.1:8000",
+        "http://[::1]/",
+    ] {
+        assert!(diarize().with_webhook(good).is_ok(), "{good}");
+    }
+    for bad in [
+        "http://example.com/",
+        "http://localhost.example.com/",
+        "a",
+        "ftp://localhost",
+        "media://a",
+    ] {
+        assert_eq!(fault(diarize().with_webhook(bad)), "webhook", "{bad}");
+    }
+}
+
+#[test]
+fn speakers_are_at_least_one_and_min_at_most_max() {
+    assert_eq!(fault(diarize().with_num_speakers(0)), "numSpeakers");
+    assert_eq!(fault(diarize().with_min_speakers(0)), "minSpeakers");
+    assert_eq!(fault(diarize().with_max_speakers(0)), "maxSpeakers");
+    let two = diarize()
+        .with_min_speakers(2)
+        .unwrap()
+        .with_max_speakers(2)
+        .unwrap();
+    assert_eq!(fault(two.clone().with_max_speakers(1)), "maxSpeakers");
+    assert_eq!(fault(two.with_min_speakers(3)), "minSpeakers");
+}
+
+#[test]
+fn only_precision_2_transcribes() {
+    let community = diarize().with_model(Model::Community1).unwrap();
+    assert!(community.clone().with_transcription(false).is_ok());
+    assert_eq!(fault(community.with_transcription(true)), "transcription");
+    let transcribed = diarize().with_transcription(true).unwrap();
+    assert!(transcribed.clone().with_model(Model::Precision2).is_ok());
+    assert_eq!(fault(transcribed.with_model(Model::Community1)), "model");
+}
+
+#[test]
+fn voiceprints_are_one_to_fifty_with_labels_that_tell_them_apart() {
+    let identify = |labels: &[&str]| {
+        let voiceprints: Vec<_> = labels.iter().map(|label| (*label, "AAAA")).collect();
+        IdentifyRequest::new(AUDIO, voiceprints).map_err(|error| error.field().to_owned())
+    };
+    let numbered: Vec<String> = (0..51).map(|number| format!("s{number}")).collect();
+    let numbered: Vec<&str> = numbered.iter().map(String::as_str).collect();
+    assert!(identify(&numbered[..50]).is_ok());
+    let longest = "é".repeat(100);
+    for label in [
+        "Ann",
+        &longest,
+        "SPEAKER",
+        "speaker 1",
+        "A SPEAKER_",
+        "éSPEAKER_0",
+    ] {
+        assert!(identify(&[label]).is_ok(), "{label}");
+    }
+    let too_long = "é".repeat(101);
+    let cases: [(&[&str], &str); 7] = [
+        (&[], "voiceprints"),
+        (&numbered, "voiceprints"),
+        (&["Ann", ""], "voiceprints[1].label"),
+        (&["Ann", "Bob", "Ann"], "voiceprints[2].label"),
+        (&[&too_long], "voiceprints[0].label"),
+        (&["SPEAKER_00"], "voiceprints[0].label"),
+        (&["sPeAkEr_x"], "voiceprints[0].label"),
+    ];
+    for (labels, field) in cases {
+        assert_eq!(identify(labels).unwrap_err(), field, "{labels:?}");
+    }
+    let empty = IdentifyRequest::new(AUDIO, [("Ann", "")]).unwrap_err();
+    assert_eq!(empty.field(), "voiceprints[0].voiceprint");
+}
+
+#[test]
+fn thresholds_and_limits_keep_to_their_range() {
+    let identify = || IdentifyRequest::new(AUDIO, [("Ann", "AAAA")]).unwrap();
+    for good in [0.0, 100.0] {
+        assert!(identify().with_matching_threshold(good).is_ok());
+    }
+    for bad in [-0.1, 100.1, f64::NAN, f64::INFINITY] {
+        let refused = identify().with_matching_threshold(bad).unwrap_err();
+        assert_eq!(refused.field(), "matching.threshold");
+    }
+    assert!(ListJobs::new().with_limit(1).is_ok() && ListJobs::new().with_limit(100).is_ok());
+    for bad in [0, 101, 255] {
+        assert_eq!(
+            ListJobs::new().with_limit(bad).unwrap_err().field(),
+            "limit"
+        );
+    }
+}
+
+#[test]
+fn debug_of_requests_shows_no_voiceprint_and_no_query() {
+    let request = IdentifyRequest::new("https://a/b.wav?token=s3cret", [("Ann", "biometric")])
+        .unwrap()
+        .with_webhook("https://me:s3cret@c/d?t=s3cret")
+        .unwrap();
+    let shown = format!("{:?}", JobRequest::from(request));
+    assert!(shown.contains("\"https://a/b.wav\"") && shown.contains("\"https://c/d\""));
+    assert!(shown.contains("\"Ann\": [9 bytes]"));
+    assert!(
+        !shown.contains("s3cret") && !shown.contains("biometric"),
+        "{shown}"
+    );
+}

@@ -1,0 +1,129 @@
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tower_pyannote::ConfigError;
+use pyannoteai_client::{Client, ClientBuilder, ClientErrorKind, MediaKey, Upload};
+
+use crate::KEY;
+use crate::server::{Reply, Server};
+
+fn local() -> ClientBuilder {
+    Client::builder(KEY).with_base_url("http://127.0.0.1:1")
+}
+
+/// The setting at fault.
+fn setting(builder: ClientBuilder) -> &'static str {
+    match builder.build().unwrap_err() {
+        ConfigError::InvalidClientSetting { setting, .. } => setting,
+        ConfigError::ZeroTimeout { setting, .. } => setting,
+        error => panic!("{error:?}"),
+    }
+}
+
+#[test]
+fn settings_that_cannot_work_are_refused_by_name() {
+    let keyed = |key: &str| Client::builder(key).with_base_url("http://127.0.0.1:1");
+    for key in ["", "  ", " sk", "sk\n", "s k", "sk\u{e9}", "sk\0"] {
+        assert_eq!(setting(keyed(key)), "api key", "{key:?}");
+    }
+    for url in [
+        "",
+        "api.pyannote.ai",
+        "ftp://127.0.0.1",
+        "http://example.com",
+        "http://me@127.0.0.1",
+        "http://:x@127.0.0.1",
+        "http://127.0.0.1/?a",
+        "http://127.0.0.1/#a",
+    ] {
+        assert_eq!(
+            setting(Client::builder(KEY).with_base_url(url)),
+            "base url",
+            "{url}"
+        );
+    }
+    assert_eq!(
+        setting(local().with_webhook("http://example.com")),
+        "webhook"
+    );
+    assert_eq!(setting(local().with_rate_limit(0)), "rate limit");
+    assert_eq!(setting(local().with_job_limit(0)), "job limit");
+    let zero = Duration::ZERO;
+    assert_eq!(setting(local().with_timeout(zero)), "timeout");
+    assert_eq!(
+        setting(local().with_connect_timeout(zero)),
+        "connect_timeout"
+    );
+    assert_eq!(setting(local().with_stall_timeout(zero)), "stall_timeout");
+}
+
+#[test]
+fn http_to_another_machine_must_be_allowed() {
+    let far = || Client::builder(KEY).with_base_url("http://example.com");
+    assert_eq!(setting(far()), "base url");
+    assert!(far().with_insecure_http().build().is_ok());
+}
+
+#[test]
+fn the_key_shows_in_no_debug_and_no_error() {
+    let builder = local();
+    let client = local().build().unwrap();
+    for shown in [
+        format!("{builder:?}"),
+        format!("{client:?}"),
+        format!("{client:#?}"),
+    ] {
+        assert!(shown.contains("[redacted]"), "{shown}");
+        assert!(!shown.contains(&KEY[3..]), "{shown}");
+    }
+    let error = Client::builder(format!(" {KEY}")).build().unwrap_err();
+    assert!(!format!("{error} {error:?}").contains(&KEY[3..]));
+    let error = Client::builder(KEY)
+        .with_base_url(format!("http://me:{KEY}@127.0.0.1"))
+        .build()
+        .unwrap_err();
+    assert!(!format!("{error} {error:?}").contains(&KEY[3..]));
+}
+
+#[test]
+fn clients_and_what_they_give_can_be_sent_between_threads() {
+    fn sendable<T: Send + Sync>() {}
+    fn future<F: Future + Send>(_: impl Fn(&'static Client) -> F) {}
+    sendable::<Client>();
+    sendable::<pyannoteai_client::JobWaiter>();
+    sendable::<pyannoteai_client::PendingJob>();
+    sendable::<pyannoteai_client::ClientError>();
+    future(|client| client.test_key());
+    future(|client| client.diarize(crate::diarize()));
+    future(|client| client.job("a"));
+}
+
+#[tokio::test]
+async fn where_https_is_said_nothing_else_is_spoken() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let storage = format!("https://{}/x", listener.local_addr().unwrap());
+    let api = Server::start([Reply::new(201, format!(r#"{{"url":"{storage}"}}"#))]).await;
+    let heard = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut first = [0; 3];
+        stream.read_exact(&mut first).await.unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+        first
+    });
+    let client = Client::builder(KEY)
+        .with_base_url(api.url())
+        .build()
+        .unwrap();
+    let upload = Upload::from_bytes("RIFF").unwrap();
+    let error = client
+        .upload(MediaKey::new("a").unwrap(), upload)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ClientErrorKind::Connect);
+    assert_eq!(
+        heard.await.unwrap(),
+        [0x16, 0x03, 0x01],
+        "the beginning of a TLS handshake"
+    );
+}

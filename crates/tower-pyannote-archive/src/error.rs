@@ -1,0 +1,85 @@
+use std::{error::Error, fmt};
+
+use object_store::path::Path;
+
+/// Why an event could not be kept; the store's own error is its source.
+#[derive(Debug)]
+pub(crate) struct ArchiveError {
+    problem: Problem,
+    location: Path,
+}
+
+#[derive(Debug)]
+enum Problem {
+    NoCreate(object_store::Error),
+    Write(object_store::Error),
+    Read(object_store::Error),
+}
+
+impl ArchiveError {
+    pub(crate) fn write(location: Path, error: object_store::Error) -> Self {
+        let problem = match error {
+            object_store::Error::NotImplemented { .. }
+            | object_store::Error::NotSupported { .. } => Problem::NoCreate(error),
+            _ => Problem::Write(error),
+        };
+        Self { problem, location }
+    }
+
+    pub(crate) fn read(location: Path, error: object_store::Error) -> Self {
+        let problem = Problem::Read(error);
+        Self { problem, location }
+    }
+
+    pub(crate) fn is_already_exists(&self) -> bool {
+        matches!(
+            self.problem,
+            Problem::Write(object_store::Error::AlreadyExists { .. })
+        )
+    }
+}
+
+impl fmt::Display for ArchiveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let location = &self.location;
+        match self.problem {
+            Problem::NoCreate(_) => write!(
+                f,
+                "cannot archive {location}: the store does not know PutMode::Create, use one that does"
+            ),
+            Problem::Write(_) => write!(f, "cannot archive {location}"),
+            Problem::Read(_) => write!(f, "cannot read {location}, which is in the archive"),
+        }
+    }
+}
+
+impl Error for ArchiveError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        let (Problem::NoCreate(error) | Problem::Write(error) | Problem::Read(error)) =
+            &self.problem;
+        Some(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_without_create_says_what_is_missing() {
+        let error = object_store::Error::NotImplemented {
+            operation: "`put_opts` with mode `PutMode::Create`".into(),
+            implementer: "Store".into(),
+        };
+        let error = ArchiveError::write(Path::from("a/b"), error);
+        assert!(!error.is_already_exists());
+        assert_eq!(
+            error.to_string(),
+            "cannot archive a/b: the store does not know PutMode::Create, use one that does"
+        );
+        assert_eq!(
+            error.source().map(ToString::to_string).as_deref(),
+            Some("Operation `put_opts` with mode `PutMode::Create` not yet implemented by Store.")
+        );
+    }
+}

@@ -1,0 +1,21 @@
+//! Keeps pyannoteAI's webhook events whole in an object store.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+#![cfg_attr(
+    not(test),
+    warn(clippy::as_conversions, clippy::print_stdout, clippy::unwrap_used)
+)]
+
+mod archive;
+mod config_error;
+mod error;
+mod name;
+mod telemetry;
+
+pub use self::{archive::Archive, config_error::ConfigError};
+
+/// Compiles and runs what the README shows.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

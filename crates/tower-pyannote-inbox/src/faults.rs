@@ -1,0 +1,238 @@
+use std::{
+    collections::HashSet,
+    fmt,
+    future::pending,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use apalis_core::worker::context::WorkerContext;
+
+use crate::inbox::{Submission, store::SubmissionStore};
+use crate::store::{
+    Claim, Claimed, End, Grouping, Record, Settled, Start, Store, StoreFuture, Stored,
+};
+use crate::{
+    Commit, Inbox, InboxEntry, InboxError, InboxErrorKind, InboxFilter, InboxStats, Replay,
+};
+#[cfg(feature = "reconcile")]
+use tower_pyannote::event::Text;
+
+/// Makes the database under an [`Inbox`] fail on command.
+///
+/// The faults stand between the inbox and its database, SQLite or PostgreSQL, which is the real one.
+///
+/// # Example: a store that fails is answered 503
+///
+/// ```
+/// use std::time::SystemTime;
+///
+/// use http::{Request, StatusCode};
+/// use tower::ServiceExt;
+/// use tower_pyannote::{event::Delivery, testing::EventBuilder};
+/// use tower_pyannote_inbox::{Inbox, StoreFault, StoreFaults};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("inbox.sqlite");
+/// let (inbox, faults) = StoreFaults::under(&Inbox::sqlite(path).await?);
+/// let event = EventBuilder::diarization().build_event(Delivery::at(SystemTime::now()))?;
+///
+/// faults.begin(StoreFault::Fails);
+/// let mut request = Request::new(());
+/// request.extensions_mut().insert(event.clone());
+/// let response = inbox.service().oneshot(request).await?;
+/// assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+///
+/// faults.end();
+/// inbox.commit(&event).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct StoreFaults {
+    state: Arc<State>,
+}
+
+/// What is wrong with a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StoreFault {
+    /// It does nothing, and says so at once.
+    Fails,
+    /// It does nothing and never answers, as on a connection that went dark. What is asked meanwhile has no answer when the
+    /// fault is over, either.
+    Hangs,
+    /// It does what it is asked for, and then fails: the answer is lost on its way.
+    LosesAnswers,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    fault: Mutex<Option<StoreFault>>,
+    met: AtomicU64,
+}
+
+impl StoreFaults {
+    /// Returns an inbox over the same database, and what makes that fail. There is no fault at first.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside of tokio, as an inbox does.
+    #[must_use]
+    pub fn under(inbox: &Inbox) -> (Inbox, Self) {
+        let state = Arc::<State>::default();
+        let store = FaultyStore {
+            store: inbox.store(),
+            state: Arc::clone(&state),
+        };
+        (Inbox::over(Arc::new(store)), Self { state })
+    }
+
+    /// From now on, everything that the database is asked for meets this fault.
+    pub fn begin(&self, fault: StoreFault) {
+        self.state.set(Some(fault));
+    }
+
+    /// From now on, the database works.
+    pub fn end(&self) {
+        self.state.set(None);
+    }
+
+    /// Returns how often a fault was met.
+    #[must_use]
+    pub fn met(&self) -> u64 {
+        self.state.met.load(Ordering::SeqCst)
+    }
+}
+
+impl State {
+    fn set(&self, fault: Option<StoreFault>) {
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
+    }
+
+    /// Counted before it has its effect.
+    fn meet(&self) -> Option<StoreFault> {
+        let fault = *self.fault.lock().unwrap_or_else(PoisonError::into_inner);
+        if fault.is_some() {
+            self.met.fetch_add(1, Ordering::SeqCst);
+        }
+        fault
+    }
+}
+
+struct FaultyStore {
+    store: Arc<dyn Store>,
+    state: Arc<State>,
+}
+
+impl FaultyStore {
+    fn through<'a, T: Send + 'a>(&'a self, work: StoreFuture<'a, T>) -> StoreFuture<'a, T> {
+        Box::pin(async move {
+            match self.state.meet() {
+                None => work.await,
+                Some(StoreFault::Fails) => Err(commanded()),
+                Some(StoreFault::Hangs) => pending().await,
+                Some(StoreFault::LosesAnswers) => {
+                    work.await?;
+                    Err(commanded())
+                }
+            }
+        })
+    }
+}
+
+impl fmt::Debug for FaultyStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FaultyStore").finish_non_exhaustive()
+    }
+}
+
+fn commanded() -> InboxError {
+    InboxError::because(InboxErrorKind::Store, "it was told to fail")
+}
+
+impl Store for FaultyStore {
+    fn grouping(&self) -> Grouping {
+        self.store.grouping()
+    }
+
+    fn commit<'a>(&'a self, batch: &'a [Record]) -> StoreFuture<'a, Vec<Commit>> {
+        self.through(self.store.commit(batch))
+    }
+
+    fn probe(&self) -> StoreFuture<'_, ()> {
+        self.through(self.store.probe())
+    }
+
+    fn register<'a>(&'a self, worker: &'a WorkerContext, lease: Duration) -> StoreFuture<'a, ()> {
+        self.through(self.store.register(worker, lease))
+    }
+
+    fn keep_alive<'a>(&'a self, worker: &'a WorkerContext, lease: Duration) -> StoreFuture<'a, ()> {
+        self.through(self.store.keep_alive(worker, lease))
+    }
+
+    fn claim<'a>(&'a self, worker: &'a WorkerContext) -> StoreFuture<'a, Option<Claimed>> {
+        self.through(self.store.claim(worker))
+    }
+
+    fn start<'a>(&'a self, claim: &'a Claim) -> StoreFuture<'a, Start> {
+        self.through(self.store.start(claim))
+    }
+
+    fn settle<'a>(&'a self, claim: &'a Claim, settled: Settled) -> StoreFuture<'a, ()> {
+        self.through(self.store.settle(claim, settled))
+    }
+
+    fn finish<'a>(&'a self, claim: &'a Claim, end: End) -> StoreFuture<'a, bool> {
+        self.through(self.store.finish(claim, end))
+    }
+
+    fn release<'a>(&'a self, worker: &'a str, held: &'a HashSet<String>) -> StoreFuture<'a, u64> {
+        self.through(self.store.release(worker, held))
+    }
+
+    fn stats(&self) -> StoreFuture<'_, InboxStats> {
+        self.through(self.store.stats())
+    }
+
+    fn list<'a>(&'a self, filter: &'a InboxFilter) -> StoreFuture<'a, Vec<InboxEntry>> {
+        self.through(self.store.list(filter))
+    }
+
+    fn body<'a>(&'a self, id: &'a str) -> StoreFuture<'a, Option<Stored>> {
+        self.through(self.store.body(id))
+    }
+
+    fn replay<'a>(&'a self, id: &'a str, replay: Replay) -> StoreFuture<'a, bool> {
+        self.through(self.store.replay(id, replay))
+    }
+
+    fn prune(&self, before: i64) -> StoreFuture<'_, u64> {
+        self.through(self.store.prune(before))
+    }
+}
+
+#[cfg(feature = "reconcile")]
+impl SubmissionStore for FaultyStore {
+    fn record<'a>(&'a self, submission: &'a Submission) -> StoreFuture<'a, ()> {
+        self.through(self.store.record(submission))
+    }
+
+    fn awaited(&self) -> StoreFuture<'_, Vec<Submission>> {
+        self.through(self.store.awaited())
+    }
+
+    fn settled<'a>(&'a self, job_ids: &'a [Text]) -> StoreFuture<'a, Vec<bool>> {
+        self.through(self.store.settled(job_ids))
+    }
+
+    fn give_up<'a>(&'a self, submission: &'a Submission) -> StoreFuture<'a, ()> {
+        self.through(self.store.give_up(submission))
+    }
+}

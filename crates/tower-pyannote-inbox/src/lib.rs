@@ -1,0 +1,57 @@
+//! A durable inbox for pyannoteAI's webhooks: it commits each event before it is acknowledged, and a worker runs handlers
+//! over what was committed until they succeed.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+#![cfg_attr(
+    not(test),
+    warn(clippy::as_conversions, clippy::print_stdout, clippy::unwrap_used)
+)]
+
+mod backoff;
+mod committer;
+mod config_error;
+mod entry;
+mod error;
+#[cfg(feature = "testing")]
+mod faults;
+mod feed;
+mod inbox;
+mod pool;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod recent;
+#[cfg(feature = "reconcile")]
+mod reconcile;
+mod record;
+mod service;
+mod sql;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+mod store;
+#[cfg_attr(not(feature = "reconcile"), path = "submissions_off.rs")]
+mod submissions;
+mod telemetry;
+mod work;
+mod worker;
+
+#[cfg(feature = "testing")]
+pub use self::faults::{StoreFault, StoreFaults};
+pub use self::{
+    config_error::ConfigError,
+    entry::{Commit, InboxEntry, InboxFilter, InboxState, InboxStats, Replay},
+    error::{InboxError, InboxErrorKind},
+    inbox::Inbox,
+    service::{InboxResponseFuture, InboxService},
+    worker::InboxWorker,
+};
+#[cfg(feature = "reconcile")]
+pub use self::{
+    reconcile::{ReconcileReport, Reconciler},
+    submissions::Submissions,
+};
+
+/// Compiles what the README shows.
+#[cfg(all(doctest, feature = "sqlite", feature = "reconcile"))]
+#[doc = include_str!("../README.md")]
+mod readme {}

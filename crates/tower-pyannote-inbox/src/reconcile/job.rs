@@ -1,0 +1,156 @@
+use std::time::{Duration, SystemTime};
+
+use crate::submissions::Submission;
+
+/// A job whose event is not in the inbox.
+#[derive(Clone, Debug)]
+pub(super) struct Missing {
+    pub(super) submission: Submission,
+    /// Whether the date of it is known.
+    pub(super) dated: bool,
+    /// Whether only the first list named it: on a new inbox others may have handled it.
+    pub(super) foreign: bool,
+    /// Whether the API said that it is not over.
+    pub(super) running: bool,
+    /// Whether it failed to be fetched when it was last tried, and not as all others did.
+    pub(super) failed: bool,
+}
+
+impl Missing {
+    pub(super) fn of(submission: Submission) -> Self {
+        Self {
+            submission,
+            dated: true,
+            foreign: false,
+            running: false,
+            failed: false,
+        }
+    }
+
+    pub(super) fn failing(self) -> Self {
+        Self {
+            failed: true,
+            ..self
+        }
+    }
+
+    pub(super) fn job_id(&self) -> &str {
+        &self.submission.job_id
+    }
+
+    /// What comes first is fetched first: the nearest deadline, and of those past theirs, which come last, the youngest, as it
+    /// may have taken hours. What failed before comes after what did not, lest a few that always fail keep all others from
+    /// their turn.
+    pub(super) fn turn(&self, now: SystemTime) -> (bool, bool, bool, Duration) {
+        let left = self.left(now);
+        let is_past = left.is_zero();
+        let order = if is_past { self.age(now) } else { left };
+        (is_past, self.failed, self.dated, order)
+    }
+
+    /// How long ago it was submitted.
+    pub(super) fn age(&self, now: SystemTime) -> Duration {
+        let submitted_at = self.submission.submitted_at;
+        now.duration_since(submitted_at).unwrap_or_default()
+    }
+
+    /// How long its output is still there at least: 24 h after its end it is deleted, and it did not end before it began.
+    pub(super) fn left(&self, now: SystemTime) -> Duration {
+        OUTPUT_KEPT.saturating_sub(self.age(now))
+    }
+
+    /// Whether it is still left to its webhook.
+    pub(super) fn is_young(&self, now: SystemTime, grace: Duration) -> bool {
+        self.dated && self.age(now) < grace
+    }
+
+    /// Whether its output may be deleted within the hour.
+    pub(super) fn is_urgent(&self, now: SystemTime) -> bool {
+        let left = self.left(now);
+        !self.running && !left.is_zero() && left <= URGENT
+    }
+
+    /// Whether nothing can come of it any more.
+    pub(super) fn is_hopeless(&self, now: SystemTime) -> bool {
+        self.dated && self.age(now) >= HOPELESS
+    }
+}
+
+/// How long the API has the output of a job.
+pub(super) const OUTPUT_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A day, and the hours that a job may take: nothing that was submitted longer ago has an output any more.
+pub(super) const LISTED: Duration = Duration::from_secs(30 * 60 * 60);
+
+const URGENT: Duration = Duration::from_secs(60 * 60);
+
+/// Two days, which no job takes, and one day for which the API keeps an output.
+const HOPELESS: Duration = Duration::from_secs(3 * 24 * 60 * 60);
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+
+    fn job(hours: u64) -> (Missing, SystemTime) {
+        let submitted_at = UNIX_EPOCH + Duration::from_secs(1_767_225_600);
+        let missing = Missing::of(Submission {
+            job_id: "a".into(),
+            kind: None,
+            status_only: false,
+            submitted_at,
+        });
+        (missing, submitted_at + Duration::from_secs(hours * 3_600))
+    }
+
+    #[test]
+    fn a_job_is_urgent_in_the_last_hour_of_its_output() {
+        for (hours, urgent) in [
+            (0, false),
+            (22, false),
+            (23, true),
+            (24, false),
+            (90, false),
+        ] {
+            let (job, now) = job(hours);
+            assert_eq!(job.is_urgent(now), urgent, "{hours}");
+        }
+        let (mut job, now) = job(23);
+        job.running = true;
+        assert!(!job.is_urgent(now));
+    }
+
+    #[test]
+    fn the_nearest_deadline_comes_first_then_what_failed_and_last_what_is_past_its_deadline() {
+        let (_, now) = job(26);
+        let named = |name: &str, minutes: u64, dated, failed| {
+            let (mut job, _) = job(0);
+            job.submission.job_id = name.into();
+            job.submission.submitted_at += Duration::from_secs(60 * minutes);
+            (job.dated, job.failed) = (dated, failed);
+            job
+        };
+        let mut jobs = [
+            named("past", 0, true, false),
+            named("just past", 120, true, false),
+            named("failed", 121, true, true),
+            named("newer", 140, true, false),
+            named("older", 130, true, false),
+            named("undated", 150, false, false),
+        ];
+        jobs.sort_by_key(|job| job.turn(now));
+        let names = jobs.each_ref().map(Missing::job_id);
+        let expected = ["undated", "older", "newer", "failed", "just past", "past"];
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn a_clock_that_is_behind_makes_a_job_young() {
+        let (job, submitted_at) = job(0);
+        let before = submitted_at - Duration::from_secs(60);
+        assert!(job.is_young(before, Duration::from_secs(1)));
+        assert_eq!(job.left(before), OUTPUT_KEPT);
+        assert!(!job.is_hopeless(before));
+    }
+}

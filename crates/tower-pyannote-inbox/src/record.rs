@@ -1,0 +1,279 @@
+use std::{
+    fmt::Write,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use tower_pyannote::{
+    Kind, WebhookEvent,
+    event::{Delivery, EventError, Retry},
+};
+
+/// An event as it is stored.
+#[derive(Clone, Debug)]
+pub(crate) struct Record {
+    /// Names the event: one job comes to one status once.
+    pub(crate) event_key: [u8; 32],
+    /// Names the job.
+    pub(crate) job_key: [u8; 32],
+    pub(crate) job_id: String,
+    pub(crate) status: String,
+    pub(crate) kind: Option<&'static str>,
+    pub(crate) source: Source,
+    pub(crate) sha256: [u8; 32],
+    pub(crate) received_at: i64,
+    pub(crate) signed_at: i64,
+    pub(crate) retry_number: Option<i64>,
+    pub(crate) retry_reason: Option<String>,
+    pub(crate) body: Bytes,
+}
+
+/// Where an event came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// A signed delivery. Two of the same event have the same body, or are in conflict.
+    Delivered,
+    /// The API. Its bytes may differ from those of a delivery that says the same.
+    #[cfg(feature = "reconcile")]
+    Fetched,
+}
+
+impl Source {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            #[cfg(feature = "reconcile")]
+            Self::Fetched => "fetched",
+        }
+    }
+}
+
+impl Record {
+    pub(crate) fn of(event: &WebhookEvent, source: Source) -> Self {
+        let (job_id, status) = (event.job_id(), event.status().as_str());
+        let job_key = job_key(job_id);
+        let retry = event.retry();
+        Self {
+            event_key: event_key(&job_key, status),
+            job_key,
+            job_id: storable(job_id),
+            status: storable(status),
+            kind: event.kind().map(Kind::as_str),
+            source,
+            sha256: Sha256::digest(event.raw()).into(),
+            received_at: nanoseconds(event.received_at()),
+            signed_at: i64::from_ne_bytes(event.timestamp().to_ne_bytes()),
+            retry_number: retry.map(|retry| retry.number.into()),
+            retry_reason: retry
+                .and_then(|retry| retry.reason.as_ref())
+                .map(|reason| reason.as_str().to_owned()),
+            body: event.raw().clone(),
+        }
+    }
+
+    pub(crate) fn body_bytes(&self) -> i64 {
+        i64::try_from(self.body.len()).unwrap_or(i64::MAX)
+    }
+
+    /// Whether this is another event under the name of the one that is kept.
+    pub(crate) fn conflicts_with(&self, sha256: &[u8], source: &str) -> bool {
+        let both_delivered =
+            self.source == Source::Delivered && source == Source::Delivered.as_str();
+        both_delivered && sha256 != self.sha256
+    }
+}
+
+/// What is read back to handle an event.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    pub(crate) received_at: i64,
+    pub(crate) signed_at: i64,
+    pub(crate) retry_number: Option<i64>,
+    pub(crate) retry_reason: Option<String>,
+    pub(crate) body: Vec<u8>,
+    /// What the job was submitted as.
+    pub(crate) job_kind: Option<String>,
+}
+
+impl Stored {
+    /// Makes the event that was stored; its signature and freshness were checked when it came.
+    pub(crate) fn into_event(self, attempt: u32) -> Result<WebhookEvent, EventError> {
+        let number = self.retry_number.map(|number| number.to_string());
+        let retry = Retry::from_headers(
+            number.as_deref().map(str::as_bytes),
+            self.retry_reason.as_deref().map(str::as_bytes),
+        );
+        let delivery = Delivery::at(time(self.received_at))
+            .with_timestamp(u64::from_ne_bytes(self.signed_at.to_ne_bytes()))
+            .with_retry(retry)
+            .with_attempt(attempt)
+            .with_job_kind(self.job_kind.as_deref().and_then(kind));
+        WebhookEvent::new(self.body.into(), delivery)
+    }
+}
+
+/// A digest, as a job id may be of any length, and a database's index takes only short keys.
+pub(crate) fn job_key(job_id: &str) -> [u8; 32] {
+    Sha256::digest(job_id).into()
+}
+
+fn event_key(job_key: &[u8; 32], status: &str) -> [u8; 32] {
+    // The job's digest has a fixed length, so no two pairs run together into the same text.
+    let mut digest = Sha256::new();
+    digest.update(job_key);
+    digest.update(status);
+    digest.finalize().into()
+}
+
+/// Text for people to read: PostgreSQL takes no NUL, and nobody reads a megabyte.
+pub(crate) fn storable(text: &str) -> String {
+    let mut stored = String::new();
+    for c in text.chars().take(LONGEST_TEXT) {
+        match c {
+            '\0' => stored.push('\u{fffd}'),
+            c => stored.push(c),
+        }
+    }
+    if text.chars().nth(LONGEST_TEXT).is_some() {
+        stored.push('…');
+    }
+    stored
+}
+
+/// An error in words, at a length that a store need not fear.
+pub(crate) fn storable_error(handler: &str, error: &dyn std::fmt::Display) -> String {
+    let mut text = Limited {
+        text: String::new(),
+        left: LONGEST_ERROR,
+    };
+    // It fails only to end what is too long.
+    let _ = write!(text, "{handler}: {error}");
+    text.text.replace('\0', "\u{fffd}")
+}
+
+struct Limited {
+    text: String,
+    left: usize,
+}
+
+impl Write for Limited {
+    fn write_str(&mut self, part: &str) -> std::fmt::Result {
+        for c in part.chars() {
+            if self.left == 0 {
+                return Err(std::fmt::Error);
+            }
+            self.left -= 1;
+            self.text.push(c);
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn nanoseconds(time: SystemTime) -> i64 {
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
+        Err(error) => i64::try_from(error.duration().as_nanos()).map_or(i64::MIN, |before| -before),
+    }
+}
+
+pub(crate) fn seconds(time: SystemTime) -> i64 {
+    nanoseconds(time).div_euclid(1_000_000_000)
+}
+
+pub(crate) fn seconds_from_now(duration: Duration) -> i64 {
+    let then = SystemTime::now().checked_add(duration);
+    then.map_or(i64::MAX, seconds)
+}
+
+pub(crate) fn time(nanoseconds: i64) -> SystemTime {
+    let distance = Duration::from_nanos(nanoseconds.unsigned_abs());
+    if nanoseconds < 0 {
+        UNIX_EPOCH - distance
+    } else {
+        UNIX_EPOCH + distance
+    }
+}
+
+pub(crate) fn kind(name: &str) -> Option<Kind> {
+    [
+        Kind::Diarization,
+        Kind::Identification,
+        Kind::Voiceprint,
+        Kind::Unknown,
+    ]
+    .into_iter()
+    .find(|kind| kind.as_str() == name)
+}
+
+const LONGEST_TEXT: usize = 256;
+const LONGEST_ERROR: usize = 2_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tower_pyannote::event::RetryReason;
+
+    fn event(body: &'static str) -> WebhookEvent {
+        let delivery = Delivery::at(UNIX_EPOCH + Duration::from_nanos(1_700_000_000_123_456_789))
+            .with_timestamp(1_700_000_001)
+            .with_retry(Some(Retry::new(2, Some(RetryReason::HttpTimeout))));
+        WebhookEvent::new(body.into(), delivery).unwrap()
+    }
+
+    #[test]
+    fn an_event_comes_back_as_it_was_stored() {
+        let event = event(r#"{"jobId":"a","status":"succeeded","output":null}"#);
+        let record = Record::of(&event, Source::Delivered);
+        let stored = Stored {
+            received_at: record.received_at,
+            signed_at: record.signed_at,
+            retry_number: record.retry_number,
+            retry_reason: record.retry_reason,
+            body: record.body.to_vec(),
+            job_kind: Some("diarization".to_owned()),
+        };
+        let back = stored.into_event(3).unwrap();
+        assert_eq!(back.raw(), event.raw());
+        let delivery = event.delivery().clone().with_attempt(3);
+        let delivery = delivery.with_job_kind(Some(Kind::Diarization));
+        assert_eq!(back.delivery(), &delivery);
+    }
+
+    #[test]
+    fn any_timestamp_survives_the_signed_column() {
+        for timestamp in [0, 1, u64::MAX, 9_999_999_999_999_999_999] {
+            let delivery = Delivery::at(UNIX_EPOCH).with_timestamp(timestamp);
+            let event = WebhookEvent::new(r#"{"jobId":"a"}"#.into(), delivery).unwrap();
+            let record = Record::of(&event, Source::Delivered);
+            assert_eq!(
+                u64::from_ne_bytes(record.signed_at.to_ne_bytes()),
+                timestamp
+            );
+        }
+    }
+
+    #[test]
+    fn times_before_the_epoch_come_back() {
+        for nanoseconds in [-1, 0, 1, i64::MAX, i64::MIN + 1] {
+            assert_eq!(super::nanoseconds(time(nanoseconds)), nanoseconds);
+        }
+    }
+
+    #[test]
+    fn a_colon_does_not_run_job_and_status_together() {
+        let event_key = |job_id, status| event_key(&job_key(job_id), status);
+        assert_ne!(event_key("a:b", "c"), event_key("a", "b:c"));
+        assert_ne!(event_key("ab", "c"), event_key("a", "bc"));
+    }
+
+    #[test]
+    fn text_is_stored_without_nul_and_cut() {
+        assert_eq!(storable("a\0b"), "a\u{fffd}b");
+        assert_eq!(storable(&"x".repeat(256)), "x".repeat(256));
+        assert_eq!(storable(&"x".repeat(257)), "x".repeat(256) + "…");
+        assert_eq!(storable_error("log", &"bad\0"), "log: bad\u{fffd}");
+        assert_eq!(storable_error("log", &"x".repeat(9_000)).len(), 2_000);
+    }
+}

@@ -1,0 +1,196 @@
+//! What an address leads to, and why one does not.
+
+use std::{error::Error, net::TcpListener, path::Path};
+
+use sqlx::{Connection, PgConnection, Row, SqliteConnection};
+use tempfile::TempDir;
+use tower_pyannote_inbox::{Inbox, InboxError, InboxErrorKind};
+
+use crate::{
+    place::{Place, commit, on_each_store, state},
+    postgres::Postgres,
+};
+
+on_each_store! {
+    an_inbox_that_is_there_is_opened_as_an_existing_one,
+}
+
+async fn an_inbox_that_is_there_is_opened_as_an_existing_one(place: Place) {
+    commit(&place.open().await, "job").await;
+    let inbox = Inbox::open_existing(place.address()).await.unwrap();
+    assert_eq!(state(&inbox, "job").await, "waiting");
+    commit(&inbox, "other").await;
+}
+
+fn in_full(error: &InboxError) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}
+
+fn files(directory: &Path) -> usize {
+    std::fs::read_dir(directory).unwrap().count()
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_there_is_not_made_for_an_existing_inbox() {
+    let directory = TempDir::new().unwrap();
+    for place in ["inbox.sqlite", "no/such/directory/inbox.sqlite"] {
+        let path = directory.path().join(place);
+        let address = format!("sqlite://{}", path.display());
+        for opened in [
+            Inbox::sqlite_existing(&path).await,
+            Inbox::open_existing(&address).await,
+        ] {
+            let error = opened.unwrap_err();
+            assert_eq!(error.kind(), InboxErrorKind::Open);
+            assert!(in_full(&error).contains("No such file"), "{error:?}");
+        }
+    }
+    assert_eq!(files(directory.path()), 0);
+}
+
+#[tokio::test]
+async fn a_database_of_another_application_is_not_changed_by_opening_an_existing_inbox() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("other.sqlite");
+    std::fs::write(&path, "").unwrap();
+    let error = Inbox::sqlite_existing(&path).await.unwrap_err();
+    assert!(
+        in_full(&error).contains("there is no inbox in this database"),
+        "{error:?}"
+    );
+    let address = format!("sqlite://{}", path.display());
+    let mut other = SqliteConnection::connect(&address).await.unwrap();
+    let table = sqlx::raw_sql("CREATE TABLE theirs (id INTEGER)");
+    table.execute(&mut other).await.unwrap();
+    other.close().await.unwrap();
+    let before = std::fs::read(&path).unwrap();
+    let error = Inbox::open_existing(&address).await.unwrap_err();
+    assert_eq!(error.kind(), InboxErrorKind::Open);
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    assert_eq!(files(directory.path()), 1);
+}
+
+#[tokio::test]
+async fn no_table_is_made_in_a_database_of_postgresql_for_an_existing_inbox() {
+    let Some(place) = Place::postgres() else {
+        return;
+    };
+    let error = Inbox::open_existing(place.address()).await.unwrap_err();
+    assert_eq!(error.kind(), InboxErrorKind::Open);
+    assert!(
+        in_full(&error).contains("there is no inbox in this database"),
+        "{error:?}"
+    );
+    let mut other = PgConnection::connect(place.address()).await.unwrap();
+    let schemas = sqlx::query(
+        "SELECT COUNT(*) FROM pg_namespace WHERE nspname IN ('tower_pyannote', 'apalis')",
+    );
+    let schemas: i64 = schemas.fetch_one(&mut other).await.unwrap().get(0);
+    assert_eq!(schemas, 0);
+}
+
+#[tokio::test]
+async fn parameters_of_a_sqlite_address_are_refused_by_name_and_make_no_file() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("inbox.sqlite");
+    for (parameters, names) in [
+        ("mode=ro", "mode"),
+        ("mode=rwc&cache=shared", "mode, cache"),
+        ("immutable", "immutable"),
+    ] {
+        let address = format!("sqlite://{}?{parameters}", path.display());
+        let error = Inbox::open(&address).await.unwrap_err();
+        assert_eq!(error.kind(), InboxErrorKind::Address);
+        let text = in_full(&error);
+        let named = format!("this one has {names}: leave them out");
+        assert!(text.ends_with(&named), "{text}");
+    }
+    assert_eq!(files(directory.path()), 0);
+}
+
+#[tokio::test]
+async fn a_port_that_refuses_is_named_as_the_reason() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let address = format!("postgres://user:whs_password@127.0.0.1:{port}/x");
+    let error = Inbox::open(&address).await.unwrap_err();
+    assert_eq!(error.kind(), InboxErrorKind::Open);
+    let text = in_full(&error);
+    assert!(text.contains("Connection refused"), "{text}");
+    assert!(!text.contains("whs_password"), "{text}");
+}
+
+#[tokio::test]
+async fn a_port_that_never_answers_is_given_up() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let address = format!("postgres://user@127.0.0.1:{port}/x?sslmode=disable");
+    let error = Inbox::open(&address).await.unwrap_err();
+    assert_eq!(error.kind(), InboxErrorKind::Open);
+    let text = in_full(&error);
+    assert!(text.ends_with("no answer within 4 s"), "{text}");
+}
+
+#[tokio::test]
+async fn a_role_without_a_free_slot_or_with_another_password_is_named_as_the_reason() {
+    let Some(postgres) = Postgres::start() else {
+        return;
+    };
+    postgres.psql("CREATE ROLE full_up LOGIN CONNECTION LIMIT 0");
+    postgres.psql("CREATE ROLE locked LOGIN PASSWORD 'right'");
+    postgres.asks_for_passwords_of("locked");
+    for (role, reason) in [
+        ("full_up", "too many connections for role \"full_up\""),
+        (
+            "locked:whs_wrong",
+            "password authentication failed for user \"locked\"",
+        ),
+    ] {
+        let url = postgres.url("postgres");
+        let url = url.replace("postgres@", &format!("{role}@"));
+        let error = Inbox::open(&url).await.unwrap_err();
+        assert_eq!(error.kind(), InboxErrorKind::Open);
+        let text = in_full(&error);
+        assert!(text.contains(reason), "{text}");
+        assert!(!text.contains("whs_wrong"), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_starts_is_waited_for() {
+    let Some(postgres) = Postgres::start() else {
+        return;
+    };
+    let url = postgres.url("postgres");
+    let port = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = port.local_addr().unwrap();
+    drop(port);
+    let socket = std::path::PathBuf::from(url.split_once("?host=").unwrap().1.replace("%2F", "/"))
+        .join(".s.PGSQL.5432");
+    // A way to it by TCP, which refuses for a second.
+    let way = tokio::spawn(async move {
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+        loop {
+            let (mut near, _) = listener.accept().await.unwrap();
+            let mut far = tokio::net::UnixStream::connect(&socket).await.unwrap();
+            tokio::spawn(async move {
+                let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+            });
+        }
+    });
+    let (database, _) = url.split_once("?host=").unwrap();
+    let database = database.replace("localhost", &address.to_string());
+    let inbox = Inbox::open(&format!("{database}?sslmode=disable"))
+        .await
+        .unwrap();
+    commit(&inbox, "job").await;
+    way.abort();
+}

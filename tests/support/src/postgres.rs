@@ -1,0 +1,219 @@
+//! A PostgreSQL of the tests' own.
+
+use std::{
+    env, fs,
+    io::{Read, Write},
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt, chown},
+        process::CommandExt,
+    },
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+/// A server with its data in a directory of its own, which are both gone when it is dropped or the tests end.
+pub struct Postgres {
+    programs: PathBuf,
+    directory: TempDir,
+    /// Stops the server when its standard input is closed, as it is when the tests end, however they end.
+    keeper: Option<Child>,
+    user: Option<u32>,
+}
+
+impl Postgres {
+    /// Starts one; `None` where PostgreSQL is not installed, which in CI is a failure.
+    pub fn start() -> Option<Self> {
+        let Some(programs) = programs() else {
+            assert!(
+                env::var_os("CI").is_none(),
+                "PostgreSQL (initdb) is not installed, and in CI it has to be"
+            );
+            eprintln!("left out: PostgreSQL (initdb) is not installed");
+            return None;
+        };
+        let directory = TempDir::new().expect("a temporary directory");
+        let owner = fs::metadata(directory.path()).expect("it was made").uid();
+        // PostgreSQL refuses to run as root.
+        let user = (owner == 0).then_some(NOBODY);
+        if let Some(user) = user {
+            chown(directory.path(), Some(user), None).expect("root may");
+            fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755))
+                .expect("root may");
+        }
+        let mut postgres = Self {
+            programs,
+            directory,
+            keeper: None,
+            user,
+        };
+        let made = postgres
+            .program("initdb")
+            .args([
+                "--username=postgres",
+                "--auth=trust",
+                "--encoding=UTF8",
+                "--no-locale",
+                "-D",
+            ])
+            .arg(postgres.data())
+            .stdout(Stdio::null())
+            .status()
+            .expect("initdb runs");
+        assert!(made.success(), "initdb: {made}");
+        postgres.go_on();
+        Some(postgres)
+    }
+
+    /// The address of one of its databases.
+    pub fn url(&self, database: &str) -> String {
+        let socket = self.directory.path().to_str().expect("a readable path");
+        format!(
+            "postgres://postgres@localhost/{database}?host={}",
+            socket.replace('/', "%2F")
+        )
+    }
+
+    /// Makes a database and gives its address.
+    pub fn database(&self, name: &str) -> String {
+        self.psql(&format!("CREATE DATABASE {name}"));
+        self.url(name)
+    }
+
+    pub fn psql(&self, statement: &str) {
+        let done = self
+            .program("psql")
+            .args([
+                "--no-psqlrc",
+                "--quiet",
+                "--username=postgres",
+                "--dbname=postgres",
+                "--host",
+            ])
+            .arg(self.directory.path())
+            .args(["--command", statement])
+            .stdout(Stdio::null())
+            .status()
+            .expect("psql runs");
+        assert!(done.success(), "{statement}: {done}");
+    }
+
+    /// From now on, a role has to give its password.
+    pub fn asks_for_passwords_of(&self, role: &str) {
+        let rules = self.data().join("pg_hba.conf");
+        let others = fs::read_to_string(&rules).expect("initdb made it");
+        let rule = format!("local all {role} scram-sha-256\n{others}");
+        fs::write(&rules, rule).expect("it is ours");
+        self.psql("SELECT pg_reload_conf()");
+    }
+
+    /// Stops it at once, as a crash would.
+    pub fn stop(&mut self) {
+        if let Some(mut keeper) = self.keeper.take() {
+            let mut stdin = keeper.stdin.take().expect("it is piped");
+            stdin.write_all(b"keep").expect("the keeper reads");
+            drop(stdin);
+            keeper.wait().expect("the keeper ends");
+        }
+    }
+
+    /// Starts it again where it stopped.
+    pub fn go_on(&mut self) {
+        let mut command = self.of_user("sh");
+        command
+            .arg("-c")
+            .arg(KEEPER)
+            .arg("sh")
+            .arg(self.programs.join("postgres"))
+            .arg(self.data())
+            .arg(self.directory.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let mut keeper = command.spawn().expect("sh runs");
+        let mut log = keeper.stderr.take().expect("it is piped");
+        let kept = thread::spawn(move || {
+            let mut text = String::new();
+            let _ = log.read_to_string(&mut text);
+            text
+        });
+        self.keeper = Some(keeper);
+        let begun = Instant::now();
+        while !self.is_ready() {
+            if begun.elapsed() > Duration::from_secs(30) {
+                self.stop();
+                panic!(
+                    "PostgreSQL did not start: {}",
+                    kept.join().expect("it reads")
+                );
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        self.program("pg_isready")
+            .args(["--quiet", "--host"])
+            .arg(self.directory.path())
+            .status()
+            .is_ok_and(|status| status.success())
+    }
+
+    fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    fn program(&self, name: &str) -> Command {
+        self.of_user(self.programs.join(name))
+    }
+
+    fn of_user(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(self.directory.path());
+        if let Some(user) = self.user {
+            command.uid(user);
+        }
+        command
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Where the programs are: on the path, or where Debian keeps those that only a server needs.
+fn programs() -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let debian = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|version| version.path().join("bin"));
+    let mut folders = debian.chain(env::split_paths(&path));
+    folders.find(|folder| {
+        PROGRAMS
+            .iter()
+            .all(|program| is_file(&folder.join(program)))
+    })
+}
+
+fn is_file(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.is_file())
+}
+
+/// Of the program, the data and the directory. Unless it is told to keep the data, it takes them away.
+const KEEPER: &str = r#"
+"$1" -D "$2" -k "$3" -c listen_addresses= & server=$!
+word=$(cat)
+kill -QUIT $server
+wait
+[ "$word" = keep ] || rm -rf "$3"
+"#;
+
+const PROGRAMS: [&str; 4] = ["initdb", "postgres", "psql", "pg_isready"];
+const NOBODY: u32 = 65_534;

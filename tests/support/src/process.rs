@@ -1,0 +1,270 @@
+//! The receiver as a process.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{BufRead, BufReader, Read},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{
+    http::{SECRET, get},
+    program,
+};
+
+/// A running server with a directory of its own, which it is started in; killed when dropped.
+pub struct Server {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    pub address: SocketAddr,
+    pub dir: TempDir,
+}
+
+impl Server {
+    pub fn start() -> Self {
+        Self::start_in(dir(), &[], &[(SECRET_NAME, SECRET)])
+    }
+
+    /// Starts one on a free port, with further flags and with nothing but `env` in its environment.
+    pub fn start_in(dir: TempDir, flags: &[&str], env: &[(&str, &str)]) -> Self {
+        let flags = [&["--port", "0"], flags].concat();
+        Self::start_on_any_port(dir, &flags, env)
+    }
+
+    pub fn start_on_any_port(dir: TempDir, flags: &[&str], env: &[(&str, &str)]) -> Self {
+        let mut command = command(dir.path(), flags, env);
+        command.args(["--data-dir", "data"]);
+        Self::run(command, dir)
+    }
+
+    /// Starts one on a free port that may have this many files open.
+    pub fn start_limited(dir: TempDir, descriptors: u32, env: &[(&str, &str)]) -> Self {
+        let mut command = Command::new("/bin/sh");
+        command
+            .args([
+                "-c",
+                "ulimit -n \"$1\" && exec \"$0\" --port 0 --data-dir data",
+            ])
+            .arg(program::binary(RECEIVER))
+            .arg(descriptors.to_string())
+            .env_clear()
+            .envs(env.iter().copied())
+            .current_dir(dir.path())
+            .stdin(Stdio::null());
+        Self::run(command, dir)
+    }
+
+    fn run(mut command: Command, dir: TempDir) -> Self {
+        let log = File::options()
+            .append(true)
+            .create(true)
+            .open(dir.path().join("log"));
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(log.unwrap())
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let address = line.trim_end().strip_prefix("listening on http://");
+        let address = address.unwrap_or_else(|| {
+            let log = fs::read_to_string(dir.path().join("log"));
+            panic!("the server does not listen: {line}{}", log.unwrap())
+        });
+        Self {
+            child,
+            stdout,
+            address: address.parse().unwrap(),
+            dir,
+        }
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    /// The events on disk by file name, once all that was accepted is handled.
+    pub fn kept(&self) -> BTreeMap<String, Vec<u8>> {
+        self.settle();
+        kept_in(&self.data())
+    }
+
+    /// Waits until nothing is left to handle.
+    pub fn settle(&self) {
+        wait_for("the inbox's rest", LEASE, || {
+            let inbox = self.inbox();
+            inbox["waiting"] == 0 && inbox["running"] == 0
+        });
+    }
+
+    /// How many events the inbox holds, by state, counted after this call began.
+    pub fn inbox(&self) -> Value {
+        let begun = Timestamp::now();
+        let mut inbox = Value::Null;
+        wait_until("a new count", || {
+            let page = get(self.address, "/", "application/json").body;
+            let mut page: Value = serde_json::from_str(&page).unwrap();
+            inbox = page["inbox"].take();
+            let at = page["inbox_counted_at"].as_str();
+            at.is_some_and(|at| at.parse::<Timestamp>().unwrap() >= begun)
+        });
+        inbox
+    }
+
+    /// Its directory, once it has ended.
+    pub fn into_dir(mut self) -> TempDir {
+        self.wait();
+        let empty = dir();
+        std::mem::replace(&mut self.dir, empty)
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.dir.path().join("log")).unwrap()
+    }
+
+    /// The value of one series; its labels stand as the server writes them.
+    pub fn metric(&self, series: &str) -> f64 {
+        let page = get(self.address, "/metrics", "*/*").body;
+        let line = page
+            .lines()
+            .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {series} in {page}"))
+            .parse()
+            .unwrap()
+    }
+
+    pub fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
+        assert!(
+            Command::new("sh")
+                .args(["-c", &kill])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
+    /// Kills it as the kernel does when memory is short.
+    pub fn kill_9(mut self) -> TempDir {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let empty = dir();
+        std::mem::replace(&mut self.dir, empty)
+    }
+
+    pub fn wait(&mut self) -> ExitStatus {
+        wait(&mut self.child)
+    }
+
+    /// What it printed after its first line, once it has ended.
+    pub fn rest_of_stdout(&mut self) -> String {
+        let mut rest = String::new();
+        self.stdout.read_to_string(&mut rest).unwrap();
+        rest
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What a server that cannot run leaves behind.
+#[derive(Debug, PartialEq)]
+pub struct Ended {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// Runs a server that is expected to end by itself.
+pub fn run(dir: &Path, flags: &[&str], env: &[(&str, &str)]) -> Ended {
+    let mut child = command(dir, flags, env)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let code = wait(&mut child).code();
+    let output = child.wait_with_output().unwrap();
+    Ended {
+        code,
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+pub fn kept_in(data: &Path) -> BTreeMap<String, Vec<u8>> {
+    let files = fs::read_dir(data)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    files
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "json")
+        })
+        .map(|path| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            (name.to_owned(), fs::read(&path).unwrap())
+        })
+        .collect()
+}
+
+pub fn dir() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+pub fn wait_until(what: &str, done: impl FnMut() -> bool) {
+    wait_for(what, PATIENCE, done);
+}
+
+pub fn wait_for(what: &str, patience: Duration, done: impl FnMut() -> bool) {
+    assert!(comes_within(patience, done), "{what} does not come");
+}
+
+pub fn comes_within(patience: Duration, mut done: impl FnMut() -> bool) -> bool {
+    let begun = Instant::now();
+    while !done() {
+        if begun.elapsed() >= patience {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    true
+}
+
+fn wait(child: &mut Child) -> ExitStatus {
+    let mut ended = None;
+    wait_until("the server's end", || {
+        ended = child.try_wait().unwrap();
+        ended.is_some()
+    });
+    ended.unwrap()
+}
+
+fn command(dir: &Path, flags: &[&str], env: &[(&str, &str)]) -> Command {
+    program::command(RECEIVER, dir, flags, env)
+}
+
+pub const SECRET_NAME: &str = "PYANNOTEAI_WEBHOOK_SECRET";
+
+const RECEIVER: &str = "pyannote-receiver";
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// For what a killed server held to be taken over, and handled.
+const LEASE: Duration = Duration::from_secs(120);
