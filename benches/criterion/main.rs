@@ -8,7 +8,10 @@ use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, BenchmarkId, Criterion, Throughput};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use tower::ServiceExt;
-use tower_pyannote::{HandlerError, HandlerRegistry, SigningKey, Verifier, WebhookEvent, WebhookHandler, WebhookSecret, event::Delivery};
+use tower_pyannote::{
+    HandlerError, HandlerRegistry, SigningKey, Verifier, WebhookEvent, WebhookHandler,
+    WebhookSecret, event::Delivery,
+};
 use tower_pyannote_benches::delivery::{Sent, answer, receiver};
 use tower_pyannote_benches::exact::{self, Body};
 use tower_pyannote_benches::limit::BareHmac;

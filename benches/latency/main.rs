@@ -17,7 +17,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tower::{Layer, Service};
-use tower_pyannote::{PyannoteSignatureLayer, WebhookEvent, WebhookSecret, clock::ManualClock, event::Delivery};
+use tower_pyannote::{
+    PyannoteSignatureLayer, WebhookEvent, WebhookSecret, clock::ManualClock, event::Delivery,
+};
 use tower_pyannote_benches::bodies::sized;
 use tower_pyannote_benches::delivery::{Answer, Sent};
 use tower_pyannote_benches::rounds::{median, thread_time, time};

@@ -9,7 +9,11 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use tower::{Layer, Service};
-use tower_pyannote::{PyannoteSignatureLayer, SigningKey, WebhookSecret, clock::ManualClock, layer::{VerifySignature, VerifiedBody}};
+use tower_pyannote::{
+    PyannoteSignatureLayer, SigningKey, WebhookSecret,
+    clock::ManualClock,
+    layer::{VerifiedBody, VerifySignature},
+};
 
 use crate::{SECRET, TIMESTAMP, then};
 

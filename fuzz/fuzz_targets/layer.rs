@@ -13,7 +13,13 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use libfuzzer_sys::fuzz_target;
 use tower_layer::Layer;
-use tower_pyannote::{PyannoteSignatureLayer, WebhookEvent, clock::ManualClock, event::Delivery, layer::{Rejection, VerifiedBody}, verify::VerifyError};
+use tower_pyannote::{
+    PyannoteSignatureLayer, WebhookEvent,
+    clock::ManualClock,
+    event::Delivery,
+    layer::{Rejection, VerifiedBody},
+    verify::VerifyError,
+};
 use tower_pyannote_fuzz::{SECRETS, accepts, digest, hex, now, secrets};
 use tower_service::Service;
 

@@ -5,7 +5,9 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use tower_pyannote::{SecretSet, Signature, SigningKey, Verifier, WebhookSecret, verify::VerifyError};
+use tower_pyannote::{
+    SecretSet, Signature, SigningKey, Verifier, WebhookSecret, verify::VerifyError,
+};
 
 #[derive(Arbitrary, Debug)]
 struct Input<'a> {
