@@ -3,9 +3,9 @@ use std::{fmt, sync::Arc};
 use bytes::Bytes;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, path::Path};
 use serde::de::IgnoredAny;
+use tower_pyannote::{HandlerError, WebhookEvent, WebhookHandler};
 
-use crate::{error::ArchiveError, name::EventName};
-use tower_pyannote::{ConfigError, HandlerError, WebhookEvent, WebhookHandler};
+use crate::{config_error::ConfigError, error::ArchiveError, name, name::EventName, telemetry};
 
 /// A handler that keeps each event whole, its bytes as received, in an object store.
 ///

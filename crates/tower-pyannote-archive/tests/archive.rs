@@ -1,10 +1,5 @@
 //! What the archive promises: bytes as received, one object an event, nothing outside, nothing
 //! half-written.
-#![cfg(feature = "archive")]
-
-#[cfg(all(feature = "metrics", feature = "tracing"))]
-#[path = "support/observe.rs"]
-mod observe;
 
 use std::{
     collections::HashSet,
@@ -20,7 +15,9 @@ use object_store::{
 };
 use proptest::prelude::*;
 use tempfile::TempDir;
-use tower_pyannote::{ConfigError, HandlerError, HandlerRegistry, WebhookEvent, WebhookHandler, event::Delivery};
+use tower_pyannote::{
+    ConfigError, HandlerError, HandlerRegistry, WebhookEvent, WebhookHandler, event::Delivery,
+};
 use tower_pyannote_archive::Archive;
 
 /// 2026-11-24 03:40:00 UTC.

@@ -11,10 +11,11 @@ use std::{
 
 use apalis_core::worker::context::WorkerContext;
 
-use crate::inbox::{Submission, store::SubmissionStore};
 use crate::store::{
     Claim, Claimed, End, Grouping, Record, Settled, Start, Store, StoreFuture, Stored,
 };
+#[cfg(feature = "reconcile")]
+use crate::submissions::{Submission, SubmissionStore};
 use crate::{
     Commit, Inbox, InboxEntry, InboxError, InboxErrorKind, InboxFilter, InboxStats, Replay,
 };

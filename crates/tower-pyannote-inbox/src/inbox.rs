@@ -8,10 +8,10 @@ use std::{
 };
 
 use crate::{
-    committer::{self, Committer},
+    committer::Committer,
     entry::{Commit, InboxEntry, InboxFilter, InboxStats, Replay},
     error::{InboxError, InboxErrorKind},
-    pool,
+    pool::pool_for,
     record::{Record, Source, nanoseconds},
     service::InboxService,
     store::{Database, Missing, Store},
@@ -65,9 +65,9 @@ use tower_pyannote::{HandlerRegistry, WebhookEvent};
 /// ```
 #[derive(Clone)]
 pub struct Inbox {
-    database: Database,
+    pub(crate) database: Database,
     committer: Committer,
-    wake: Wake,
+    pub(crate) wake: Wake,
 }
 
 impl Inbox {
@@ -138,7 +138,7 @@ impl Inbox {
 
     #[cfg(feature = "sqlite")]
     async fn sqlite_or(path: &Path, missing: Missing) -> Result<Self, InboxError> {
-        let store = opened(sqlite::SqliteStore::open(path, missing)).await?;
+        let store = opened(crate::sqlite::SqliteStore::open(path, missing)).await?;
         Ok(Self::over(Arc::new(store)))
     }
 
@@ -159,7 +159,7 @@ impl Inbox {
 
     #[cfg(feature = "postgres")]
     async fn postgres_or(url: &str, missing: Missing) -> Result<Self, InboxError> {
-        let store = opened(postgres::PostgresStore::open(url, missing)).await?;
+        let store = opened(crate::postgres::PostgresStore::open(url, missing)).await?;
         Ok(Self::over(Arc::new(store)))
     }
 
@@ -211,7 +211,7 @@ impl Inbox {
     #[cfg(feature = "reconcile")]
     pub(crate) async fn commit_fetched(&self, event: &WebhookEvent) -> Result<Commit, InboxError> {
         let record = record(event, Source::Fetched).await;
-        let commit = committer::commit_alone(&self.database, &self.wake, record).await;
+        let commit = crate::committer::commit_alone(&self.database, &self.wake, record).await;
         telemetry::answered(event, &commit);
         commit
     }
@@ -340,7 +340,7 @@ fn unknown_parameters(parameters: &str) -> InboxError {
 
 async fn record(event: &WebhookEvent, source: Source) -> Record {
     // To hash takes about half a millisecond a MiB.
-    if let Some(pool) = pool::pool_for(event.raw().len()) {
+    if let Some(pool) = pool_for(event.raw().len()) {
         let event = event.clone();
         if let Ok(record) = pool
             .spawn_blocking(move || Record::of(&event, source))

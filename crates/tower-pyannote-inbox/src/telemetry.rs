@@ -1,15 +1,17 @@
-//! What the inbox tells of its work. A recorder that panics does it no harm. Each of the two modules has a twin that does
-//! nothing, for when its feature is off.
+//! Logs and metrics of the inbox. A subscriber or recorder that panics does the inbox no harm.
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
 
 use super::{Commit, InboxError, InboxStats, store::End};
-use crate::handler;
 use tower_pyannote::WebhookEvent;
 
 /// Tells of a try to commit an event, and of its time.
 pub(crate) fn committed(commit: &Result<Commit, InboxError>, elapsed: Duration) {
-    handler::told(|| {
+    guarded(|| {
         count::committed(
             commit.as_ref().map_or("failed", |commit| commit.as_str()),
             elapsed,
@@ -19,7 +21,7 @@ pub(crate) fn committed(commit: &Result<Commit, InboxError>, elapsed: Duration) 
 
 /// Tells of what an event was to the inbox.
 pub(crate) fn answered(event: &WebhookEvent, commit: &Result<Commit, InboxError>) {
-    handler::told(|| match commit {
+    guarded(|| match commit {
         Ok(Commit::New) => {}
         Ok(Commit::Duplicate) => log::duplicate(event),
         Ok(Commit::Conflict) => log::conflict(event),
@@ -29,28 +31,28 @@ pub(crate) fn answered(event: &WebhookEvent, commit: &Result<Commit, InboxError>
 
 /// Tells of a job that is forgotten, though its end was never heard of.
 pub(crate) fn never_came(job_id: &str) {
-    handler::told(|| {
+    guarded(|| {
         log::never_came(job_id);
     });
 }
 
 /// Tells of a request that reached the inbox without an event.
 pub(crate) fn no_event() {
-    handler::told(|| {
+    guarded(|| {
         log::no_event();
     });
 }
 
 /// Tells that the database could not do a part of the work, which will be tried again.
 pub(crate) fn store_failed(what: &'static str, error: &InboxError) {
-    handler::told(|| {
+    guarded(|| {
         log::store_failed(what, error);
     });
 }
 
 /// Tells how an attempt to handle an event ended.
 pub(crate) fn finished(id: &str, event: Option<&WebhookEvent>, end: &End) {
-    handler::told(|| {
+    guarded(|| {
         count::attempt(match end {
             End::Handled => "handled",
             End::Retry { .. } => "retried",
@@ -62,7 +64,7 @@ pub(crate) fn finished(id: &str, event: Option<&WebhookEvent>, end: &End) {
 
 /// Tells of an event that is another worker's by now.
 pub(crate) fn lost(id: &str) {
-    handler::told(|| {
+    guarded(|| {
         count::attempt("lost");
         log::lost(id);
     });
@@ -70,41 +72,41 @@ pub(crate) fn lost(id: &str) {
 
 /// Tells of an event that is due again because someone asked for it.
 pub(crate) fn replayed(id: &str) {
-    handler::told(|| {
+    guarded(|| {
         log::replayed(id);
     });
 }
 
 /// Tells how much there is.
 pub(crate) fn stats(stats: &InboxStats) {
-    handler::told(|| {
+    guarded(|| {
         count::stats(stats);
     });
 }
 
 /// Tells of events that were removed, as their time was over.
 pub(crate) fn pruned(events: u64) {
-    handler::told(|| {
+    guarded(|| {
         log::pruned(events);
     });
 }
 
 pub(crate) fn draining() {
-    handler::told(|| {
+    guarded(|| {
         log::draining();
     });
 }
 
 /// Tells how a worker came to rest.
 pub(crate) fn drained(in_time: bool, released: u64, left: usize) {
-    handler::told(|| {
+    guarded(|| {
         log::drained(in_time, released, left);
     });
 }
 
 /// Tells of a worker that ended though nobody stopped it.
 pub(crate) fn ended(error: &str) {
-    handler::told(|| {
+    guarded(|| {
         log::ended(error);
     });
 }
@@ -114,7 +116,14 @@ pub(crate) fn in_span<F: Future>(event: &WebhookEvent, work: F) -> impl Future<O
     log::in_span(event, work)
 }
 
-#[cfg(feature = "metrics")]
+/// Runs code of a subscriber, a recorder or a handler's error, and survives its panic.
+pub(crate) fn guarded(code: impl FnOnce()) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(code)) {
+        // A payload of the user's own type might panic when dropped.
+        std::mem::forget(panic);
+    }
+}
+
 mod count {
     use std::time::Duration;
 
@@ -154,24 +163,12 @@ mod count {
     }
 }
 
-#[cfg(not(feature = "metrics"))]
-mod count {
-    use std::time::Duration;
-
-    use crate::InboxStats;
-
-    pub(crate) fn committed(_: &'static str, _: Duration) {}
-    pub(crate) fn attempt(_: &'static str) {}
-    pub(crate) fn stats(_: &InboxStats) {}
-}
-
-#[cfg(feature = "tracing")]
 mod log {
-    use std::{fmt, future::Future};
+    use std::future::Future;
 
     use tracing::Instrument;
 
-    use crate::{InboxError, error::write_sources, store::End};
+    use crate::{InboxError, error::Chain, store::End};
     use tower_pyannote::{Kind, WebhookEvent};
 
     pub(crate) fn duplicate(event: &WebhookEvent) {
@@ -291,41 +288,5 @@ mod log {
             attempt = event.attempt(),
         );
         work.instrument(span)
-    }
-
-    /// An error with its causes.
-    struct Chain<'a>(&'a InboxError);
-
-    impl fmt::Display for Chain<'_> {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            self.0.fmt(f)?;
-            write_sources(self.0, f)
-        }
-    }
-}
-
-#[cfg(not(feature = "tracing"))]
-mod log {
-    use std::future::Future;
-
-    use crate::{InboxError, store::End};
-    use tower_pyannote::WebhookEvent;
-
-    pub(crate) fn duplicate(_: &WebhookEvent) {}
-    pub(crate) fn conflict(_: &WebhookEvent) {}
-    pub(crate) fn not_committed(_: &WebhookEvent, _: &InboxError) {}
-    pub(crate) fn no_event() {}
-    pub(crate) fn never_came(_: &str) {}
-    pub(crate) fn store_failed(_: &'static str, _: &InboxError) {}
-    pub(crate) fn finished(_: &str, _: Option<&WebhookEvent>, _: &End) {}
-    pub(crate) fn lost(_: &str) {}
-    pub(crate) fn replayed(_: &str) {}
-    pub(crate) fn pruned(_: u64) {}
-    pub(crate) fn draining() {}
-    pub(crate) fn drained(_: bool, _: u64, _: usize) {}
-    pub(crate) fn ended(_: &str) {}
-
-    pub(crate) fn in_span<F: Future>(_: &WebhookEvent, work: F) -> impl Future<Output = F::Output> {
-        work
     }
 }

@@ -25,7 +25,7 @@ use super::{
     telemetry,
     worker::{Held, PAUSE},
 };
-use crate::{handler, offload};
+use crate::pool::pool_for;
 use tower_pyannote::{HandlerRegistry, WebhookEvent, event::EventError, handler::HandlerRun};
 
 /// When an event is tried again, and when no more.
@@ -310,7 +310,7 @@ async fn try_once<'a, T>(
 
 /// Makes the event that was stored, in the blocking pool if it is large.
 pub(crate) async fn event(stored: Stored, attempt: u32) -> Result<WebhookEvent, EventError> {
-    match pool::pool_for(stored.body.len()) {
+    match pool_for(stored.body.len()) {
         None => stored.into_event(attempt),
         Some(pool) => match pool
             .spawn_blocking(move || stored.into_event(attempt))
@@ -331,17 +331,13 @@ fn error_of(run: &HandlerRun) -> Option<String> {
         return None;
     }
     let mut error = None;
-    // A handler's error may panic in its `Display`.
-    let shown = catch_unwind(AssertUnwindSafe(|| {
+    // The `Display` of a handler's error may panic.
+    telemetry::guarded(|| {
         error = Some(storable_error(
             &run.name,
             &format_args!("{:#}", run.outcome),
         ));
-    }));
-    if let Err(panic) = shown {
-        // A payload of the user's own type might panic when dropped.
-        std::mem::forget(panic);
-    }
+    });
     Some(error.unwrap_or_else(|| format!("{}: an error that cannot be shown", run.name)))
 }
 

@@ -24,7 +24,8 @@ use super::{
     telemetry,
     work::{Attempts, Rules, persist},
 };
-use tower_pyannote::{ConfigError, HandlerRegistry};
+use crate::ConfigError;
+use tower_pyannote::HandlerRegistry;
 
 /// Runs handlers over what an [`Inbox`] has committed, until each event is handled.
 ///

@@ -347,7 +347,7 @@ async fn is_inbox(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
 }
 
 async fn migrate(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    let mut ours: Migrator = sqlx::migrate!("src/inbox/postgres/migrations");
+    let mut ours: Migrator = sqlx::migrate!("src/postgres/migrations");
     ours.dangerous_set_table_name(OUR_MIGRATIONS);
 
     let mut tx = connection.begin().await?;

@@ -17,9 +17,10 @@ use futures_util::FutureExt;
 
 use self::job::Missing;
 pub use self::report::ReconcileReport;
+use crate::ConfigError;
 use crate::Inbox;
 use pyannoteai_client::Client;
-use tower_pyannote::{ConfigError, event::Text};
+use tower_pyannote::event::Text;
 
 /// Brings the events whose webhook never came into an [`Inbox`].
 ///

@@ -1,4 +1,4 @@
-//! What the reconciler tells of its work. Each of the two modules has a twin that does nothing, for when its feature is off.
+//! Logs and metrics of the reconciler.
 
 use std::{error::Error, time::Duration};
 
@@ -56,7 +56,6 @@ pub(super) fn broken_off(left: usize) {
     log::broken_off(left);
 }
 
-#[cfg(feature = "metrics")]
 mod count {
     use std::time::Duration;
 
@@ -98,23 +97,10 @@ mod count {
     }
 }
 
-#[cfg(not(feature = "metrics"))]
-mod count {
-    use std::time::Duration;
-
-    use crate::ReconcileReport;
-
-    pub(super) fn passed(_: &ReconcileReport, _: Duration) {}
-    pub(super) fn panicked() {}
-    pub(super) fn fetched(_: &'static str) {}
-    pub(super) fn urgent() {}
-}
-
-#[cfg(feature = "tracing")]
 mod log {
-    use std::{error::Error, fmt, time::Duration};
+    use std::{error::Error, time::Duration};
 
-    use crate::{ReconcileReport, error::write_sources, reconcile::job::Missing};
+    use crate::{ReconcileReport, error::Chain, reconcile::job::Missing};
     use tower_pyannote::Kind;
 
     pub(super) fn passed(report: &ReconcileReport) {
@@ -206,30 +192,4 @@ mod log {
     fn kind(job: &Missing) -> Option<&'static str> {
         job.submission.kind.map(Kind::as_str)
     }
-
-    /// An error with its causes.
-    struct Chain<'a>(&'a (dyn Error + 'static));
-
-    impl fmt::Display for Chain<'_> {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            write!(f, "{}", self.0)?;
-            write_sources(self.0, f)
-        }
-    }
-}
-
-#[cfg(not(feature = "tracing"))]
-mod log {
-    use std::{error::Error, time::Duration};
-
-    use crate::{ReconcileReport, reconcile::job::Missing};
-
-    pub(super) fn passed(_: &ReconcileReport) {}
-    pub(super) fn fetched(_: &Missing, _: &'static str) {}
-    pub(super) fn urgent(_: &Missing, _: Duration) {}
-    pub(super) fn lost(_: &Missing, _: &'static str) {}
-    pub(super) fn job_failed(_: &Missing, _: &(dyn Error + 'static)) {}
-    pub(super) fn failed(_: &'static str, _: &(dyn Error + 'static)) {}
-    pub(super) fn panicked() {}
-    pub(super) fn broken_off(_: usize) {}
 }

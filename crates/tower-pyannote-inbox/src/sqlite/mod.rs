@@ -352,7 +352,7 @@ async fn is_inbox(path: &Path) -> Result<bool, sqlx::Error> {
 }
 
 async fn migrate(pool: &SqlitePool) -> Result<(), sqlx::Error> {
-    let mut ours: Migrator = sqlx::migrate!("src/inbox/sqlite/migrations");
+    let mut ours: Migrator = sqlx::migrate!("src/sqlite/migrations");
     ours.dangerous_set_table_name(OUR_MIGRATIONS);
     // Of processes that start together, one after another: sqlx has no lock for SQLite's.
     let mut tx = pool.begin_with(BEGIN).await?;

@@ -10,13 +10,16 @@ use http::{Request, StatusCode};
 use http_body_util::Full;
 use sqlx::{Connection, SqliteConnection};
 use tower::{ServiceBuilder, ServiceExt};
-use tower_pyannote::{PyannoteSignatureLayer, event::{Retry, RetryReason}, layer::VerifySignature};
+use tower_pyannote::{
+    PyannoteSignatureLayer,
+    event::{Retry, RetryReason},
+    layer::VerifySignature,
+};
 use tower_pyannote_inbox::{Commit, Inbox, InboxErrorKind, InboxFilter, InboxService};
 
-use crate::{
-    place::{Place, entry, event, event_of, on_each_store},
-    support::{self, clock, now, request, secret},
-};
+use crate::place::{Place, entry, event, event_of, on_each_store};
+
+use tower_pyannote_test_support::delivery::{self, clock, now, request, secret};
 
 on_each_store! {
     a_delivery_is_stored_as_it_was_received,
@@ -72,13 +75,13 @@ async fn a_delivery_is_stored_as_it_was_received(place: Place) {
 async fn a_repeat_is_answered_200_and_stored_once(place: Place) {
     let inbox = place.open().await;
     for _ in 0..3 {
-        let request = request(support::EVENT, Full::<Bytes>::from(support::EVENT));
+        let request = request(delivery::EVENT, Full::<Bytes>::from(delivery::EVENT));
         let answer = receiver(&inbox).oneshot(request).await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK);
     }
     assert_eq!(inbox.stats().await.unwrap().waiting, 1);
     let again = inbox
-        .commit(&event_of(String::from_utf8_lossy(support::EVENT).into()))
+        .commit(&event_of(String::from_utf8_lossy(delivery::EVENT).into()))
         .await;
     assert_eq!(again.unwrap(), Commit::Duplicate);
 }
@@ -239,7 +242,7 @@ async fn a_store_that_is_held_by_another_is_answered_503_within_5_s_and_then_acc
 
     let begun = Instant::now();
     let deliveries = (0..8).map(|_| {
-        let request = request(support::EVENT, Full::<Bytes>::from(support::EVENT));
+        let request = request(delivery::EVENT, Full::<Bytes>::from(delivery::EVENT));
         tokio::spawn(receiver(&inbox).oneshot(request))
     });
     for delivery in deliveries.collect::<Vec<_>>() {
@@ -255,7 +258,7 @@ async fn a_store_that_is_held_by_another_is_answered_503_within_5_s_and_then_acc
     inbox.check().await.unwrap_err();
 
     sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
-    let request = request(support::EVENT, Full::<Bytes>::from(support::EVENT));
+    let request = request(delivery::EVENT, Full::<Bytes>::from(delivery::EVENT));
     let answer = receiver(&inbox).oneshot(request).await.unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
     assert_eq!(inbox.stats().await.unwrap().waiting, 1);

@@ -1,9 +1,5 @@
 //! What the inbox promises, against real files of SQLite and a real PostgreSQL.
-#![cfg(all(
-    feature = "inbox-sqlite",
-    feature = "inbox-postgres",
-    feature = "layer"
-))]
+#![cfg(all(feature = "sqlite", feature = "postgres", feature = "testing"))]
 
 mod commit;
 mod faults;
@@ -11,8 +7,6 @@ mod files;
 mod open;
 mod operate;
 mod place;
-#[path = "../support/postgres.rs"]
-mod postgres;
-#[path = "../support/mod.rs"]
-mod support;
+#[cfg(all(unix, feature = "reconcile"))]
+mod reconcile;
 mod work;

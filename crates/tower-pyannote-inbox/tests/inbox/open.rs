@@ -6,10 +6,9 @@ use sqlx::{Connection, PgConnection, Row, SqliteConnection};
 use tempfile::TempDir;
 use tower_pyannote_inbox::{Inbox, InboxError, InboxErrorKind};
 
-use crate::{
-    place::{Place, commit, on_each_store, state},
-    postgres::Postgres,
-};
+use crate::place::{Place, commit, on_each_store, state};
+
+use tower_pyannote_test_support::postgres::Postgres;
 
 on_each_store! {
     an_inbox_that_is_there_is_opened_as_an_existing_one,

@@ -19,7 +19,7 @@ use tokio::{
 use tower_pyannote::{HandlerRegistry, WebhookEvent, event::Delivery};
 use tower_pyannote_inbox::{Inbox, InboxEntry, InboxError, InboxFilter, InboxWorker};
 
-use crate::postgres::Postgres;
+use tower_pyannote_test_support::postgres::Postgres;
 
 /// A database that is empty at first, and may be opened more than once.
 pub(crate) struct Place {

@@ -11,8 +11,10 @@ use std::{
 };
 
 use tokio::sync::{Notify, oneshot};
-use tower_pyannote::{ConfigError, Diarization, HandlerError, HandlerRegistry, TypedEvent, WebhookEvent, event::Delivery};
-use tower_pyannote_inbox::Inbox;
+use tower_pyannote::{
+    Diarization, HandlerError, HandlerRegistry, TypedEvent, WebhookEvent, event::Delivery,
+};
+use tower_pyannote_inbox::{ConfigError, Inbox};
 
 use crate::place::{
     Log, Place, commit, counting, entry, event, hasty, on_each_store, spawn, state, stoppable,
@@ -566,7 +568,7 @@ async fn a_setting_that_cannot_work_is_refused_by_name() {
         ),
     ];
     for (name, error) in refused {
-        let ConfigError::InboxSetting { setting, .. } = &error else {
+        let ConfigError::Worker { setting, .. } = &error else {
             panic!("{name}: {error:?}");
         };
         assert_eq!(*setting, name);

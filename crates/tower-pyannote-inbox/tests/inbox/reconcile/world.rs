@@ -9,17 +9,19 @@ use std::{
 };
 
 use axum::Router;
+use pyannoteai_client::{Client, ClientBuilder, DiarizeRequest, JobRequest};
 use serde_json::Value;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tower::ServiceBuilder;
-use tower_pyannote::{HandlerRegistry, PyannoteSignatureLayer, WebhookEvent, WebhookSecret, clock::{Clock, SystemClock, SystemSleep}};
-use pyannoteai_client::{Client, ClientBuilder, DiarizeRequest, JobRequest};
+use tower_pyannote::{
+    HandlerRegistry, PyannoteSignatureLayer, WebhookEvent, WebhookSecret,
+    clock::{Clock, SystemClock, SystemSleep},
+};
 use tower_pyannote_inbox::{Inbox, Reconciler};
 
-use crate::{
-    app::{Config, Fault, Faults, Odds, Simulator},
-    place::{Log, Place, until},
-};
+use pyannote_simulator::{Config, Fault, Faults, Odds, Simulator};
+
+use crate::place::{Log, Place, until};
 
 pub(crate) const SECRET: &str = "whs_00112233445566778899aabbccddeeff";
 

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use tower_pyannote_inbox::InboxFilter;
 
-use crate::{
-    app::Odds,
-    place::{Log, Place, entry, event, hasty, on_each_store, spawn, until_handled},
-    world::{HOUR, World, noting},
-};
+use pyannote_simulator::Odds;
+
+use crate::place::{Log, Place, entry, event, hasty, on_each_store, spawn, until_handled};
+
+use super::world::{HOUR, World, noting};
 
 on_each_store! {
     an_event_that_was_pruned_is_not_fetched_again,

@@ -1,15 +1,15 @@
 //! What a handler meets: the event that the webhook would have brought.
 
+use pyannoteai_client::{IdentifyRequest, JobRequest, VoiceprintRequest};
 use serde_json::Value;
 use tower_pyannote::{Kind, WebhookEvent, testing::EventBuilder};
-use pyannoteai_client::{IdentifyRequest, JobRequest, VoiceprintRequest};
 use tower_pyannote_inbox::{Commit, Inbox};
 
-use crate::{
-    app::{Fault, Faults, Odds},
-    place::{Place, entry, event, on_each_store},
-    world::{World, builder, diarize, eager},
-};
+use pyannote_simulator::{Fault, Faults, Odds};
+
+use crate::place::{Place, entry, event, on_each_store};
+
+use super::world::{World, builder, diarize, eager};
 
 on_each_store! {
     a_fetched_event_is_the_one_that_the_webhook_brings,

@@ -3,17 +3,17 @@
 use std::{env, fs, io::Write, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use proptest::{collection::vec, prelude::*};
+use pyannoteai_client::{JobRequest, VoiceprintRequest};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, runtime::Runtime, sync::oneshot, task::JoinHandle, time};
 use tower_pyannote::{HandlerRegistry, WebhookEvent, WebhookSecret};
-use pyannoteai_client::{JobRequest, VoiceprintRequest};
 use tower_pyannote_inbox::{Inbox, InboxFilter};
 
-use crate::{
-    app::{Config, Fault, Odds, Simulator},
-    place::{hasty, until},
-    world::{Receiver, SECRET, Shifted, builder, diarize, eager, is_over},
-};
+use pyannote_simulator::{Config, Fault, Odds, Simulator};
+
+use crate::place::{hasty, until};
+
+use super::world::{Receiver, SECRET, Shifted, builder, diarize, eager, is_over};
 
 /// What goes wrong.
 #[derive(Clone, Debug)]

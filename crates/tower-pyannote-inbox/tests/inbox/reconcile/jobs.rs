@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tower_pyannote::ConfigError;
+use tower_pyannote_inbox::ConfigError;
 use tower_pyannote_inbox::{InboxFilter, Reconciler};
 
-use crate::{
-    app::{Fault, Faults, Odds},
-    place::{Log, Place, entry, event, hasty, on_each_store, spawn, until, until_handled},
-    world::{HOUR, World, diarize, eager, noting},
-};
+use pyannote_simulator::{Fault, Faults, Odds};
+
+use crate::place::{Log, Place, entry, event, hasty, on_each_store, spawn, until, until_handled};
+
+use super::world::{HOUR, World, diarize, eager, noting};
 
 on_each_store! {
     a_job_whose_webhook_is_lost_reaches_the_handlers_once,
@@ -261,7 +261,7 @@ async fn a_job_that_the_api_does_not_know_is_lost_after_the_30_hours_that_it_may
 #[tokio::test]
 async fn many_jobs_that_cannot_be_fetched_keep_no_other_from_its_turn() {
     let place = Place::sqlite().unwrap();
-    let lost = |config: &mut crate::app::Config| {
+    let lost = |config: &mut pyannote_simulator::Config| {
         config.faults = Faults::default().with(Fault::Lost, Odds::Percent(100.0));
     };
     let elsewhere = World::start(&place, lost).await;
@@ -320,7 +320,7 @@ async fn a_setting_that_cannot_work_is_named() {
     let place = Place::sqlite().unwrap();
     let world = World::start(&place, |_| {}).await;
     let setting = |made: Result<Reconciler, ConfigError>| match made {
-        Err(ConfigError::ReconcilerSetting { setting, .. }) => Some(setting),
+        Err(ConfigError::Reconciler { setting, .. }) => Some(setting),
         _ => None,
     };
     let minutes = |minutes: u64| Duration::from_secs(60 * minutes);

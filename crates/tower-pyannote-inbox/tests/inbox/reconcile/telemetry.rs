@@ -5,12 +5,13 @@ use std::time::Duration;
 use metrics_util::debugging::DebugValue;
 use tracing::Level;
 
-use crate::{
-    app::Odds,
-    observe::observe,
-    place::{Log, Place, hasty, spawn, until_handled},
-    world::{HOUR, World, eager, noting},
-};
+use pyannote_simulator::Odds;
+
+use tower_pyannote_test_support::observe::observe;
+
+use crate::place::{Log, Place, hasty, spawn, until_handled};
+
+use super::world::{HOUR, World, eager, noting};
 
 fn count(log: &str, text: &str) -> usize {
     log.matches(text).count()

@@ -16,15 +16,14 @@ use axum::{
     routing::{get, post},
 };
 use http::StatusCode;
+use pyannoteai_client::Client;
 use tokio::{net::TcpListener, sync::oneshot};
 use tower_pyannote::clock::{Clock, ManualClock, SystemClock, SystemSleep};
-use pyannoteai_client::Client;
 use tower_pyannote_inbox::{Inbox, ReconcileReport};
 
-use crate::{
-    place::{Place, entry, until, until_handled},
-    world::{HOUR, Shifted, builder, diarize, eager, noting},
-};
+use crate::place::{Place, entry, until, until_handled};
+
+use super::world::{HOUR, Shifted, builder, diarize, eager, noting};
 
 /// An API on loopback that numbers its jobs, answers for each what it is told to, and writes down which it was asked for.
 #[derive(Clone, Default)]

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
+use pyannoteai_client::{ClientError, SubmittedJob};
 use sqlx::{Connection, PgConnection};
 use tokio::task::JoinHandle;
-use pyannoteai_client::{ClientError, SubmittedJob};
 use tower_pyannote_inbox::{InboxErrorKind, InboxFilter, StoreFault, StoreFaults};
 
-use crate::{
-    app::{Fault, Faults, Odds},
-    place::{Place, event, on_each_store, until},
-    world::{World, builder, diarize, eager},
-};
+use pyannote_simulator::{Fault, Faults, Odds};
+
+use crate::place::{Place, event, on_each_store, until};
+
+use super::world::{World, builder, diarize, eager};
 
 on_each_store! {
     a_database_that_fails_ends_the_pass_and_the_next_one_brings_all,

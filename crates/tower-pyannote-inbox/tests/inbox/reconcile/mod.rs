@@ -1,0 +1,10 @@
+//! The reconciler against the simulator over real sockets, with real databases under the inbox.
+
+mod events;
+mod failures;
+mod jobs;
+mod properties;
+mod store;
+mod telemetry;
+mod turns;
+mod world;
