@@ -312,7 +312,6 @@ mod repeats {
         assert_eq!(bytes, BODY);
     }
 
-    #[cfg(all(feature = "metrics", feature = "tracing"))]
     #[test]
     fn a_repeat_that_differs_is_counted_as_a_conflict() {
         use metrics_util::debugging::DebugValue;
