@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use reqwest::Url;
 use serde::{Serialize, Serializer};
 
-use super::media;
-use super::request::InvalidRequest;
+use crate::media;
+use crate::request::InvalidRequest;
 
 /// A URL that a request names, as it was given. `Debug` leaves out the user and the query, where secrets are put.
 #[derive(Clone, PartialEq, Eq)]

@@ -5,9 +5,9 @@ use http::{HeaderMap, HeaderName, StatusCode, header::RETRY_AFTER};
 use reqwest::Response;
 use serde_json::Value;
 
-use super::error::{Answer, ClientError, FieldError};
-use super::error_kind::ClientErrorKind;
-use super::key::ApiKey;
+use crate::error::{Answer, ClientError, FieldError};
+use crate::error_kind::ClientErrorKind;
+use crate::key::ApiKey;
 
 /// Receives the body of an answer, if it keeps to the limit.
 pub(crate) async fn read(mut response: Response, limit: usize) -> Result<Bytes, ClientError> {

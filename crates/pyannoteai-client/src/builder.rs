@@ -8,14 +8,14 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt;
 use zeroize::Zeroizing;
 
-use super::address::{Address, is_loopback, is_secure};
-use super::key::ApiKey;
-use super::limiter::Limiter;
-use super::log::{AnySubmissionLog, SubmissionLog};
-use super::time::Time;
-use super::{Client, Inner};
-use crate::clock::{Clock, SystemClock};
-use tower_pyannote::ConfigError;
+use crate::ConfigError;
+use crate::address::{Address, is_loopback, is_secure};
+use crate::client::{Client, Inner};
+use crate::key::ApiKey;
+use crate::limiter::Limiter;
+use crate::log::{AnySubmissionLog, SubmissionLog};
+use crate::time::Time;
+use tower_pyannote::clock::{Clock, SystemClock};
 
 /// The settings of a [`Client`], from [`Client::builder`].
 ///
@@ -33,7 +33,7 @@ use tower_pyannote::ConfigError;
 ///     .build()?;
 ///
 /// assert!(Client::builder("sk_example").with_base_url("http://example.com").build().is_err());
-/// # Ok::<(), tower_pyannote::ConfigError>(())
+/// # Ok::<(), pyannoteai_client::ConfigError>(())
 /// ```
 #[must_use]
 pub struct ClientBuilder {
@@ -172,7 +172,7 @@ impl ClientBuilder {
             ("stall_timeout", self.stall_timeout),
         ] {
             if timeout.is_zero() {
-                return Err(ConfigError::ZeroTimeout { setting });
+                return Err(invalid(setting, "is zero: give a time above zero"));
             }
         }
         let zero = || invalid("rate limit", "is 0: give at least 1 a minute, or none");

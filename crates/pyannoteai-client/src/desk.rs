@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::time::Time;
-use crate::event::{Text, WebhookEvent};
+use crate::time::Time;
+use tower_pyannote::WebhookEvent;
+use tower_pyannote::event::Text;
 
 /// Where webhooks and those who wait for them find each other.
 pub(crate) struct Desk {
@@ -160,8 +161,8 @@ mod tests {
     use std::time::UNIX_EPOCH;
 
     use super::*;
-    use crate::clock::ManualClock;
-    use crate::event::Delivery;
+    use tower_pyannote::clock::ManualClock;
+    use tower_pyannote::event::Delivery;
 
     fn desk() -> (ManualClock, Arc<Desk>) {
         let clock = ManualClock::new(UNIX_EPOCH);

@@ -5,9 +5,9 @@ use bytes::Bytes;
 use reqwest::Response;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-use super::error::ClientError;
-use super::error_kind::ClientErrorKind;
-use super::time::Time;
+use crate::error::ClientError;
+use crate::error_kind::ClientErrorKind;
+use crate::time::Time;
 
 /// Media on its way here, from [`Client::download`](crate::Client::download); it is never held whole.
 ///

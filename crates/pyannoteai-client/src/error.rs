@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::error_kind::ClientErrorKind;
-use super::request::InvalidRequest;
+use crate::error_kind::ClientErrorKind;
+use crate::request::InvalidRequest;
 
 /// Why a call of the [`Client`](crate::Client) did not succeed.
 ///

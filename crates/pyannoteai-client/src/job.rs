@@ -6,9 +6,10 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::error::ClientError;
-use super::request::JobRequest;
-use crate::event::{Delivery, Kind, Output, Status, Text, WebhookEvent};
+use crate::error::ClientError;
+use crate::request::JobRequest;
+use tower_pyannote::event::{Delivery, Text};
+use tower_pyannote::{Kind, Output, Status, WebhookEvent};
 
 /// A job that pyannoteAI took, and bills.
 #[derive(Clone, Debug)]

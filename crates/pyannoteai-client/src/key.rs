@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
-use tower_pyannote::ConfigError;
+use crate::ConfigError;
 
 /// The API key, kept once, as the header that carries it; the bytes are overwritten when the last clone is dropped.
 #[derive(Clone)]

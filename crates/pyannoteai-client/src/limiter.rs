@@ -6,7 +6,7 @@ use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
-use super::{telemetry, time::Time};
+use crate::{telemetry, time::Time};
 
 /// Holds requests back so that no window of 60 s sees more than the limit, and while the API asked for a pause.
 ///
@@ -98,7 +98,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::clock::ManualClock;
+    use tower_pyannote::clock::ManualClock;
 
     fn limiter(per_minute: u32) -> (ManualClock, Limiter) {
         let clock = ManualClock::new(UNIX_EPOCH);

@@ -3,7 +3,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use super::job::SubmittedJob;
+use crate::job::SubmittedJob;
 
 /// Records the jobs that a client submits, so that those whose webhook never comes can be fetched in time.
 ///
@@ -31,7 +31,7 @@ use super::job::SubmittedJob;
 /// }
 ///
 /// let client = Client::builder("sk_example").with_submission_log(Submitted::default()).build()?;
-/// # Ok::<(), tower_pyannote::ConfigError>(())
+/// # Ok::<(), pyannoteai_client::ConfigError>(())
 /// ```
 pub trait SubmissionLog: Send + Sync + 'static {
     /// Records a job.

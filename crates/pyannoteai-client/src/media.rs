@@ -3,9 +3,9 @@ use std::ops::Deref;
 
 use reqwest::Url;
 
-use super::address::{is_secure, without_secrets};
-use super::error::ClientError;
-use super::request::InvalidRequest;
+use crate::address::{is_secure, without_secrets};
+use crate::error::ClientError;
+use crate::request::InvalidRequest;
 
 /// The name of an audio in pyannoteAI's temporary storage: `media://` and a key of one's own choice.
 ///

@@ -1,7 +1,7 @@
-use super::Client;
-use super::error::ClientError;
-use super::job::JobPage;
-use super::request::ListJobs;
+use crate::Client;
+use crate::error::ClientError;
+use crate::job::JobPage;
+use crate::request::ListJobs;
 
 /// The pages of a list of jobs, from [`Client::job_pages`].
 ///

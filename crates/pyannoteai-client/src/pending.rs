@@ -7,13 +7,14 @@ use backon::ExponentialBackoff;
 use futures_util::future::{Either, select};
 use tokio::sync::oneshot;
 
-use super::Client;
-use super::desk::{Claim, Desk};
-use super::error::ClientError;
-use super::error_kind::ClientErrorKind;
-use super::job::SubmittedJob;
-use super::time::Time;
-use crate::event::{Text, WebhookEvent};
+use crate::Client;
+use crate::desk::{Claim, Desk};
+use crate::error::ClientError;
+use crate::error_kind::ClientErrorKind;
+use crate::job::SubmittedJob;
+use crate::time::Time;
+use tower_pyannote::WebhookEvent;
+use tower_pyannote::event::Text;
 
 /// A job that is waited for, from [`JobWaiter`](crate::JobWaiter).
 ///

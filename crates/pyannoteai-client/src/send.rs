@@ -12,9 +12,9 @@ use http::{HeaderValue, Method};
 use http_body::{Body, Frame, SizeHint};
 use reqwest::Url;
 
-use super::error::ClientError;
-use super::error_kind::ClientErrorKind;
-use super::{Client, answer, telemetry};
+use crate::error::ClientError;
+use crate::error_kind::ClientErrorKind;
+use crate::{Client, answer, telemetry};
 
 /// A request to the API.
 pub(crate) struct Call {

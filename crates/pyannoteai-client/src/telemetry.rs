@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use super::error::ClientError;
-use super::job::SubmittedJob;
+use crate::error::ClientError;
+use crate::job::SubmittedJob;
 
 /// Tells of one request that was answered, or not.
 pub(crate) fn requested(call: &'static str, error: Option<&ClientError>) {

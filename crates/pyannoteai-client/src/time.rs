@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::future::{Either, select};
 
-use crate::clock::Clock;
+use tower_pyannote::clock::Clock;
 
 /// The client's clock, whatever its type, and a measure of time that never goes back.
 #[derive(Clone)]

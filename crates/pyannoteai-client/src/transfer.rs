@@ -5,13 +5,13 @@ use futures_util::future::{Either, select};
 use reqwest::{Response, Url};
 use serde::{Deserialize, Serialize};
 
-use super::download::Download;
-use super::error::{Answer, ClientError};
-use super::error_kind::ClientErrorKind;
-use super::media::{MediaKey, PresignedUrl};
-use super::send::{Call, Effect};
-use super::upload::{Upload, UploadState};
-use super::{Client, telemetry};
+use crate::download::Download;
+use crate::error::{Answer, ClientError};
+use crate::error_kind::ClientErrorKind;
+use crate::media::{MediaKey, PresignedUrl};
+use crate::send::{Call, Effect};
+use crate::upload::{Upload, UploadState};
+use crate::{Client, telemetry};
 
 impl Client {
     /// Uploads an audio under a key, and returns the key, which a request takes for its URL.

@@ -12,8 +12,8 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::io::AsyncRead;
 use tokio_util::io::ReaderStream;
 
-use super::error::ClientError;
-use super::request::InvalidRequest;
+use crate::error::ClientError;
+use crate::request::InvalidRequest;
 
 /// An audio to upload, of up to 1 GiB; it is read as it is sent and never held whole.
 ///

@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 
-use super::Client;
-use super::builder::invalid;
-use super::desk::Desk;
-use super::error::ClientError;
-use super::pending::{PendingJob, Polls};
-use super::request::JobRequest;
-use crate::event::{Text, WebhookEvent};
-use crate::handler::{HandlerError, WebhookHandler};
-use tower_pyannote::ConfigError;
+use crate::Client;
+use crate::ConfigError;
+use crate::builder::invalid;
+use crate::desk::Desk;
+use crate::error::ClientError;
+use crate::pending::{PendingJob, Polls};
+use crate::request::JobRequest;
+use tower_pyannote::WebhookEvent;
+use tower_pyannote::event::Text;
+use tower_pyannote::{HandlerError, WebhookHandler};
 
 /// Submits jobs that can be awaited: by their webhook or by polling, whichever comes first.
 ///

@@ -22,10 +22,7 @@ impl InvalidRequest {
         self.reason
     }
 
-    pub(in crate::client) fn new(
-        field: impl Into<Cow<'static, str>>,
-        reason: &'static str,
-    ) -> Self {
+    pub(crate) fn new(field: impl Into<Cow<'static, str>>, reason: &'static str) -> Self {
         Self {
             field: field.into(),
             reason,

@@ -1,7 +1,7 @@
 use reqwest::Url;
 
 use super::InvalidRequest;
-use crate::event::{Status, Text};
+use tower_pyannote::{Status, event::Text};
 
 /// Which jobs to list, newest first.
 ///
@@ -55,11 +55,11 @@ impl ListJobs {
         self
     }
 
-    pub(in crate::client) fn cursor(&self) -> Option<&Text> {
+    pub(crate) fn cursor(&self) -> Option<&Text> {
         self.cursor.as_ref()
     }
 
-    pub(in crate::client) fn write_to(&self, url: &mut Url) {
+    pub(crate) fn write_to(&self, url: &mut Url) {
         let mut query = url.query_pairs_mut();
         if let Some(limit) = self.limit {
             query.append_pair("limit", &limit.to_string());

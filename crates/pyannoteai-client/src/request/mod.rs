@@ -11,8 +11,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::address::Address;
-use crate::event::Kind;
+use crate::address::Address;
+use tower_pyannote::Kind;
 
 pub use self::diarize::{DiarizeRequest, TranscriptionModel};
 pub use self::identify::IdentifyRequest;

@@ -1,10 +1,7 @@
 //! What the client sends, what it makes of answers, and what it never does, against servers on loopback.
-#![cfg(feature = "client")]
 
 mod errors;
 mod media;
-#[path = "../support/observe.rs"]
-mod observe;
 mod rate;
 mod requests;
 mod retries;
@@ -18,8 +15,8 @@ use std::future::{Ready, ready};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tower_pyannote::clock::Clock;
 use pyannoteai_client::{Client, ClientBuilder, DiarizeRequest};
+use tower_pyannote::clock::Clock;
 
 use self::server::Server;
 

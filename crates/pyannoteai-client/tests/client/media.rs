@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use pyannoteai_client::{Client, ClientErrorKind, MediaKey, Upload, UploadProgress};
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
-use pyannoteai_client::{Client, ClientErrorKind, MediaKey, Upload, UploadProgress};
 
 use crate::KEY;
 use crate::server::{Reply, Server};

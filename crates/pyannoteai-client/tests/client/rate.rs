@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use tower_pyannote::clock::ManualClock;
 use pyannoteai_client::Client;
+use tower_pyannote::clock::ManualClock;
 
 use crate::server::{Reply, Server};
 use crate::{KEY, now, until};

@@ -1,6 +1,9 @@
+use pyannoteai_client::{
+    Client, DiarizeRequest, IdentifyRequest, JobRequest, ListJobs, MediaKey, Model,
+    TranscriptionModel, VoiceprintRequest,
+};
 use serde_json::json;
 use tower_pyannote::{Kind, Status};
-use pyannoteai_client::{Client, DiarizeRequest, IdentifyRequest, JobRequest, ListJobs, MediaKey, Model, TranscriptionModel, VoiceprintRequest};
 
 use crate::server::{Reply, Server};
 use crate::{AUDIO, KEY, builder, client, diarize, now};

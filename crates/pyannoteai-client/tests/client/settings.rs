@@ -1,9 +1,8 @@
 use std::time::Duration;
 
+use pyannoteai_client::{Client, ClientBuilder, ClientErrorKind, ConfigError, MediaKey, Upload};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tower_pyannote::ConfigError;
-use pyannoteai_client::{Client, ClientBuilder, ClientErrorKind, MediaKey, Upload};
 
 use crate::KEY;
 use crate::server::{Reply, Server};
@@ -15,8 +14,7 @@ fn local() -> ClientBuilder {
 /// The setting at fault.
 fn setting(builder: ClientBuilder) -> &'static str {
     match builder.build().unwrap_err() {
-        ConfigError::InvalidClientSetting { setting, .. } => setting,
-        ConfigError::ZeroTimeout { setting, .. } => setting,
+        ConfigError::InvalidSetting { setting, .. } => setting,
         error => panic!("{error:?}"),
     }
 }

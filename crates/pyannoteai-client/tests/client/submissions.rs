@@ -2,9 +2,12 @@ use std::error::Error;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use pyannoteai_client::{
+    Client, ClientErrorKind, IdentifyRequest, JobRequest, SubmissionLog, SubmittedJob,
+    VoiceprintRequest,
+};
 use tokio::net::TcpListener;
 use tower_pyannote::Kind;
-use pyannoteai_client::{Client, ClientErrorKind, IdentifyRequest, JobRequest, SubmissionLog, SubmittedJob, VoiceprintRequest};
 
 use crate::server::{Deed, RawServer, Reply, Server};
 use crate::{AUDIO, Jump, KEY, builder, client, diarize, now};

@@ -2,10 +2,11 @@ use std::collections::BTreeMap;
 
 use metrics_util::debugging::DebugValue;
 use pyannoteai_client::Client;
+use tower_pyannote_test_support::observe;
 use tracing::Level;
 
 use crate::server::{Reply, Server};
-use crate::{KEY, builder, diarize, observe};
+use crate::{KEY, builder, diarize};
 
 /// Runs calls against a server with these replies, and returns the counters and the log.
 fn observe(

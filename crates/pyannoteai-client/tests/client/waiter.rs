@@ -1,9 +1,9 @@
 use std::time::Duration;
 
+use pyannoteai_client::{Client, ClientError, ClientErrorKind, ConfigError, JobWaiter, PendingJob};
 use tokio::task::JoinHandle;
 use tower::{Service, ServiceExt};
-use tower_pyannote::{ConfigError, HandlerRegistry, Status, WebhookEvent, clock::ManualClock, event::Delivery};
-use pyannoteai_client::{Client, ClientError, ClientErrorKind, JobWaiter, PendingJob};
+use tower_pyannote::{HandlerRegistry, Status, WebhookEvent, clock::ManualClock, event::Delivery};
 
 use crate::server::{Reply, Server};
 use crate::{KEY, diarize, now, until};
@@ -259,7 +259,7 @@ async fn intervals_that_make_no_sense_are_refused() {
             .clone()
             .with_poll_interval(first, longest)
             .unwrap_err();
-        let ConfigError::InvalidClientSetting { setting, .. } = refused else {
+        let ConfigError::InvalidSetting { setting, .. } = refused else {
             panic!("{refused:?}");
         };
         assert_eq!(setting, "poll interval");
