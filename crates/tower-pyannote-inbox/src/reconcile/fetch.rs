@@ -7,7 +7,7 @@ use super::{
     job::{LISTED, Missing, OUTPUT_KEPT},
     telemetry,
 };
-use crate::{Commit, Inbox, offload};
+use crate::{Commit, Inbox, pool::pool_for};
 use pyannoteai_client::{Client, ClientError, ClientErrorKind, Job};
 use tower_pyannote::{Status, WebhookEvent, event::Delivery};
 
@@ -112,7 +112,7 @@ async fn event(
         let body = body::of_webhook(&answer, status_only)?;
         Ok(WebhookEvent::new(body, Delivery::at(received_at))?)
     };
-    match pool::pool_for(bytes) {
+    match pool_for(bytes) {
         Some(pool) => pool.spawn_blocking(make).await?,
         None => make(),
     }
