@@ -11,11 +11,14 @@ use axum::{
 use metrics_exporter_prometheus::PrometheusHandle;
 use object_store::ObjectStore;
 use tower::ServiceBuilder;
-use tower_pyannote::{PyannoteSignatureLayer, SecretSet, layer::{ByteBudget, Rejection}};
+use tower_pyannote::{
+    PyannoteSignatureLayer, SecretSet,
+    layer::{ByteBudget, Rejection},
+};
 use tower_pyannote_inbox::Inbox;
 
-use crate::{pages, connections::MAX_CONNECTIONS, serve::READ_AT_ONCE};
 use crate::storage::{Counted, Health};
+use crate::{connections::MAX_CONNECTIONS, pages, serve::READ_AT_ONCE};
 
 /// What the pages tell of.
 pub(crate) struct App {

@@ -1,12 +1,15 @@
 use std::{sync::Arc, time::Duration};
 
 use object_store::ObjectStore;
-use tower_pyannote::{ConfigError, Diarization, HandlerError, HandlerRegistry, Identification, Output, TypedEvent, Voiceprint, WebhookEvent, WebhookHandler, event::Turns};
+use tower_pyannote::{
+    Diarization, HandlerError, HandlerRegistry, Identification, Output, TypedEvent, Voiceprint,
+    WebhookEvent, WebhookHandler, event::Turns,
+};
 use tower_pyannote_archive::Archive;
 
-/// What is done with an event: it is kept, then logged.
-pub(crate) fn registry(store: Arc<dyn ObjectStore>) -> Result<HandlerRegistry, ConfigError> {
-    let archive = Archive::new(store, "")?;
+/// The handlers of every receiver: the archive, then the log.
+pub(crate) fn registry(store: Arc<dyn ObjectStore>) -> HandlerRegistry {
+    let archive = Archive::new(store, "").expect("the root of the store is a valid prefix");
     HandlerRegistry::new()
         .on_any("archive", move |event| {
             let archive = archive.clone();
@@ -15,9 +18,10 @@ pub(crate) fn registry(store: Arc<dyn ObjectStore>) -> Result<HandlerRegistry, C
                 tracing::info!(%location, bytes = event.raw().len(), "kept");
                 Ok(())
             }
-        })?
-        .register("log", Log)?
-        .with_handler_timeout(TIMEOUT)
+        })
+        .and_then(|registry| registry.register("log", Log))
+        .and_then(|registry| registry.with_handler_timeout(TIMEOUT))
+        .expect("the names differ and the timeout is not zero")
 }
 
 /// Logs in a line what an event says. Job id, kind, status and retry stand in the span around it.

@@ -2,7 +2,12 @@ use std::time::Duration;
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
-use tower_pyannote::{Kind, event::{EventError, RetryReason}, layer::Rejection, verify::VerifyError};
+use tower_pyannote::{
+    Kind,
+    event::{EventError, RetryReason},
+    layer::Rejection,
+    verify::VerifyError,
+};
 
 /// Collects what the crate counts, for the whole process; call it once, on tokio.
 pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {

@@ -3,50 +3,20 @@ use std::{
     path::PathBuf,
 };
 
-use clap::{CommandFactory, Parser, Subcommand};
-use tower_pyannote::SecretSet;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use pyannote_cli::{Failure, read_env_file};
 
-use crate::{inbox, doctor::Case, reconcile::Reconcile};
-use crate::failure::{Failure, read_env_file};
+use crate::commands::{doctor::Case, inbox, reconcile::Reconcile};
 
-/// What the server is told: by flags first, then by the environment, then by `.env`.
-pub(crate) struct Settings {
-    pub(crate) host: String,
-    pub(crate) port: u16,
-    pub(crate) data_dir: PathBuf,
-    pub(crate) database_url: Option<String>,
-    pub(crate) secrets: SecretSet,
-    pub(crate) reconcile: Reconcile,
-}
-
-impl Settings {
-    pub(crate) fn of(flags: Flags) -> Result<Self, Failure> {
-        let secrets = SecretSet::from_env(SECRET).map_err(|error| Failure::usage(&error))?;
-        Ok(Self {
-            host: flags.host,
-            port: flags.port,
-            data_dir: flags.data_dir,
-            database_url: flags.database_url,
-            secrets,
-            reconcile: flags.reconcile,
-        })
-    }
-}
-
-/// Receives pyannoteAI's webhooks: verifies them, commits each to an inbox, and then logs it and keeps it in a file.
+/// Receives pyannoteAI's webhooks: verifies each, commits it to an inbox, then logs it and keeps it in a file.
 #[derive(Parser)]
-#[command(name = "server", version, after_help = AFTER_HELP)]
+#[command(name = "pyannote-receiver", version, after_help = AFTER_HELP, args_conflicts_with_subcommands = true)]
 pub(crate) struct Flags {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 
-    /// Where to listen
-    #[arg(long, env = "WEBHOOK_SERVER_HOST", default_value = "127.0.0.1")]
-    host: String,
-
-    /// The port to listen on; 0 takes a free one
-    #[arg(long, env = "WEBHOOK_SERVER_PORT", default_value_t = 8000)]
-    port: u16,
+    #[command(flatten)]
+    pub(crate) serve: Serve,
 
     /// Logs more; RUST_LOG, if set, says what instead
     #[arg(long, global = true)]
@@ -71,15 +41,27 @@ pub(crate) struct Flags {
         value_name = "URL"
     )]
     pub(crate) database_url: Option<String>,
+}
+
+/// How to serve.
+#[derive(Args)]
+pub(crate) struct Serve {
+    /// Where to listen
+    #[arg(long, env = "WEBHOOK_SERVER_HOST", default_value = "127.0.0.1")]
+    pub(crate) host: String,
+
+    /// The port to listen on; 0 takes a free one
+    #[arg(long, env = "WEBHOOK_SERVER_PORT", default_value_t = 8000)]
+    pub(crate) port: u16,
 
     #[command(flatten)]
-    reconcile: Reconcile,
+    pub(crate) reconcile: Reconcile,
 }
 
 impl Flags {
-    /// Reads them; `None` if it was only asked for help or version, which were then given.
+    /// Reads flags, environment and `.env`; `None` if help or the version was asked for, and printed.
     ///
-    /// No other thread may run yet, as `.env` goes into the environment.
+    /// No other thread may run yet, because `.env` goes into the environment.
     pub(crate) fn read() -> Result<Option<Self>, Failure> {
         read_env_file()?;
         match Self::try_parse() {
@@ -93,9 +75,10 @@ impl Flags {
     }
 }
 
-/// What to do in place of serving.
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    /// Serves, as without a command
+    Serve(Box<Serve>),
     Doctor(Case),
     #[command(subcommand)]
     Inbox(inbox::Command),

@@ -17,15 +17,22 @@ use object_store::{ObjectStore, ObjectStoreExt, local::LocalFileSystem};
 use tokio::{sync::Mutex, time};
 use tower_pyannote_inbox::{Inbox, InboxStats};
 
-/// Opens the directory that events are kept in, making it if need be, and makes sure that it can store.
-pub(crate) async fn open(dir: &Path) -> Result<Arc<dyn ObjectStore>, String> {
+/// Opens a local directory for the archive, making it if need be, and writes to it once to see that it can store.
+///
+/// Files are flushed to the disk before a write succeeds.
+///
+/// # Errors
+///
+/// Returns an error if the directory cannot be made or written to.
+pub async fn open_directory(dir: impl AsRef<Path>) -> io::Result<Arc<dyn ObjectStore>> {
+    let dir = dir.as_ref();
     let local = || -> Result<LocalFileSystem, Box<dyn Error>> {
         fs::create_dir_all(dir)?;
         // A 200 is a promise, which has to outlive a loss of power.
         Ok(LocalFileSystem::new_with_prefix(dir)?.with_fsync(true))
     };
-    let store = Arc::new(local().map_err(|error| cause(&*error))?);
-    probe(&*store).await?;
+    let store = Arc::new(local().map_err(|error| io::Error::other(cause(&*error)))?);
+    probe(&*store).await.map_err(io::Error::other)?;
     Ok(store)
 }
 

@@ -1,4 +1,4 @@
-//! `server doctor`: why a delivery that was kept is refused.
+//! `pyannote-receiver doctor`: why a delivery that was kept is refused.
 
 use std::{
     fs::File,
@@ -10,9 +10,9 @@ use std::{
 
 use clap::Args;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use pyannote_receiver::Doctor;
+use pyannote_cli::Failure;
 
-use crate::{failure::Failure, settings::SECRET};
+use crate::{doctor::Doctor, settings::SECRET};
 
 /// Says why a delivery is refused; ends with 0 if it is not, with 1 if it is
 #[derive(Args)]

@@ -9,7 +9,7 @@ use std::{
 use clap::{Subcommand, ValueEnum};
 use tower_pyannote_inbox::{Inbox, InboxEntry, InboxError, InboxFilter, InboxState, Replay};
 
-use crate::failure::{Failure, plain};
+use pyannote_cli::{Failure, plain};
 
 /// Looks into an inbox that is there and sets right what is in it; the server may run meanwhile
 #[derive(Subcommand)]
@@ -199,7 +199,7 @@ fn unknown(id: &str) -> Failure {
     Failure::run(format!("{id}: no such event, or a worker holds it"))
 }
 
-fn print(out: &mut impl Write, text: &str) -> Result<(), Failure> {
+pub(crate) fn print(out: &mut impl Write, text: &str) -> Result<(), Failure> {
     match out.write_all(text.as_bytes()) {
         // Whoever read it has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

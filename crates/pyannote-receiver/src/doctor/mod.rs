@@ -7,6 +7,8 @@ mod headers;
 mod json;
 mod search;
 mod secret;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::fmt;

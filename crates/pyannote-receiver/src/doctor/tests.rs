@@ -1,12 +1,14 @@
 //! The doctor against a table of faults, each of which it must call by its name, and what it must never say.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use base64ct::Encoding as _;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use proptest::prelude::*;
 use tower_pyannote::{SecretSet, Signature, SigningKey, Verifier, WebhookSecret};
-use pyannote_receiver::{Diagnosis, Doctor, Finding};
+
+use super::{Diagnosis, Doctor, Finding};
 
 const SECRET: &str = "whs_00112233445566778899aabbccddeeff";
 const OTHER: &str = "whs_ffeeddccbbaa99887766554433221100";
@@ -1015,4 +1017,35 @@ fn the_tests_own_hmac_is_the_crates() {
     let key = SigningKey::new(&WebhookSecret::new(SECRET).unwrap());
     let ours = Signature::parse(sign(BODY).as_bytes()).unwrap();
     assert!(key.sign(AT.to_string(), BODY.as_bytes()).matches(&ours));
+}
+
+/// Nobody signed these bodies: the doctor reads what a stranger sent.
+#[test]
+fn the_doctor_reads_json_100_000_deep_on_a_small_stack() {
+    let deep = |open: &str, close: &str| open.repeat(100_000) + "0" + &close.repeat(100_000);
+    for (name, body) in [
+        ("lists", deep("[", "]")),
+        ("objects", deep(r#"{"a":"#, "}")),
+        ("unsorted objects", deep(r#"{"b":0,"a":"#, "}")),
+        ("escaped keys", deep(r#"{"\u0062":0,"\u0061":"#, "}")),
+        ("spread over lines", deep("[\n", "\n]")),
+        ("never closed", "[".repeat(100_000)),
+        ("closed too often", "[]".to_owned() + &"]".repeat(100_000)),
+    ] {
+        let begun = Instant::now();
+        let diagnose = move || {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-request-timestamp", 1_767_225_600.into());
+            headers.insert("x-signature", "0".repeat(64).parse().unwrap());
+            let doctor = Doctor::from_setting("whs_00112233445566778899aabbccddeeff");
+            let doctor = doctor.with_work_limit(64 << 20);
+            doctor.diagnose(&headers, body.as_bytes(), SystemTime::now())
+        };
+        let thread = thread::Builder::new().stack_size(256 << 10);
+        let diagnosis = thread.spawn(diagnose).unwrap().join().unwrap();
+        let names: Vec<_> = diagnosis.findings().iter().map(|it| it.as_str()).collect();
+        assert_eq!(names[..2], ["timestamp_stale", "nothing_matches"], "{name}");
+        let took = begun.elapsed();
+        assert!(took < Duration::from_secs(30), "{name} took {took:?}");
+    }
 }

@@ -5,11 +5,14 @@ use std::{
 };
 
 use crate::{
-    bodies,
     crowd::{Crowd, STORM},
+    target::{LITTLE, Target},
+};
+
+use tower_pyannote_test_support::{
+    bodies,
     http::{Post, connect},
     process::{Server, dir},
-    target::{LITTLE, Target},
 };
 
 #[test]

@@ -2,9 +2,10 @@ use std::time::Duration;
 
 use crate::{
     crowd::Crowd,
-    http::Post,
     target::{BUDGET, LITTLE, Target},
 };
+
+use tower_pyannote_test_support::http::Post;
 
 /// A delivery that only its body betrays, of 16 MiB.
 fn forged() -> Post {

@@ -7,10 +7,13 @@ use std::{
 };
 
 use crate::{
-    bodies,
     crowd::Crowd,
-    http::{Answer, Post, connect},
     target::{BUDGET, LITTLE, Target},
+};
+
+use tower_pyannote_test_support::{
+    bodies,
+    http::{Answer, Post, connect},
 };
 
 #[test]

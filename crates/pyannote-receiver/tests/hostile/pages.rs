@@ -11,11 +11,14 @@ use tokio::runtime::Runtime;
 use tower_pyannote_inbox::Inbox;
 
 use crate::{
-    bodies,
     crowd::Crowd,
+    target::{LITTLE, Target},
+};
+
+use tower_pyannote_test_support::{
+    bodies,
     http::{Post, connect, get},
     process::{Server, dir},
-    target::{LITTLE, Target},
 };
 
 #[test]

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
+use tower_pyannote_test_support::{
     bodies,
     http::{Post, SECRET},
     process::{SECRET_NAME, Server, comes_within, dir, wait_until},

@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, fs, io::Write, net::Shutdown, os::unix::fs::MetadataExt, thread};
 
-use crate::{
+use tower_pyannote_test_support::{
     bodies,
     http::{Answer, Post, SECRET, connect},
     process::{SECRET_NAME, Server, dir},

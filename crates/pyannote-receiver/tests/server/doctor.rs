@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use tower_pyannote::{SigningKey, WebhookSecret};
 
-use crate::{
+use tower_pyannote_test_support::{
     http::SECRET,
     process::{Ended, SECRET_NAME, dir, run},
 };

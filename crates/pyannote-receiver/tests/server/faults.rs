@@ -17,7 +17,7 @@ use std::{
 
 use sqlx::{Connection, Row, SqliteConnection};
 
-use crate::{
+use tower_pyannote_test_support::{
     bodies,
     http::{Answer, Post, SECRET, get},
     postgres::Postgres,

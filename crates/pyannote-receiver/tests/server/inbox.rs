@@ -5,7 +5,7 @@ use std::{future::pending, path::Path, time::SystemTime};
 use tower_pyannote::{HandlerError, HandlerRegistry, WebhookEvent, event::Delivery};
 use tower_pyannote_inbox::{Inbox, InboxFilter, InboxState};
 
-use crate::{
+use tower_pyannote_test_support::{
     bodies,
     http::{Post, SECRET},
     process::{Ended, SECRET_NAME, Server, dir, run},
@@ -113,7 +113,9 @@ fn a_running_server_handles_what_is_replayed() {
         .unwrap();
     let replay = inbox(server.dir.path(), &["replay", id, "--all-handlers"]);
     assert_eq!(replay.code, Some(0), "{replay:?}");
-    crate::process::wait_until("the second time", || server.metric(handled) == 2.0);
+    tower_pyannote_test_support::process::wait_until("the second time", || {
+        server.metric(handled) == 2.0
+    });
     assert_eq!(server.kept().len(), 1);
 }
 

@@ -2,7 +2,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::{
+use tower_pyannote_test_support::{
     bodies,
     http::{Post, SECRET, get},
     process::{SECRET_NAME, Server, dir, wait_until},

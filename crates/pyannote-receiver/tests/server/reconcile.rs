@@ -1,22 +1,35 @@
-//! The reference server with `--reconcile`, as a process.
+//! The receiver with `--reconcile`, as a process, against the simulator.
 
-use crate::{
-    app::Odds,
-    example,
-    place::Place,
+use std::time::Duration;
+
+use pyannote_simulator::{Config, Fault, Faults, Odds, Simulator};
+use pyannoteai_client::{Client, DiarizeRequest};
+use tower_pyannote::WebhookSecret;
+use tower_pyannote_test_support::{
+    http::SECRET,
     process::{SECRET_NAME, Server, dir, wait_until},
-    world::{SECRET, World, diarize},
+    program,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server_fetches_what_no_webhook_brought() {
     // To build it may take longer than the simulator keeps the output.
-    example::binary("server");
-    let place = Place::sqlite().unwrap();
-    let world = World::losing(&place, Odds::Percent(100.0)).await;
-    let job = world.client.diarize(diarize()).await.unwrap();
-    world.rest().await;
-    let url = world.simulator.url();
+    program::binary("pyannote-receiver");
+    let config = Config::new(WebhookSecret::new(SECRET).unwrap())
+        .with_time_scale(1_000.0)
+        .with_answer_timeout(Duration::from_secs(20))
+        .with_faults(Faults::default().with(Fault::Lost, Odds::Percent(100.0)));
+    let simulator = Simulator::start(config).await.unwrap();
+    let url = simulator.url();
+    let client = Client::builder("sk_example").with_base_url(&url);
+    let client = client.with_webhook("http://127.0.0.1:1/webhook").build();
+    let request = DiarizeRequest::new("https://example.com/a.wav").unwrap();
+    let job = client.unwrap().diarize(request).await.unwrap();
+    tokio::task::block_in_place(|| {
+        wait_until("the end of all deliveries", || {
+            simulator.jobs()[0]["delivery"] == "lost"
+        });
+    });
     let log = tokio::task::spawn_blocking(move || {
         let flags = ["--reconcile-grace", "0"];
         let env = [

@@ -1,6 +1,6 @@
 use std::{fs, net::TcpListener};
 
-use crate::{
+use tower_pyannote_test_support::{
     bodies,
     http::{Post, SECRET},
     process::{Ended, SECRET_NAME, Server, dir, run},
@@ -276,7 +276,8 @@ fn the_environment_wins_over_the_env_file_and_a_flag_over_both() {
 
     let env = [(PORT, "x"), (HOST, "192.0.2.1"), (SECRET_NAME, SECRET)];
     let flags = ["--host", "127.0.0.1", "--port", "0"];
-    let server = Server::start_on_any_port(crate::process::dir(), &flags, &env);
+    let server =
+        Server::start_on_any_port(tower_pyannote_test_support::process::dir(), &flags, &env);
     assert!(server.address.ip().is_loopback());
 }
 

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
+use tower_pyannote_test_support::{
     bodies,
     http::{Answer, Post, SECRET, connect},
     process::{SECRET_NAME, Server, kept_in, run, wait_until},

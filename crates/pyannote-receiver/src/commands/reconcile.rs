@@ -6,11 +6,10 @@ use clap::{
     Args,
     builder::{BoolishValueParser, RangedU64ValueParser},
 };
-use tower_pyannote::ConfigError;
-use pyannoteai_client::Client;
+use pyannoteai_client::{Client, ConfigError};
 use tower_pyannote_inbox::{Inbox, Reconciler};
 
-use crate::failure::Failure;
+use pyannote_cli::Failure;
 
 #[derive(Args)]
 pub(crate) struct Reconcile {
@@ -48,7 +47,7 @@ impl Reconcile {
             return Ok(None);
         }
         let client = self.client().map_err(|error| match error {
-            ConfigError::InvalidClientSetting {
+            ConfigError::InvalidSetting {
                 setting: "base url",
                 ..
             } => Failure::usage(format!("--api-url (or PYANNOTEAI_API_URL): {error}")),
