@@ -1,6 +1,9 @@
-//! What the programs `pyannote-receiver` and `pyannote-simulator` share: errors in one line, logging, and stop signals.
+//! Code that the programs `pyannote-receiver` and `pyannote-simulator` share.
 //!
-//! Its API changes with the programs, without notice.
+//! [`parse`] reads `.env` and the command line, [`log_to_stderr`] installs the logger, [`Signals`] waits for a request to
+//! stop, and [`Failure`] is an error that a program prints in one line before it exits.
+//!
+//! The API changes with the two programs, without notice.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -9,11 +12,14 @@
     warn(clippy::as_conversions, clippy::print_stdout, clippy::unwrap_used)
 )]
 
+mod arguments;
 mod failure;
-pub mod logging;
+mod log;
 mod signals;
 
 pub use self::{
-    failure::{Failure, plain, read_env_file},
+    arguments::parse,
+    failure::{Failure, plain},
+    log::log_to_stderr,
     signals::Signals,
 };

@@ -7,8 +7,18 @@ use tracing_subscriber::{EnvFilter, fmt::Subscriber};
 
 use crate::failure::Failure;
 
-/// Logs to stderr: lines for people if that is a terminal, else JSON.
-pub fn install(debug: bool) -> Result<(), Failure> {
+/// Logs to stderr: as text if stderr is a terminal, else as JSON.
+///
+/// `RUST_LOG` chooses what is logged. If it is not set, the level is `debug` if `debug` is true, else `info`.
+///
+/// # Errors
+///
+/// Returns a usage failure if `RUST_LOG` is not a filter.
+///
+/// # Panics
+///
+/// Panics if the process already has a logger.
+pub fn log_to_stderr(debug: bool) -> Result<(), Failure> {
     let filter = match env::var(RUST_LOG) {
         Ok(filter) if !filter.trim().is_empty() => EnvFilter::try_new(filter)
             .map_err(|error| Failure::usage(format!("{RUST_LOG}: {error}")))?,
