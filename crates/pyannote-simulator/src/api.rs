@@ -14,16 +14,16 @@ use axum::{
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::{
+use crate::{
     answer::{self, FieldError},
     fields::{Fields, key_of_media},
-    guard, media, output, pages,
+    guard, media, output, pages, run,
     state::Simulated,
     submission::{Submission, Task},
 };
 
-/// Everything that a simulator answers.
-pub(super) fn router(simulated: Arc<Simulated>) -> Router {
+/// Returns the service of the API and of the simulator's own pages.
+pub(crate) fn router(simulated: Arc<Simulated>) -> Router {
     let api = Router::new()
         .route("/v1/test", get(test))
         .route("/v1/diarize", post(submit))
@@ -39,16 +39,16 @@ pub(super) fn router(simulated: Arc<Simulated>) -> Router {
         ));
     let media = put(media::exchange)
         .get(media::exchange)
-        .layer(axum::extract::DefaultBodyLimit::disable());
+        .with_state(Arc::clone(&simulated.media));
     Router::new()
         .route("/simulator/media", media)
         .route("/simulator/jobs", get(all_jobs))
         .merge(api)
-        .fallback(async || answer::message(StatusCode::NOT_FOUND, "there is no such call"))
+        .fallback(async || answer::message(StatusCode::NOT_FOUND, "no such endpoint"))
         .method_not_allowed_fallback(async || {
             answer::message(
                 StatusCode::METHOD_NOT_ALLOWED,
-                "this call has another method",
+                "the endpoint does not support this method",
             )
         })
         .with_state(simulated)
@@ -72,18 +72,18 @@ async fn submit(State(simulated): State<Arc<Simulated>>, uri: Uri, body: Bytes) 
         Some(key) => !simulated.media.holds(key).await,
         None => false,
     };
-    let id = simulated.submit(submission, missing);
+    let id = run::start(&simulated, submission, missing);
     Json(json!({ "jobId": id, "status": "created" })).into_response()
 }
 
 async fn job(State(simulated): State<Arc<Simulated>>, Path(id): Path<String>) -> Response {
     let job = simulated.jobs().by_id(&id).cloned();
     let Some(job) = job else {
-        return answer::message(StatusCode::NOT_FOUND, "there is no such job");
+        return answer::message(StatusCode::NOT_FOUND, "no such job");
     };
     match output::of_api(&simulated, &job).await {
         Ok(body) => ([(CONTENT_TYPE, "application/json")], body).into_response(),
-        Err(error) => answer::message(StatusCode::INTERNAL_SERVER_ERROR, &error),
+        Err(error) => answer::message(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     }
 }
 

@@ -1,6 +1,6 @@
 use std::{
     collections::BTreeMap,
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -9,40 +9,43 @@ use bytes::Bytes;
 use serde_json::value::{RawValue, to_raw_value};
 use tower_pyannote::{Kind, Status, WebhookEvent, event::Delivery};
 
-use super::{jobs::date, submission::Task};
+use crate::{error::SimulatorError, jobs::date, submission::Task};
 
-/// Bodies of a directory, which jobs end with in place of made-up ones.
+/// The bodies in a directory, from which jobs take their outputs.
 #[derive(Debug, Default)]
-pub(super) struct Bodies(Vec<(Kind, PathBuf)>);
+pub(crate) struct Bodies(Vec<(Kind, PathBuf)>);
 
 impl Bodies {
-    /// Finds the bodies of successful jobs among the `.json` files of a directory, in the order of their names.
-    pub(super) fn of(dir: &Path) -> Result<Self, String> {
-        let fail = |what: String| format!("--bodies {}: {what}", dir.display());
+    /// Finds the bodies of successful jobs among the `.json` files of a directory, and sorts them by file name.
+    pub(crate) fn find(dir: &Path) -> Result<Self, SimulatorError> {
+        let fail = |path: &Path, error| {
+            let path = path.to_owned();
+            SimulatorError::Bodies { path, error }
+        };
         let mut bodies = Vec::new();
-        for entry in fs::read_dir(dir).map_err(|error| fail(error.to_string()))? {
-            let path = entry.map_err(|error| fail(error.to_string()))?.path();
+        for entry in fs::read_dir(dir).map_err(|error| fail(dir, error))? {
+            let path = entry.map_err(|error| fail(dir, error))?.path();
             if path.extension().is_none_or(|extension| extension != "json") {
                 continue;
             }
-            let name = path.display().to_string();
-            let raw = fs::read(&path).map_err(|error| fail(format!("{name}: {error}")))?;
+            let raw = fs::read(&path).map_err(|error| fail(&path, error))?;
             let event = WebhookEvent::new(raw.into(), Delivery::at(SystemTime::now()))
-                .map_err(|error| fail(format!("{name}: {error}")))?;
+                .map_err(|error| fail(&path, io::Error::other(error)))?;
             match event.kind() {
                 Some(kind) if *event.status() == Status::Succeeded => bodies.push((kind, path)),
                 _ => {}
             }
         }
         if bodies.is_empty() {
-            return Err(fail("no .json file there is the body of a success".into()));
+            let error = io::Error::other("no .json file is the body of a job that succeeded");
+            return Err(fail(dir, error));
         }
         bodies.sort_by(|a, b| a.1.cmp(&b.1));
         Ok(Self(bodies))
     }
 
-    /// The one that a job ends with, if there is one of its kind: each in its turn.
-    pub(super) fn choose(&self, task: Task, number: u64) -> Option<&Path> {
+    /// Returns the body for a job: the bodies of its kind take turns.
+    pub(crate) fn choose(&self, task: Task, number: u64) -> Option<&Path> {
         let kind = match task {
             Task::Diarize => Kind::Diarization,
             Task::Identify => Kind::Identification,
@@ -55,20 +58,17 @@ impl Bodies {
     }
 }
 
-/// A body as it is in its file, but of this job.
-pub(super) fn read_as(
+/// Reads a body, and puts in the id and dates of a job.
+pub(crate) fn read_as(
     path: &Path,
     job_id: &str,
     with_output: bool,
     dates: Option<(SystemTime, SystemTime)>,
-) -> Result<Bytes, String> {
-    let fail = |error: String| format!("{}: {error}", path.display());
-    let raw = fs::read(path).map_err(|error| fail(error.to_string()))?;
-    let mut body: BTreeMap<String, Box<RawValue>> =
-        serde_json::from_slice(&raw).map_err(|error| fail(error.to_string()))?;
-    let mut set = |name: &str, value: &str| -> Result<(), String> {
-        let value = to_raw_value(value).map_err(|error| fail(error.to_string()))?;
-        body.insert(name.to_owned(), value);
+) -> io::Result<Bytes> {
+    let raw = fs::read(path)?;
+    let mut body: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(&raw)?;
+    let mut set = |name: &str, value: &str| -> serde_json::Result<()> {
+        body.insert(name.to_owned(), to_raw_value(value)?);
         Ok(())
     };
     set("jobId", job_id)?;
@@ -79,6 +79,5 @@ pub(super) fn read_as(
     if !with_output {
         body.remove("output");
     }
-    let body = serde_json::to_vec(&body).map_err(|error| fail(error.to_string()))?;
-    Ok(body.into())
+    Ok(serde_json::to_vec(&body)?.into())
 }

@@ -7,13 +7,9 @@ use std::{
 };
 
 use reqwest::{StatusCode, Url};
-use tower_pyannote::{
-    WebhookSecret,
-    event::RetryReason,
-    testing::{SignedRequest, WebhookSender},
-};
+use tower_pyannote::{WebhookSecret, event::RetryReason, testing::SignedRequest};
 
-use super::{
+use crate::{
     faults::Fault,
     http::{self, Manner},
     jobs::{Attempt, Job, date},
@@ -21,35 +17,21 @@ use super::{
     state::Simulated,
 };
 
-/// Delivers what a job ended with, as often as it takes; whether it was accepted in the end.
-pub(super) async fn deliver(simulated: &Arc<Simulated>, job: &Job) -> bool {
+/// Delivers the webhook of a job, with retries, and returns whether it was accepted.
+pub(crate) async fn deliver(simulated: &Arc<Simulated>, job: &Job) -> bool {
     let Some(webhook) = &job.submission.webhook else {
         return false;
     };
-    let config = &simulated.config;
     let body = match output::of_webhook(simulated, job).await {
         Ok(body) => body,
         Err(error) => {
-            tracing::error!(job_id = job.id, %error, "no body");
+            tracing::error!(job_id = job.id, %error, "cannot make the body of a webhook");
             return false;
         }
     };
-    let mut sender = WebhookSender::new(&config.secret)
-        .with_clock(simulated.clock)
-        .with_encoding(config.encoding)
-        .with_version_prefix(config.version_prefix)
-        .with_sign_once(config.sign_once);
-    if let Some(timeout) = config.answer_timeout {
-        match sender
-            .clone()
-            .with_timeout(simulated.clock.simulated(timeout))
-        {
-            Ok(patient) => sender = patient,
-            Err(error) => tracing::error!(%error, "not that patient"),
-        }
-    }
     let count = AtomicUsize::new(0);
-    let report = sender
+    let report = simulated
+        .sender
         .deliver_with(body, |request| {
             let first = count.fetch_add(1, Ordering::Relaxed) == 0;
             attempt(simulated, job, webhook, request, first)
@@ -67,16 +49,16 @@ async fn attempt(
 ) -> Result<StatusCode, RetryReason> {
     let has = |fault| job.faults.contains(&fault);
     if has(Fault::Lost) || first && has(Fault::LostFirst) {
-        let note = Note::of(simulated, job, &request, false);
-        return note.end(Err(RetryReason::ConnectionFailed));
+        let record = Record::new(simulated, job, &request, false);
+        return record.end(Err(RetryReason::ConnectionFailed));
     }
     let (request, manner) = match first {
         true => spoil(simulated, job, request),
         false => (request, Manner::Whole),
     };
     let send = || async {
-        let note = Note::of(simulated, job, &request, true);
-        note.end(http::send(&simulated.http, webhook.clone(), &request, manner).await)
+        let record = Record::new(simulated, job, &request, true);
+        record.end(http::send(&simulated.http, webhook.clone(), &request, manner).await)
     };
     if has(Fault::Doubled) {
         let (answer, _) = tokio::join!(send(), send());
@@ -85,24 +67,24 @@ async fn attempt(
     send().await
 }
 
+/// Applies the faults of a first attempt.
 fn spoil(simulated: &Simulated, job: &Job, request: SignedRequest) -> (SignedRequest, Manner) {
     let has = |fault| job.faults.contains(&fault);
     let mut request = request;
     if has(Fault::WronglySigned) {
-        let wrong = WebhookSecret::new("whs_of_another_team")
-            .unwrap_or_else(|_| simulated.config.secret.clone());
+        let wrong = WebhookSecret::new("whs_of_another_team").expect("a secret without blanks");
         request = SignedRequest::new(&wrong, request.body().clone())
             .with_encoding(simulated.config.encoding)
             .with_version_prefix(simulated.config.version_prefix);
     }
     if has(Fault::Tampered) {
-        // It stays an event, of another job.
+        // Change a digit of the job id, so that the body stays an event.
         let mut body = request.body().to_vec();
-        if let Some(digit) = body
+        let mut digits = body
             .iter_mut()
             .skip(10)
-            .find(|byte| byte.is_ascii_hexdigit())
-        {
+            .filter(|byte| byte.is_ascii_hexdigit());
+        if let Some(digit) = digits.next() {
             *digit = if *digit == b'0' { b'1' } else { b'0' };
         }
         request = request.with_tampered_body(body);
@@ -117,16 +99,16 @@ fn spoil(simulated: &Simulated, job: &Job, request: SignedRequest) -> (SignedReq
     (request, manner)
 }
 
-/// Writes down an attempt, and how it ended: as a timeout, if it was dropped.
-struct Note<'a> {
+/// Records an attempt and its outcome. If it is dropped without one, the outcome is a timeout.
+struct Record<'a> {
     simulated: &'a Simulated,
     number: u64,
     at: usize,
     ended: bool,
 }
 
-impl<'a> Note<'a> {
-    fn of(simulated: &'a Simulated, job: &Job, request: &SignedRequest, sent: bool) -> Self {
+impl<'a> Record<'a> {
+    fn new(simulated: &'a Simulated, job: &Job, request: &SignedRequest, sent: bool) -> Self {
         let retry = request.retry();
         let attempt = Attempt {
             at: date(SystemTime::now()),
@@ -167,7 +149,7 @@ impl<'a> Note<'a> {
     }
 }
 
-impl Drop for Note<'_> {
+impl Drop for Record<'_> {
     fn drop(&mut self) {
         if !self.ended {
             self.write(&Err(RetryReason::HttpTimeout));

@@ -3,17 +3,17 @@ use std::ops::RangeInclusive;
 use reqwest::Url;
 use serde_json::{Map, Value};
 
-use super::answer::FieldError;
+use crate::answer::FieldError;
 
-/// Reads the fields of an object, and remembers what is wrong with them. Null is as good as absent.
-pub(super) struct Fields<'a> {
+/// Reads the fields of an object, and collects the errors. Null is the same as an absent field.
+pub(crate) struct Fields<'a> {
     object: &'a Map<String, Value>,
     within: String,
     errors: Vec<FieldError>,
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn new(object: &'a Map<String, Value>) -> Self {
+    pub(crate) fn new(object: &'a Map<String, Value>) -> Self {
         Self {
             object,
             within: String::new(),
@@ -21,33 +21,33 @@ impl<'a> Fields<'a> {
         }
     }
 
-    pub(super) fn finish(self) -> Result<(), Vec<FieldError>> {
+    pub(crate) fn finish(self) -> Result<(), Vec<FieldError>> {
         match self.errors.is_empty() {
             true => Ok(()),
             false => Err(self.errors),
         }
     }
 
-    pub(super) fn wrong(&mut self, field: &str, message: &str) {
+    pub(crate) fn wrong(&mut self, field: &str, message: &str) {
         self.errors.push(FieldError {
             field: format!("{}{field}", self.within),
             message: message.to_owned(),
         });
     }
 
-    pub(super) fn text(&mut self, field: &str) -> Option<&'a str> {
+    pub(crate) fn text(&mut self, field: &str) -> Option<&'a str> {
         self.read(field, "must be a string", Value::as_str)
     }
 
-    pub(super) fn flag(&mut self, field: &str) -> bool {
+    pub(crate) fn flag(&mut self, field: &str) -> bool {
         self.optional_flag(field).unwrap_or(false)
     }
 
-    pub(super) fn optional_flag(&mut self, field: &str) -> Option<bool> {
+    pub(crate) fn optional_flag(&mut self, field: &str) -> Option<bool> {
         self.read(field, "must be a boolean", Value::as_bool)
     }
 
-    pub(super) fn integer(&mut self, field: &str, range: RangeInclusive<u8>) -> Option<u8> {
+    pub(crate) fn integer(&mut self, field: &str, range: RangeInclusive<u8>) -> Option<u8> {
         let (least, most) = (range.start(), range.end());
         let message = format!("must be a whole number from {least} to {most}");
         self.read(field, &message, |value| {
@@ -56,15 +56,15 @@ impl<'a> Fields<'a> {
         })
     }
 
-    pub(super) fn number(&mut self, field: &str, range: RangeInclusive<f64>) -> Option<f64> {
-        let (least, most) = (range.start(), range.end());
-        let message = format!("must be a number from {least} to {most}");
-        self.read(field, &message, |value| {
-            value.as_f64().filter(|number| range.contains(number))
+    /// Reads a number from 0 to 100 and rounds it up, because scores are whole numbers.
+    pub(crate) fn percent(&mut self, field: &str) -> Option<u8> {
+        self.read(field, "must be a number from 0 to 100", |value| {
+            let number = value.as_f64()?;
+            (0..=100).find(|whole| (0.0..=f64::from(*whole)).contains(&number))
         })
     }
 
-    pub(super) fn one_of(&mut self, field: &str, known: &[&'static str]) -> Option<&'static str> {
+    pub(crate) fn one_of(&mut self, field: &str, known: &[&'static str]) -> Option<&'static str> {
         let message = format!("must be one of {}", known.join(", "));
         self.read(field, &message, |value| {
             let value = value.as_str()?;
@@ -72,15 +72,15 @@ impl<'a> Fields<'a> {
         })
     }
 
-    pub(super) fn web_address(&mut self, field: &str) -> Option<Url> {
+    pub(crate) fn web_url(&mut self, field: &str) -> Option<Url> {
         self.read(field, "must be a web address", |value| {
             let url = Url::parse(value.as_str()?).ok()?;
             matches!(url.scheme(), "http" | "https").then_some(url)
         })
     }
 
-    /// The key of a `media://` address, which there must be.
-    pub(super) fn media_key(&mut self, field: &str) -> Option<&'a str> {
+    /// Reads the key of a `media://` URL. The field is required.
+    pub(crate) fn media_key(&mut self, field: &str) -> Option<&'a str> {
         let address = self.object.get(field).and_then(Value::as_str);
         let key = address.and_then(key_of_media);
         if key.is_none() {
@@ -92,7 +92,7 @@ impl<'a> Fields<'a> {
         key
     }
 
-    pub(super) fn items(&mut self, field: &str, count: RangeInclusive<usize>) -> &'a [Value] {
+    pub(crate) fn items(&mut self, field: &str, count: RangeInclusive<usize>) -> &'a [Value] {
         let (least, most) = (count.start(), count.end());
         let message = format!("is required and must have {least} to {most} items");
         let items = self.object.get(field).and_then(Value::as_array);
@@ -105,8 +105,8 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Reads an object in a field, if there is one.
-    pub(super) fn within(&mut self, field: &str, read: impl FnOnce(&mut Self)) {
+    /// Reads the fields of an object within the object.
+    pub(crate) fn within(&mut self, field: &str, read: impl FnOnce(&mut Self)) {
         if let Some(object) = self.read(field, "must be an object", Value::as_object) {
             let mut fields = Self {
                 object,
@@ -133,9 +133,9 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// The key of a `media://` address, if it is good.
-pub(super) fn key_of_media(url: &str) -> Option<&str> {
+/// Returns the key of a valid `media://` URL.
+pub(crate) fn key_of_media(url: &str) -> Option<&str> {
     let key = url.strip_prefix("media://")?;
-    let is_good = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
-    ((1..=255).contains(&key.len()) && key.chars().all(is_good)).then_some(key)
+    let is_valid = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    ((1..=255).contains(&key.len()) && key.chars().all(is_valid)).then_some(key)
 }

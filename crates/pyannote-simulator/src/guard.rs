@@ -12,10 +12,10 @@ use axum::{
 };
 use subtle::ConstantTimeEq;
 
-use super::{answer, faults::Fault, limit::Turn, state::Simulated};
+use crate::{answer, faults::Fault, limit::Turn, state::Simulated};
 
-/// Lets through who has a key, does not come too often, and meets no fault.
-pub(super) async fn guard(
+/// Passes a request on if it has an API key, is within the rate limit, and meets no fault.
+pub(crate) async fn guard(
     State(simulated): State<Arc<Simulated>>,
     request: Request,
     next: Next,
@@ -74,7 +74,7 @@ fn too_many(limit: usize, wait: Duration, request_id: &str) -> Response {
         request_id,
         "Too many requests: slow down",
     );
-    // Whole seconds, and never too early.
+    // Round up, so that no client returns too early.
     let whole = |time: Duration| time.as_secs() + u64::from(time.subsec_nanos() > 0);
     let reset = SystemTime::now() + wait;
     let reset = reset.duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -1,11 +1,11 @@
 use std::{error::Error, io, time::Duration};
 
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use reqwest::{Body, Client, StatusCode, Url, header::CONTENT_LENGTH, redirect::Policy};
 use tower_pyannote::{clock::Clock, event::RetryReason, testing::SignedRequest};
 
-use super::clock::ScaledClock;
+use crate::{clock::ScaledClock, error::SimulatorError};
 
 /// How a body is sent.
 #[derive(Clone, Copy, Debug)]
@@ -13,23 +13,25 @@ pub(crate) enum Manner {
     Whole,
     /// A byte a second.
     Trickling(ScaledClock),
-    /// Half of it, then the connection breaks.
+    /// The first half, then the connection breaks.
     Cut,
 }
 
-/// A client that goes where pyannoteAI goes: through at most two redirects, and through no proxy.
-pub(crate) fn client() -> Result<Client, String> {
-    // Fails if it was done before.
+/// Builds a client that follows at most two redirects, as pyannoteAI does, and uses no proxy.
+pub(crate) fn client() -> Result<Client, SimulatorError> {
+    // Fails if the process already has a default provider, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
         .no_proxy()
         .redirect(Policy::limited(2))
         .user_agent("pyannoteAI-simulator")
         .build()
-        .map_err(|error| format!("cannot make connections: {error}"))
+        .map_err(|error| SimulatorError::Client {
+            error: error.into(),
+        })
 }
 
-/// Sends it once; the status it was answered with, or why there was no answer, in the words of `x-retry-reason`.
+/// Sends a request once, and returns the status of the answer, or why there was none.
 pub(crate) async fn send(
     client: &Client,
     url: Url,
@@ -41,7 +43,7 @@ pub(crate) async fn send(
     let body = match manner {
         Manner::Whole => Body::from(body),
         Manner::Trickling(clock) => trickling(body, clock),
-        Manner::Cut => cut(body),
+        Manner::Cut => cut(&body),
     };
     let mut post = client.post(url).headers(request.headers()).body(body);
     if !matches!(manner, Manner::Whole) {
@@ -54,30 +56,20 @@ pub(crate) async fn send(
 }
 
 fn trickling(body: Bytes, clock: ScaledClock) -> Body {
-    let bytes = stream::unfold(body, move |mut rest| async move {
-        if rest.is_empty() {
-            return None;
-        }
+    Body::wrap_stream(stream::iter(body).then(move |byte| async move {
         clock.sleep(Duration::from_secs(1)).await;
-        let byte = rest.split_to(1);
-        Some((io::Result::Ok(byte), rest))
-    });
-    Body::wrap_stream(bytes)
+        io::Result::Ok(Bytes::copy_from_slice(&[byte]))
+    }))
 }
 
-fn cut(body: Bytes) -> Body {
+fn cut(body: &Bytes) -> Body {
     let half = body.slice(..body.len() / 2);
-    let broken = io::Error::from(io::ErrorKind::ConnectionAborted);
-    let pieces = stream::unfold(Some((half, Some(broken))), |state| async move {
-        let (half, broken) = state?;
-        if !half.is_empty() {
-            return Some((Ok(half), Some((Bytes::new(), broken))));
-        }
-        // Lets the half go out before the connection is closed.
+    let broken = stream::once(async {
+        // The half must leave before the connection closes.
         tokio::time::sleep(FLUSH).await;
-        Some((Err(broken?), None))
+        Err(io::Error::from(io::ErrorKind::ConnectionAborted))
     });
-    Body::wrap_stream(pieces)
+    Body::wrap_stream(stream::iter([Ok(half)]).chain(broken))
 }
 
 fn reason(error: &reqwest::Error) -> RetryReason {
@@ -103,7 +95,7 @@ fn is_of_connection(error: &(dyn Error + 'static)) -> bool {
 }
 
 fn has_cause(error: &(dyn Error + 'static), is: fn(&(dyn Error + 'static)) -> bool) -> bool {
-    // What an I/O error wraps is not its source.
+    // `source` of an I/O error skips the error that it wraps.
     let wrapped = error
         .downcast_ref::<io::Error>()
         .and_then(|error| error.get_ref());

@@ -4,35 +4,35 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{faults::Fault, submission::Submission};
+use crate::{faults::Fault, submission::Submission};
 
-/// A job, from its submission until it is forgotten.
-#[derive(Clone, Debug)]
-pub(super) struct Job {
-    pub(super) id: String,
-    /// Jobs are numbered from 0 as they come.
-    pub(super) number: u64,
-    pub(super) seed: u64,
-    pub(super) submission: Submission,
-    pub(super) faults: Vec<Fault>,
-    pub(super) end: End,
-    pub(super) status: &'static str,
-    pub(super) created: SystemTime,
-    pub(super) updated: SystemTime,
-    pub(super) delivery: DeliveryState,
-    pub(super) attempts: Vec<Attempt>,
+/// A job and its delivery.
+#[derive(Clone)]
+pub(crate) struct Job {
+    pub(crate) id: String,
+    /// The count of jobs that were submitted before.
+    pub(crate) number: u64,
+    pub(crate) seed: u64,
+    pub(crate) submission: Submission,
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) end: End,
+    pub(crate) status: &'static str,
+    pub(crate) created: SystemTime,
+    pub(crate) updated: SystemTime,
+    pub(crate) delivery: DeliveryState,
+    pub(crate) attempts: Vec<Attempt>,
 }
 
-/// How a job is going to end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum End {
+/// How a job will end.
+#[derive(Clone)]
+pub(crate) enum End {
     Success,
     Failure { error: Option<&'static str> },
     Cancellation,
 }
 
 impl End {
-    pub(super) fn status(&self) -> &'static str {
+    pub(crate) fn status(&self) -> &'static str {
         match self {
             Self::Success => "succeeded",
             Self::Failure { .. } => "failed",
@@ -41,11 +41,10 @@ impl End {
     }
 }
 
-/// What became of the delivery of a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum DeliveryState {
-    /// There is no webhook.
+    /// The job has no webhook.
     None,
     Pending,
     Delivered,
@@ -53,27 +52,28 @@ pub(crate) enum DeliveryState {
 }
 
 /// One request to a webhook.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Attempt {
-    pub(super) at: String,
-    /// `x-retry-num`; null for the first attempt.
-    pub(super) retry: Option<u32>,
-    pub(super) reason: Option<String>,
-    /// Whether it was sent at all.
-    pub(super) sent: bool,
-    pub(super) status: Option<u16>,
-    /// Why there was no answer.
-    pub(super) failure: Option<String>,
+pub(crate) struct Attempt {
+    pub(crate) at: String,
+    /// The value of `x-retry-num`; null for the first attempt.
+    pub(crate) retry: Option<u32>,
+    pub(crate) reason: Option<String>,
+    /// False if a fault kept the request from being sent.
+    pub(crate) sent: bool,
+    pub(crate) status: Option<u16>,
+    /// Why there is no status.
+    pub(crate) failure: Option<String>,
 }
 
 impl Job {
-    pub(super) fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.status == self.end.status()
     }
 
-    /// All that is known, as `/simulator/jobs` shows it.
-    pub(super) fn to_json(&self) -> Value {
+    /// Returns what `GET /simulator/jobs` shows.
+    pub(crate) fn to_json(&self) -> Value {
+        let faults: Vec<_> = self.faults.iter().map(|fault| fault.name()).collect();
         json!({
             "jobId": self.id,
             "number": self.number,
@@ -82,32 +82,32 @@ impl Job {
             "createdAt": date(self.created),
             "updatedAt": date(self.updated),
             "webhook": self.submission.webhook.as_ref().map(ToString::to_string),
-            "faults": self.faults,
+            "faults": faults,
             "delivery": self.delivery,
             "attempts": self.attempts,
         })
     }
 
-    /// What `GET /v2/jobs` says of it.
-    pub(super) fn to_item(&self) -> Value {
+    /// Returns what `GET /v2/jobs` shows.
+    pub(crate) fn to_item(&self) -> Value {
         json!({ "id": self.id, "status": self.status, "createdAt": date(self.created) })
     }
 }
 
-/// The jobs that are remembered, in the order they came.
-#[derive(Debug, Default)]
-pub(super) struct Jobs {
+/// The latest jobs, in the order of their submission.
+#[derive(Default)]
+pub(crate) struct Jobs {
     jobs: VecDeque<Job>,
     count: u64,
 }
 
 impl Jobs {
-    /// The number of the next one.
-    pub(super) fn next_number(&self) -> u64 {
+    pub(crate) fn next_number(&self) -> u64 {
         self.count
     }
 
-    pub(super) fn add(&mut self, job: Job) {
+    /// Adds a job. Forgets the oldest one if there are too many.
+    pub(crate) fn add(&mut self, job: Job) {
         if self.jobs.len() == MOST {
             self.jobs.pop_front();
         }
@@ -115,23 +115,23 @@ impl Jobs {
         self.count += 1;
     }
 
-    pub(super) fn by_id(&self, id: &str) -> Option<&Job> {
+    pub(crate) fn by_id(&self, id: &str) -> Option<&Job> {
         self.jobs.iter().find(|job| job.id == id)
     }
 
-    pub(super) fn by_number(&mut self, number: u64) -> Option<&mut Job> {
+    pub(crate) fn by_number(&mut self, number: u64) -> Option<&mut Job> {
         let first = self.jobs.front()?.number;
         let at = usize::try_from(number.checked_sub(first)?).ok()?;
         self.jobs.get_mut(at)
     }
 
-    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Job> {
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Job> {
         self.jobs.iter()
     }
 }
 
-/// A date as the API writes it.
-pub(super) fn date(time: SystemTime) -> String {
+/// Formats a date as the API does.
+pub(crate) fn date(time: SystemTime) -> String {
     Timestamp::try_from(time).map_or_else(|_| String::new(), |date| format!("{date:.3}"))
 }
 

@@ -1,126 +1,79 @@
-//! A pyannoteAI look-alike: takes jobs, ends them, delivers webhooks, and makes mistakes if told so.
+//! A look-alike of pyannoteAI for development and tests.
+//!
+//! A [`Simulator`] serves the API over HTTP, runs the jobs that are submitted to it, and delivers signed webhooks with
+//! retries. [`Faults`] make it lose, repeat, delay, reorder or damage deliveries, fail jobs, and disturb the API. Outputs
+//! are generated: no audio is read, and no speech is recognized.
+//!
+//! # Example
+//!
+//! ```
+//! use pyannote_simulator::{Config, Fault, Faults, Odds, Simulator};
+//! use tower_pyannote::WebhookSecret;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // Time is 60 times faster, and the first attempt of the first delivery is lost.
+//! let config = Config::new(WebhookSecret::new("whs_example")?)
+//!     .with_time_scale(60.0)
+//!     .with_faults(Faults::default().with(Fault::LostFirst, Odds::First(1)));
+//! let simulator = Simulator::start(config).await?;
+//!
+//! // Point a client at this URL in place of `https://api.pyannote.ai`.
+//! assert_eq!(simulator.url(), format!("http://{}", simulator.address()));
+//! assert_eq!(simulator.jobs().as_array().map(Vec::len), Some(0));
+//!
+//! simulator.stop().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The [README](https://github.com/tower-pyannote/tower-pyannote/tree/main/crates/pyannote-simulator) has an example that
+//! submits a job and receives its webhook.
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `cli` | yes | the program `pyannote-simulator`; tests that use the library can turn it off |
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+#![cfg_attr(
+    not(test),
+    warn(clippy::as_conversions, clippy::print_stdout, clippy::unwrap_used)
+)]
 
 mod answer;
 mod api;
 mod bodies;
+#[cfg(feature = "cli")]
+pub mod cli;
 mod clock;
 mod config;
 mod delivery;
+mod error;
 mod faults;
 mod fields;
 mod guard;
-pub(crate) mod http;
+mod http;
 mod jobs;
 mod limit;
 mod media;
 mod output;
 mod pages;
 mod run;
+mod simulator;
 mod state;
 mod submission;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
-
-use serde_json::Value;
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time};
-
-use self::{bodies::Bodies, media::Media, state::Simulated};
-
-pub(crate) use self::{
+pub use self::{
     config::Config,
+    error::SimulatorError,
     faults::{Fault, Faults, Odds},
+    simulator::Simulator,
 };
 
-/// A simulator that runs until it is stopped or dropped.
-#[derive(Debug)]
-pub(crate) struct Simulator {
-    address: SocketAddr,
-    simulated: Arc<Simulated>,
-    stop: Option<oneshot::Sender<()>>,
-    server: JoinHandle<()>,
-}
-
-impl Simulator {
-    /// Starts it on tokio; the error is one line that names the setting that cannot be used.
-    pub(crate) async fn start(config: Config) -> Result<Self, String> {
-        if !SCALES.contains(&config.time_scale) {
-            let (least, most) = (SCALES.start(), SCALES.end());
-            return Err(format!(
-                "--time-scale: give a number from {least} to {most}"
-            ));
-        }
-        if config.duration > DAY {
-            return Err("--duration: give at most 86400 s, 24 h".into());
-        }
-        if config.rate_limit == Some(0) {
-            return Err("--rate-limit: give at least 1, or off".into());
-        }
-        let day = DAY.div_f64(config.time_scale);
-        let media = Media::open(config.data_dir.as_deref(), day)?;
-        let bodies = match &config.bodies {
-            Some(dir) => Bodies::of(dir)?,
-            None => Bodies::default(),
-        };
-        let http = http::client()?;
-
-        let (host, port) = (config.host.as_str(), config.port);
-        let cannot_listen =
-            |error| format!("--host {host}, --port {port}: cannot listen there: {error}");
-        let listener = TcpListener::bind((host, port))
-            .await
-            .map_err(cannot_listen)?;
-        let address = listener.local_addr().map_err(cannot_listen)?;
-        let simulated = Arc::new(Simulated::new(config, media, bodies, http));
-        let app = api::router(Arc::clone(&simulated));
-        let (stop, stopped) = oneshot::channel::<()>();
-        let server = tokio::spawn(async move {
-            let stopped = async {
-                let _ = stopped.await;
-            };
-            let served = axum::serve(listener, app).with_graceful_shutdown(stopped);
-            if let Err(error) = served.await {
-                tracing::error!(%error, "stopped serving");
-            }
-        });
-        Ok(Self {
-            address,
-            simulated,
-            stop: Some(stop),
-            server,
-        })
-    }
-
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Where the API is, in place of `https://api.pyannote.ai`.
-    pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
-    /// Every job and what was delivered of it, as `GET /simulator/jobs` shows it.
-    pub(crate) fn jobs(&self) -> Value {
-        self.simulated.all_jobs()
-    }
-
-    /// Gives up all jobs, and ends when requests in flight are answered or have had a second.
-    pub(crate) async fn stop(mut self) {
-        self.simulated.abandon();
-        if let Some(stop) = self.stop.take() {
-            let _ = stop.send(());
-        }
-        let _ = time::timeout(DRAIN, &mut self.server).await;
-    }
-}
-
-impl Drop for Simulator {
-    fn drop(&mut self) {
-        self.simulated.abandon();
-        self.server.abort();
-    }
-}
-
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-const DRAIN: Duration = Duration::from_secs(1);
-const SCALES: std::ops::RangeInclusive<f64> = 0.001..=1_000_000.0;
+/// Compiles and runs the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

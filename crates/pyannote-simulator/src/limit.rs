@@ -3,23 +3,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// So many requests in any stretch of time of one length.
+/// A rate limit over a sliding window.
 #[derive(Debug)]
-pub(super) struct Window {
+pub(crate) struct Window {
     limit: usize,
     length: Duration,
     taken: VecDeque<Instant>,
 }
 
-/// What a request is told.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Turn {
+/// The answer of a [`Window`] to a request.
+pub(crate) enum Turn {
     Taken { remaining: usize },
     Refused { wait: Duration },
 }
 
 impl Window {
-    pub(super) fn new(limit: usize, length: Duration) -> Self {
+    pub(crate) fn new(limit: usize, length: Duration) -> Self {
         Self {
             limit,
             length,
@@ -27,11 +26,11 @@ impl Window {
         }
     }
 
-    pub(super) fn limit(&self) -> usize {
+    pub(crate) fn limit(&self) -> usize {
         self.limit
     }
 
-    pub(super) fn take(&mut self, now: Instant) -> Turn {
+    pub(crate) fn take(&mut self, now: Instant) -> Turn {
         while let Some(&oldest) = self.taken.front() {
             let age = now.duration_since(oldest);
             if age < self.length {

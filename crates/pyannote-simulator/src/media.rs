@@ -1,4 +1,5 @@
 use std::{
+    env,
     hash::{BuildHasher, RandomState},
     io,
     path::{Path, PathBuf},
@@ -15,21 +16,20 @@ use axum::{
     http::{Method, StatusCode},
     response::{IntoResponse, Response},
 };
-use bytes::Bytes;
-use futures_util::{StreamExt, stream};
+use futures_util::TryStreamExt;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokio::{
     fs::{self, File},
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::AsyncReadExt,
 };
+use tokio_util::io::{ReaderStream, StreamReader};
 use tower_pyannote::{Signature, SigningKey, WebhookSecret};
 
-use super::{answer, state::Simulated};
+use crate::{answer, error::SimulatorError};
 
-/// Uploads, in files, for a day.
-#[derive(Debug)]
-pub(super) struct Media {
+/// The uploads, each in a file, each kept for a day.
+pub(crate) struct Media {
     dir: PathBuf,
     key: SigningKey,
     kept_for: Duration,
@@ -38,22 +38,28 @@ pub(super) struct Media {
 }
 
 impl Media {
-    pub(super) fn open(data_dir: Option<&Path>, kept_for: Duration) -> Result<Self, String> {
-        let (dir, temporary) = match data_dir {
-            Some(dir) => (dir.join("media"), None),
+    pub(crate) fn open(
+        data_dir: Option<&Path>,
+        kept_for: Duration,
+    ) -> Result<Self, SimulatorError> {
+        let fail = |path: &Path, error| {
+            let path = path.to_owned();
+            SimulatorError::DataDir { path, error }
+        };
+        let (parent, temporary) = match data_dir {
+            Some(dir) => (dir.to_owned(), None),
             None => {
-                let temporary = TempDir::with_prefix("pyannote-simulator-");
-                let temporary =
-                    temporary.map_err(|error| format!("cannot make a directory: {error}"))?;
-                (temporary.path().join("media"), Some(temporary))
+                let temporary = TempDir::with_prefix("pyannote-simulator-")
+                    .map_err(|error| fail(&env::temp_dir(), error))?;
+                (temporary.path().to_owned(), Some(temporary))
             }
         };
-        std::fs::create_dir_all(&dir)
-            .map_err(|error| format!("--data-dir: cannot store in {}: {error}", dir.display()))?;
-        // Only this simulator has to know it, and only while it runs.
+        let dir = parent.join("media");
+        std::fs::create_dir_all(&dir).map_err(|error| fail(&dir, error))?;
+        // Presigned URLs need not outlive the simulator, so neither does the key.
         let random = RandomState::new();
         let key = format!("{:016x}{:016x}", random.hash_one(1), random.hash_one(2));
-        let key = WebhookSecret::new(key).map_err(|error| error.to_string())?;
+        let key = WebhookSecret::new(key).expect("hex digits are a secret");
         Ok(Self {
             dir,
             key: SigningKey::new(&key),
@@ -63,16 +69,16 @@ impl Media {
         })
     }
 
-    /// What is to be added to the address of the simulator, to do this with what is under a key.
-    pub(super) fn presign(&self, method: &Method, key: &str) -> String {
+    /// Returns the path and query of a URL that allows `method` for the upload under `key`.
+    pub(crate) fn presign(&self, method: &Method, key: &str) -> String {
         let expires = (SystemTime::now() + PRESIGNED_FOR).duration_since(UNIX_EPOCH);
         let expires = expires.unwrap_or_default().as_secs().to_string();
         let signature = self.sign(method, key, &expires).to_hex();
-        // In the query, where clients leave a key of dots and slashes as it is.
+        // The key is in the query, because clients normalize dots and slashes in a path.
         format!("/simulator/media?key={key}&expires={expires}&signature={signature}")
     }
 
-    pub(super) async fn holds(&self, key: &str) -> bool {
+    pub(crate) async fn holds(&self, key: &str) -> bool {
         self.is_fresh(&self.path(key)).await
     }
 
@@ -85,7 +91,7 @@ impl Media {
         self.key.sign(expires, format!("{method} {key}").as_bytes())
     }
 
-    /// The key in the query of an address, if it was presigned for this method.
+    /// Returns the key in a query that is presigned for `method`.
     fn presigned<'a>(&self, method: &Method, query: &'a str) -> Option<&'a str> {
         let value = |name: &str| {
             let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
@@ -99,35 +105,32 @@ impl Media {
         (in_time && is_ours).then_some(key)
     }
 
-    /// A key may have any form of a path, its hash has not.
+    /// Returns the file of an upload. The name is a hash, because a key may look like any path.
     fn path(&self, key: &str) -> PathBuf {
         let digest = Sha256::digest(key);
         self.dir.join(base16ct::lower::encode_string(&digest))
     }
 
-    async fn store(&self, key: &str, body: Body) -> Result<StatusCode, io::Error> {
-        self.sweep().await?;
+    async fn store(&self, key: &str, body: Body) -> io::Result<StatusCode> {
+        self.delete_expired().await?;
         let count = self.uploads.fetch_add(1, Ordering::Relaxed);
-        let part = self
-            .dir
-            .join(format!("{}-{count}.part", std::process::id()));
-        let stored = write(&part, body).await;
-        match stored {
-            Ok(true) => fs::rename(&part, self.path(key))
-                .await
-                .map(|()| StatusCode::OK),
-            Ok(false) => {
+        let name = format!("{}-{count}.part", std::process::id());
+        let part = self.dir.join(name);
+        let stored = match write(&part, body).await {
+            Ok(length) if length <= LARGEST => fs::rename(&part, self.path(key)).await,
+            Ok(_) => {
                 fs::remove_file(&part).await?;
-                Ok(StatusCode::PAYLOAD_TOO_LARGE)
+                return Ok(StatusCode::PAYLOAD_TOO_LARGE);
             }
-            Err(error) => {
-                let _ = fs::remove_file(&part).await;
-                Err(error)
-            }
+            Err(error) => Err(error),
+        };
+        if stored.is_err() {
+            let _ = fs::remove_file(&part).await;
         }
+        stored.map(|()| StatusCode::OK)
     }
 
-    async fn sweep(&self) -> io::Result<()> {
+    async fn delete_expired(&self) -> io::Result<()> {
         let mut entries = fs::read_dir(&self.dir).await?;
         while let Some(entry) = entries.next_entry().await? {
             if !self.is_fresh(&entry.path()).await {
@@ -138,62 +141,46 @@ impl Media {
     }
 }
 
-/// Takes what is sent, or gives what was, if the address was presigned for that.
-pub(super) async fn exchange(
-    State(simulated): State<Arc<Simulated>>,
+/// Handles PUT and GET of a presigned URL.
+pub(crate) async fn exchange(
+    State(media): State<Arc<Media>>,
     RawQuery(query): RawQuery,
     method: Method,
     body: Body,
 ) -> Response {
-    let media = &simulated.media;
     let query = query.unwrap_or_default();
     let Some(key) = media.presigned(&method, &query) else {
         return answer::message(
             StatusCode::FORBIDDEN,
-            "the address is not presigned for this",
+            "the URL is not presigned for this request, or has expired",
         );
     };
     if method == Method::PUT {
         return match media.store(key, body).await {
             Ok(status) => status.into_response(),
             Err(error) => {
-                tracing::warn!(%error, "upload not kept");
-                answer::message(StatusCode::INTERNAL_SERVER_ERROR, "the upload was not kept")
+                tracing::warn!(%error, "cannot store an upload");
+                answer::message(StatusCode::INTERNAL_SERVER_ERROR, "cannot store the upload")
             }
         };
     }
     match File::open(media.path(key)).await {
-        Ok(file) if media.holds(key).await => Body::from_stream(pieces(file)).into_response(),
-        _ => answer::message(StatusCode::NOT_FOUND, "there is nothing under this key"),
-    }
-}
-
-/// Whether it was not too large.
-async fn write(path: &Path, body: Body) -> io::Result<bool> {
-    let mut file = File::create(path).await?;
-    let mut pieces = body.into_data_stream();
-    let mut length = 0;
-    while let Some(piece) = pieces.next().await {
-        let piece = piece.map_err(io::Error::other)?;
-        length += piece.len();
-        if length > LARGEST {
-            return Ok(false);
+        Ok(file) if media.holds(key).await => {
+            Body::from_stream(ReaderStream::new(file)).into_response()
         }
-        file.write_all(&piece).await?;
+        _ => answer::message(StatusCode::NOT_FOUND, "nothing was uploaded under this key"),
     }
-    file.flush().await?;
-    Ok(true)
 }
 
-fn pieces(file: File) -> impl stream::Stream<Item = io::Result<Bytes>> {
-    stream::try_unfold(file, |mut file| async move {
-        let mut piece = vec![0; 64 << 10];
-        let length = file.read(&mut piece).await?;
-        piece.truncate(length);
-        Ok((length > 0).then(|| (Bytes::from(piece), file)))
-    })
+/// Writes a body to a file and returns its length, or a length over [`LARGEST`] if it is too large.
+async fn write(path: &Path, body: Body) -> io::Result<u64> {
+    let body = body.into_data_stream().map_err(io::Error::other);
+    let mut body = StreamReader::new(body).take(LARGEST + 1);
+    let mut file = File::create(path).await?;
+    // Flushes the file at the end.
+    tokio::io::copy_buf(&mut body, &mut file).await
 }
 
-/// 1 GiB, the largest audio that pyannoteAI takes.
-const LARGEST: usize = 1 << 30;
+/// 1 GiB, the limit of pyannoteAI.
+const LARGEST: u64 = 1 << 30;
 const PRESIGNED_FOR: Duration = Duration::from_secs(60 * 60);

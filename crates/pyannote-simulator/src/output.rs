@@ -1,24 +1,24 @@
-use std::sync::Arc;
+use std::{io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use serde_json::json;
 use tokio::task;
 use tower_pyannote::testing::EventBuilder;
 
-use super::{
+use crate::{
+    bodies,
     jobs::{End, Job, date},
     state::Simulated,
-    submission::Task,
 };
 
-/// What a webhook is told of a job that is over.
-pub(super) async fn of_webhook(simulated: &Arc<Simulated>, job: &Job) -> Result<Bytes, String> {
+/// Returns the body of a job's webhook.
+pub(crate) async fn of_webhook(simulated: &Arc<Simulated>, job: &Job) -> io::Result<Bytes> {
     let with_output = !job.submission.status_only;
-    made(simulated, job, with_output, false).await
+    make(simulated, job, with_output, false).await
 }
 
-/// What the API tells of a job, whose output is deleted after a day.
-pub(super) async fn of_api(simulated: &Arc<Simulated>, job: &Job) -> Result<Bytes, String> {
+/// Returns what `GET /v1/jobs/{id}` answers. The output is deleted a day after the job ended.
+pub(crate) async fn of_api(simulated: &Arc<Simulated>, job: &Job) -> io::Result<Bytes> {
     if !job.is_over() {
         let (created, updated) = (date(job.created), date(job.updated));
         let body = json!({
@@ -28,16 +28,16 @@ pub(super) async fn of_api(simulated: &Arc<Simulated>, job: &Job) -> Result<Byte
     }
     let age = job.updated.elapsed().unwrap_or_default();
     let with_output = age < simulated.clock.real(DAY);
-    made(simulated, job, with_output, true).await
+    make(simulated, job, with_output, true).await
 }
 
-/// It is made anew each time, so that no output of a day of audio is kept in memory.
-async fn made(
+/// Makes the body from the job's seed. Nothing is cached, because the output of a day of audio is large.
+async fn make(
     simulated: &Arc<Simulated>,
     job: &Job,
     with_output: bool,
     with_dates: bool,
-) -> Result<Bytes, String> {
+) -> io::Result<Bytes> {
     let (simulated, job) = (Arc::clone(simulated), job.clone());
     let make = move || {
         let chosen = match job.end {
@@ -46,62 +46,39 @@ async fn made(
         };
         let dates = with_dates.then_some((job.created, job.updated));
         if let Some(path) = chosen {
-            return super::bodies::read_as(path, &job.id, with_output, dates);
+            return bodies::read_as(path, &job.id, with_output, dates)
+                .map_err(|error| io::Error::other(format!("{}: {error}", path.display())));
         }
-        let builder = match with_output {
-            true => builder(&simulated, &job),
-            false => without_output(&job),
-        };
-        let mut builder = builder?.with_seed(job.seed).with_job_id(&job.id);
+        let mut builder = event(&job, with_output, simulated.config.duration)?
+            .with_seed(job.seed)
+            .with_job_id(&job.id);
         if let Some((created, updated)) = dates {
             builder = builder.with_dates(created, updated);
         }
         Ok(builder.build())
     };
-    let made = task::spawn_blocking(make).await;
-    made.map_err(|error| error.to_string())?
+    task::spawn_blocking(make).await?
 }
 
-fn without_output(job: &Job) -> Result<EventBuilder, String> {
-    Ok(match job.end {
-        End::Success => EventBuilder::status_only(),
+fn event(job: &Job, with_output: bool, duration: Duration) -> io::Result<EventBuilder> {
+    let submission = &job.submission;
+    let event = match job.end {
+        End::Failure { error: Some(error) } if with_output => {
+            EventBuilder::failed().with_error(error)
+        }
         End::Failure { .. } => EventBuilder::failed(),
         End::Cancellation => EventBuilder::canceled(),
-    })
-}
-
-fn builder(simulated: &Simulated, job: &Job) -> Result<EventBuilder, String> {
-    let asked = &job.submission;
-    let builder = match (&job.end, asked.task) {
-        (End::Failure { error: None }, _) => return Ok(EventBuilder::failed()),
-        (End::Failure { error: Some(error) }, _) => {
-            return Ok(EventBuilder::failed().with_error(*error));
+        End::Success if with_output => {
+            let event = submission.event.clone().with_duration(duration);
+            let event = event.map_err(io::Error::other)?;
+            match u64::from(submission.speakers) > duration.as_secs() {
+                true => event.with_warning("numSpeakers could not be honored"),
+                false => event,
+            }
         }
-        (End::Cancellation, _) => return Ok(EventBuilder::canceled()),
-        (End::Success, Task::Voiceprint) => return Ok(EventBuilder::voiceprint()),
-        (End::Success, Task::Diarize) => EventBuilder::diarization(),
-        (End::Success, Task::Identify) => EventBuilder::identification(),
+        End::Success => EventBuilder::status_only(),
     };
-    let speakers = asked.speakers.unwrap_or(3);
-    let duration = simulated.config.duration;
-    let builder = builder
-        .with_duration(duration)
-        .map_err(|error| error.to_string())?
-        .with_speakers(speakers)
-        .with_words(asked.transcription)
-        .with_exclusive(asked.exclusive)
-        .with_turn_confidence(asked.turn_confidence)
-        .with_confidence(asked.confidence)
-        .with_speech_probability(asked.speech_probability)
-        .with_crosstalk_probability(asked.crosstalk_probability)
-        .with_speaker_probability(asked.speaker_probability)
-        .with_labels(asked.labels.iter().cloned())
-        .with_exclusive_matching(asked.matching_exclusive)
-        .with_matching_threshold(asked.matching_threshold);
-    Ok(match u64::from(speakers) > duration.as_secs() {
-        true => builder.with_warning("numSpeakers could not be honored"),
-        false => builder,
-    })
+    Ok(event)
 }
 
-const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);

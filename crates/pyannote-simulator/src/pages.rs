@@ -1,18 +1,20 @@
 use serde_json::{Value, json};
 
-use super::{answer::FieldError, jobs::Jobs};
+use crate::{
+    answer::FieldError,
+    jobs::{Job, Jobs},
+};
 
-/// What `GET /v2/jobs` is asked for.
-#[derive(Debug)]
-pub(super) struct Page {
+/// The query of `GET /v2/jobs`.
+pub(crate) struct Page {
     limit: usize,
-    /// Only jobs with lower numbers.
+    /// Selects jobs with lower numbers.
     below: Option<u64>,
     status: Option<String>,
 }
 
 impl Page {
-    pub(super) fn read(query: &str) -> Result<Self, Vec<FieldError>> {
+    pub(crate) fn read(query: &str) -> Result<Self, Vec<FieldError>> {
         let mut page = Self {
             limit: 10,
             below: None,
@@ -31,7 +33,7 @@ impl Page {
                 },
                 "cursor" => match u64::from_str_radix(value, 16) {
                     Ok(number) => page.below = Some(number ^ MASK),
-                    Err(_) => wrong("cursor", "must be a nextCursor"),
+                    Err(_) => wrong("cursor", "must be the nextCursor of an answer"),
                 },
                 "status" if STATUSES.contains(&value) => page.status = Some(value.to_owned()),
                 "status" => wrong("status", &format!("must be one of {}", STATUSES.join(", "))),
@@ -44,9 +46,9 @@ impl Page {
         }
     }
 
-    /// The newest first.
-    pub(super) fn of(&self, jobs: &Jobs) -> Value {
-        let fitting = |job: &&super::jobs::Job| {
+    /// Returns the page, the newest job first.
+    pub(crate) fn of(&self, jobs: &Jobs) -> Value {
+        let fitting = |job: &&Job| {
             self.below.is_none_or(|below| job.number < below)
                 && self
                     .status
@@ -78,5 +80,5 @@ const STATUSES: [&str; 6] = [
     "canceled",
 ];
 
-/// Nobody shall guess at the meaning of a cursor.
+/// Hides the number in a cursor, so that clients treat it as opaque.
 const MASK: u64 = 0x5bd1_e995_0a6c_3f27;

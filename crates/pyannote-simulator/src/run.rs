@@ -5,15 +5,27 @@ use std::{
 
 use tower_pyannote::clock::Clock;
 
-use super::{
+use crate::{
     delivery,
     faults::Fault,
     jobs::{DeliveryState, Job},
     state::Simulated,
+    submission::Submission,
 };
 
-/// The life of a job: created, running, at its end; then the webhook.
-pub(super) async fn run(simulated: Arc<Simulated>, number: u64) {
+/// Adds a job, starts it and returns its id.
+pub(crate) fn start(
+    simulated: &Arc<Simulated>,
+    submission: Submission,
+    audio_missing: bool,
+) -> String {
+    let (id, number) = simulated.add_job(submission, audio_missing);
+    simulated.spawn(run(Arc::clone(simulated), number));
+    id
+}
+
+/// Takes a job from `created` through `running` to its end, then delivers the webhook.
+async fn run(simulated: Arc<Simulated>, number: u64) {
     let time = simulated.config.job_time;
     simulated.clock.sleep(time / 4).await;
     change(&simulated, number, |job| job.status = "running");
@@ -24,7 +36,7 @@ pub(super) async fn run(simulated: Arc<Simulated>, number: u64) {
     let Some(job) = job.filter(|job| job.submission.webhook.is_some()) else {
         return;
     };
-    wait(&simulated, &job).await;
+    delay(&simulated, &job).await;
     let accepted = delivery::deliver(&simulated, &job).await;
     let state = if accepted {
         DeliveryState::Delivered
@@ -34,15 +46,15 @@ pub(super) async fn run(simulated: Arc<Simulated>, number: u64) {
     if let Some(job) = simulated.jobs().by_number(number) {
         job.delivery = state;
         let attempts = job.attempts.len();
-        tracing::info!(job_id = job.id, attempts, delivery = ?state, "delivery over");
+        tracing::info!(job_id = job.id, attempts, delivery = ?state, "delivery is over");
     }
     simulated
         .delivered
         .send_modify(|latest| *latest = number.saturating_add(1).max(*latest));
 }
 
-/// What holds a delivery up before it begins.
-async fn wait(simulated: &Simulated, job: &Job) {
+/// Waits as long as the job's faults delay its delivery.
+async fn delay(simulated: &Simulated, job: &Job) {
     if job.faults.contains(&Fault::Late) {
         simulated.clock.sleep(simulated.config.late_by).await;
     }
@@ -50,7 +62,7 @@ async fn wait(simulated: &Simulated, job: &Job) {
         let mut delivered = simulated.delivered.subscribe();
         tokio::select! {
             _ = delivered.wait_for(|latest| *latest > job.number + 1) => {}
-            () = simulated.clock.sleep(LONGEST_WAIT) => {}
+            () = simulated.clock.sleep(LONGEST_DELAY) => {}
         }
     }
 }
@@ -59,9 +71,9 @@ fn change(simulated: &Simulated, number: u64, change: impl FnOnce(&mut Job)) {
     if let Some(job) = simulated.jobs().by_number(number) {
         change(job);
         job.updated = SystemTime::now();
-        tracing::info!(job_id = job.id, task = ?job.submission.task, status = job.status, "job");
+        tracing::info!(job_id = job.id, task = ?job.submission.task, status = job.status, "job changed");
     }
 }
 
-/// For the delivery of a later job.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// How long a reordered delivery waits for that of a later job.
+const LONGEST_DELAY: Duration = Duration::from_secs(60);

@@ -1,4 +1,5 @@
 use std::{
+    ops::RangeInclusive,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
@@ -8,29 +9,31 @@ use fastrand::Rng;
 use reqwest::Client;
 use serde_json::Value;
 use tokio::{sync::watch, task::JoinSet};
-use tower_pyannote::testing::EventBuilder;
+use tower_pyannote::testing::{EventBuilder, WebhookSender};
 
-use super::{
+use crate::{
     bodies::Bodies,
     clock::ScaledClock,
     config::Config,
+    error::SimulatorError,
     faults::{Dealer, Fault},
+    http,
     jobs::{DeliveryState, End, Job, Jobs},
     limit::{Turn, Window},
     media::Media,
     submission::Submission,
 };
 
-/// All that a simulator knows.
-#[derive(Debug)]
-pub(super) struct Simulated {
-    pub(super) config: Config,
-    pub(super) clock: ScaledClock,
-    pub(super) media: Media,
-    pub(super) bodies: Bodies,
-    pub(super) http: Client,
-    /// The highest number of a job whose delivery is over, and one more.
-    pub(super) delivered: watch::Sender<u64>,
+/// The state of a simulator.
+pub(crate) struct Simulated {
+    pub(crate) config: Config,
+    pub(crate) clock: ScaledClock,
+    pub(crate) media: Arc<Media>,
+    pub(crate) bodies: Bodies,
+    pub(crate) http: Client,
+    pub(crate) sender: WebhookSender<ScaledClock>,
+    /// One more than the highest number of a job whose delivery is over.
+    pub(crate) delivered: watch::Sender<u64>,
     jobs: Mutex<Jobs>,
     window: Mutex<Option<Window>>,
     job_faults: Mutex<Dealer>,
@@ -39,40 +42,54 @@ pub(super) struct Simulated {
 }
 
 impl Simulated {
-    pub(super) fn new(config: Config, media: Media, bodies: Bodies, http: Client) -> Self {
+    /// Checks the settings, and reads and creates the directories that they name.
+    pub(crate) fn new(config: Config) -> Result<Self, SimulatorError> {
+        if !SCALES.contains(&config.time_scale) {
+            return Err(SimulatorError::TimeScale);
+        }
+        if config.duration > DAY {
+            return Err(SimulatorError::Duration);
+        }
+        if config.rate_limit == Some(0) {
+            return Err(SimulatorError::RateLimit);
+        }
         let clock = ScaledClock::new(config.time_scale);
         let minute = clock.real(Duration::from_secs(60));
         let limit = config
             .rate_limit
             .map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
-        let faults = config.faults.clone();
         let requests = Rng::with_seed(config.seed ^ OF_REQUESTS);
-        Self {
+        let bodies = match &config.bodies {
+            Some(dir) => Bodies::find(dir)?,
+            None => Bodies::default(),
+        };
+        Ok(Self {
             clock,
-            media,
+            media: Arc::new(Media::open(config.data_dir.as_deref(), clock.real(DAY))?),
             bodies,
-            http,
+            http: http::client()?,
+            sender: sender(&config, clock)?,
             delivered: watch::Sender::new(0),
             jobs: Mutex::default(),
             window: Mutex::new(limit.map(|limit| Window::new(limit, minute))),
-            job_faults: Mutex::new(Dealer::new(faults.clone(), &Fault::OF_JOBS)),
-            api: Mutex::new((Dealer::new(faults, &Fault::OF_THE_API), requests)),
+            job_faults: Mutex::new(Dealer::of_jobs(config.faults.clone())),
+            api: Mutex::new((Dealer::of_the_api(config.faults.clone()), requests)),
             running: Mutex::default(),
             config,
-        }
+        })
     }
 
-    pub(super) fn jobs(&self) -> MutexGuard<'_, Jobs> {
+    pub(crate) fn jobs(&self) -> MutexGuard<'_, Jobs> {
         lock(&self.jobs)
     }
 
-    /// Every job, the oldest first.
-    pub(super) fn all_jobs(&self) -> Value {
+    /// Returns every job, the oldest first.
+    pub(crate) fn all_jobs(&self) -> Value {
         self.jobs().iter().map(Job::to_json).collect()
     }
 
-    /// Takes a job up, which then runs by itself.
-    pub(super) fn submit(self: &Arc<Self>, submission: Submission, missing: bool) -> String {
+    /// Adds a job and returns its id and number.
+    pub(crate) fn add_job(&self, submission: Submission, audio_missing: bool) -> (String, u64) {
         let mut jobs = self.jobs();
         let number = jobs.next_number();
         let seed = self
@@ -82,7 +99,7 @@ impl Simulated {
         let mut rng = Rng::with_seed(seed);
         let faults = lock(&self.job_faults).deal(&mut rng);
         let seed = rng.u64(..);
-        let end = if missing {
+        let end = if audio_missing {
             let error = Some("the audio could not be loaded: nothing was uploaded there");
             End::Failure { error }
         } else if faults.contains(&Fault::JobFails) {
@@ -112,37 +129,39 @@ impl Simulated {
             delivery,
             attempts: Vec::new(),
         });
-        drop(jobs);
-
-        let mut running = lock(&self.running);
-        while running.try_join_next().is_some() {}
-        running.spawn(super::run::run(Arc::clone(self), number));
-        id
+        (id, number)
     }
 
-    /// Ends all jobs where they are.
-    pub(super) fn abandon(&self) {
+    /// Runs a task until it ends or [`Simulated::abandon`] is called.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut running = lock(&self.running);
+        while running.try_join_next().is_some() {}
+        running.spawn(task);
+    }
+
+    /// Stops all tasks.
+    pub(crate) fn abandon(&self) {
         lock(&self.running).abort_all();
     }
 
-    /// Whether one more request may come now, and of how many; `None` if that is not limited.
-    pub(super) fn take_turn(&self, now: Instant) -> Option<(usize, Turn)> {
+    /// Returns the rate limit and whether it admits a request now; `None` if there is no limit.
+    pub(crate) fn take_turn(&self, now: Instant) -> Option<(usize, Turn)> {
         let mut window = lock(&self.window);
         let window = window.as_mut()?;
         Some((window.limit(), window.take(now)))
     }
 
-    pub(super) fn api_faults(&self) -> Vec<Fault> {
+    pub(crate) fn api_faults(&self) -> Vec<Fault> {
         let (dealer, rng) = &mut *lock(&self.api);
         dealer.deal(rng)
     }
 
-    pub(super) fn request_id(&self) -> String {
+    pub(crate) fn request_id(&self) -> String {
         let seed = lock(&self.api).1.u64(..);
         EventBuilder::status_only().with_seed(seed).job_id()
     }
 
-    pub(super) fn server_error(&self) -> StatusCode {
+    pub(crate) fn server_error(&self) -> StatusCode {
         match lock(&self.api).1.u8(0..3) {
             0 => StatusCode::INTERNAL_SERVER_ERROR,
             1 => StatusCode::BAD_GATEWAY,
@@ -151,10 +170,30 @@ impl Simulated {
     }
 }
 
+fn sender(
+    config: &Config,
+    clock: ScaledClock,
+) -> Result<WebhookSender<ScaledClock>, SimulatorError> {
+    let sender = WebhookSender::new(&config.secret)
+        .with_clock(clock)
+        .with_encoding(config.encoding)
+        .with_version_prefix(config.version_prefix)
+        .with_sign_once(config.sign_once);
+    match config.answer_timeout {
+        Some(timeout) => sender
+            .with_timeout(clock.simulated(timeout))
+            .map_err(|_| SimulatorError::AnswerTimeout),
+        None => Ok(sender),
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What separates the seeds of jobs: 2^64 divided by the golden ratio.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const SCALES: RangeInclusive<f64> = 0.001..=1_000_000.0;
+
+/// The distance between the seeds of two jobs: 2^64 divided by the golden ratio.
 const FAR_APART: u64 = 0x9e37_79b9_7f4a_7c15;
 const OF_REQUESTS: u64 = 0x7265_7175_6573_7473;

@@ -1,13 +1,13 @@
 use reqwest::Url;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use tower_pyannote::testing::EventBuilder;
 
-use super::{
+use crate::{
     answer::FieldError,
     fields::{Fields, key_of_media},
 };
 
-/// What a job is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Task {
@@ -16,119 +16,49 @@ pub(crate) enum Task {
     Voiceprint,
 }
 
-/// A job as it was submitted, found to be good.
-#[derive(Clone, Debug)]
-pub(super) struct Submission {
-    pub(super) task: Task,
-    pub(super) url: String,
-    pub(super) webhook: Option<Url>,
-    pub(super) status_only: bool,
-    pub(super) speakers: Option<u8>,
-    pub(super) turn_confidence: bool,
-    pub(super) exclusive: bool,
-    pub(super) confidence: bool,
-    pub(super) speech_probability: bool,
-    pub(super) crosstalk_probability: bool,
-    pub(super) speaker_probability: bool,
-    pub(super) transcription: bool,
-    pub(super) labels: Vec<String>,
-    pub(super) matching_exclusive: bool,
-    pub(super) matching_threshold: u8,
+/// A valid submission of a job.
+#[derive(Clone)]
+pub(crate) struct Submission {
+    pub(crate) task: Task,
+    pub(crate) url: String,
+    pub(crate) webhook: Option<Url>,
+    pub(crate) status_only: bool,
+    pub(crate) speakers: u8,
+    /// The event of success, without what depends on the job.
+    pub(crate) event: EventBuilder,
 }
 
 impl Submission {
-    pub(super) fn read(task: Task, body: &Map<String, Value>) -> Result<Self, Vec<FieldError>> {
+    pub(crate) fn read(task: Task, body: &Map<String, Value>) -> Result<Self, Vec<FieldError>> {
         let mut fields = Fields::new(body);
         let model = fields.one_of("model", &MODELS).unwrap_or(MODELS[0]);
-        let mut submission = Self {
-            task,
-            url: audio(&mut fields),
-            webhook: fields.web_address("webhook"),
-            status_only: fields.flag("webhookStatusOnly"),
-            speakers: None,
-            turn_confidence: false,
-            exclusive: false,
-            confidence: false,
-            speech_probability: false,
-            crosstalk_probability: false,
-            speaker_probability: false,
-            transcription: false,
-            labels: Vec::new(),
-            matching_exclusive: true,
-            matching_threshold: 0,
+        let url = audio(&mut fields);
+        let webhook = fields.web_url("webhook");
+        let status_only = fields.flag("webhookStatusOnly");
+        let speakers = match task {
+            Task::Voiceprint => 0,
+            _ => speakers(&mut fields),
         };
-        if task != Task::Voiceprint {
-            submission.read_diarization(&mut fields);
-        }
-        match task {
-            Task::Diarize => submission.read_transcription(&mut fields, model),
-            Task::Identify => submission.read_voiceprints(&mut fields),
-            Task::Voiceprint => {}
-        }
+        let event = match task {
+            Task::Diarize => {
+                let event = scores(EventBuilder::diarization(), &mut fields);
+                event.with_words(transcription(&mut fields, model))
+            }
+            Task::Identify => {
+                let event = scores(EventBuilder::identification(), &mut fields);
+                voiceprints(event, &mut fields)
+            }
+            Task::Voiceprint => EventBuilder::voiceprint(),
+        };
         fields.finish()?;
-        Ok(submission)
-    }
-
-    fn read_diarization(&mut self, fields: &mut Fields<'_>) {
-        let exactly = fields.integer("numSpeakers", 1..=MAX_SPEAKERS);
-        let least = fields.integer("minSpeakers", 1..=MAX_SPEAKERS);
-        let most = fields.integer("maxSpeakers", 1..=MAX_SPEAKERS);
-        if let (Some(least), Some(most)) = (least, most) {
-            if least > most {
-                fields.wrong("minSpeakers", "must not be greater than maxSpeakers");
-                return;
-            }
-        }
-        let usual = 3.clamp(least.unwrap_or(1), most.unwrap_or(MAX_SPEAKERS));
-        self.speakers = Some(exactly.unwrap_or(usual));
-        self.turn_confidence = fields.flag("turnLevelConfidence");
-        self.exclusive = fields.flag("exclusive");
-        self.confidence = fields.flag("confidence");
-        self.speech_probability = fields.flag("speechProbability");
-        self.crosstalk_probability = fields.flag("crosstalkProbability");
-        self.speaker_probability = fields.flag("speakerProbability");
-    }
-
-    fn read_transcription(&mut self, fields: &mut Fields<'_>, model: &str) {
-        self.transcription = fields.flag("transcription");
-        if self.transcription && model != MODELS[0] {
-            fields.wrong("transcription", "is only available with precision-2");
-        }
-        fields.within("transcriptionConfig", |config| {
-            config.one_of("model", &TRANSCRIPTION_MODELS);
-        });
-    }
-
-    fn read_voiceprints(&mut self, fields: &mut Fields<'_>) {
-        let items = fields.items("voiceprints", 1..=50);
-        for (number, item) in items.iter().enumerate() {
-            let at = |name: &str| format!("voiceprints[{number}].{name}");
-            match item.get("label").and_then(Value::as_str) {
-                None => fields.wrong(&at("label"), "is required and must be a string"),
-                Some(label) if label.is_empty() || label.chars().count() > 100 => {
-                    fields.wrong(&at("label"), "must have 1 to 100 characters");
-                }
-                Some(label) if label.to_ascii_uppercase().starts_with("SPEAKER_") => {
-                    fields.wrong(&at("label"), "must not begin with SPEAKER_");
-                }
-                Some(label) => self.labels.push(label.to_owned()),
-            }
-            match item.get("voiceprint").and_then(Value::as_str) {
-                Some(voiceprint) if (1..=20_000).contains(&voiceprint.len()) => {}
-                _ => fields.wrong(
-                    &at("voiceprint"),
-                    "is required and must have 1 to 20000 characters",
-                ),
-            }
-        }
-        let (mut exclusive, mut threshold) = (None, None);
-        fields.within("matching", |matching| {
-            exclusive = matching.optional_flag("exclusive");
-            threshold = matching.number("threshold", 0.0..=100.0);
-        });
-        self.matching_exclusive = exclusive.unwrap_or(true);
-        // Scores are whole numbers.
-        self.matching_threshold = threshold.map_or(0, |threshold| threshold.ceil() as u8);
+        Ok(Self {
+            task,
+            url,
+            webhook,
+            status_only,
+            speakers,
+            event: event.with_speakers(speakers),
+        })
     }
 }
 
@@ -147,6 +77,73 @@ fn audio(fields: &mut Fields<'_>) -> String {
     url.to_owned()
 }
 
+fn speakers(fields: &mut Fields<'_>) -> u8 {
+    let exactly = fields.integer("numSpeakers", 1..=MAX_SPEAKERS);
+    let least = fields.integer("minSpeakers", 1..=MAX_SPEAKERS);
+    let most = fields.integer("maxSpeakers", 1..=MAX_SPEAKERS);
+    let (least, most) = (least.unwrap_or(1), most.unwrap_or(MAX_SPEAKERS));
+    if least > most {
+        fields.wrong("minSpeakers", "must not be greater than maxSpeakers");
+    }
+    exactly.unwrap_or(USUAL_SPEAKERS.min(most).max(least))
+}
+
+fn scores(event: EventBuilder, fields: &mut Fields<'_>) -> EventBuilder {
+    event
+        .with_turn_confidence(fields.flag("turnLevelConfidence"))
+        .with_exclusive(fields.flag("exclusive"))
+        .with_confidence(fields.flag("confidence"))
+        .with_speech_probability(fields.flag("speechProbability"))
+        .with_crosstalk_probability(fields.flag("crosstalkProbability"))
+        .with_speaker_probability(fields.flag("speakerProbability"))
+}
+
+fn transcription(fields: &mut Fields<'_>, model: &str) -> bool {
+    let transcription = fields.flag("transcription");
+    if transcription && model != MODELS[0] {
+        fields.wrong("transcription", "is only available with precision-2");
+    }
+    fields.within("transcriptionConfig", |config| {
+        config.one_of("model", &TRANSCRIPTION_MODELS);
+    });
+    transcription
+}
+
+fn voiceprints(event: EventBuilder, fields: &mut Fields<'_>) -> EventBuilder {
+    let mut labels = Vec::new();
+    let items = fields.items("voiceprints", 1..=50);
+    for (number, item) in items.iter().enumerate() {
+        let at = |name: &str| format!("voiceprints[{number}].{name}");
+        match item.get("label").and_then(Value::as_str) {
+            None => fields.wrong(&at("label"), "is required and must be a string"),
+            Some(label) if label.is_empty() || label.chars().count() > 100 => {
+                fields.wrong(&at("label"), "must have 1 to 100 characters");
+            }
+            Some(label) if label.to_ascii_uppercase().starts_with("SPEAKER_") => {
+                fields.wrong(&at("label"), "must not begin with SPEAKER_");
+            }
+            Some(label) => labels.push(label),
+        }
+        match item.get("voiceprint").and_then(Value::as_str) {
+            Some(voiceprint) if (1..=20_000).contains(&voiceprint.len()) => {}
+            _ => fields.wrong(
+                &at("voiceprint"),
+                "is required and must have 1 to 20000 characters",
+            ),
+        }
+    }
+    let (mut exclusive, mut threshold) = (None, None);
+    fields.within("matching", |matching| {
+        exclusive = matching.optional_flag("exclusive");
+        threshold = matching.percent("threshold");
+    });
+    event
+        .with_labels(labels)
+        .with_exclusive_matching(exclusive.unwrap_or(true))
+        .with_matching_threshold(threshold.unwrap_or(0))
+}
+
 const MODELS: [&str; 2] = ["precision-2", "community-1"];
 const TRANSCRIPTION_MODELS: [&str; 2] = ["parakeet-tdt-0.6b-v3", "faster-whisper-large-v3-turbo"];
+const USUAL_SPEAKERS: u8 = 3;
 const MAX_SPEAKERS: u8 = 100;

@@ -1,43 +1,32 @@
-use std::{
-    env,
-    io::{self, Write},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{env, path::PathBuf, time::Duration};
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{
+    Args, Parser, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+use pyannote_cli::Failure;
 use reqwest::Url;
 use tower_pyannote::{SecretSet, WebhookSecret, testing::EventBuilder, verify::SignatureEncoding};
 
-use crate::{app::Config, fault_flags::FaultFlags, trigger::Load};
-use crate::failure::{Failure, read_env_file};
+use super::{fault_flags::FaultFlags, trigger::Load};
+use crate::Config;
 
-/// What the program is told: by flags first, then by the environment, then by `.env`.
-pub(crate) struct Settings {
-    pub(crate) debug: bool,
-    pub(crate) command: Command,
+/// The settings of the program.
+pub(super) struct Settings {
+    pub(super) debug: bool,
+    pub(super) command: Command,
 }
 
-pub(crate) enum Command {
+pub(super) enum Command {
     Serve(Box<Config>),
     Trigger(Box<Load>),
 }
 
 impl Settings {
-    /// Reads them; `None` if it was only asked for help or version, which were then given.
-    ///
-    /// No other thread may run yet, as `.env` goes into the environment.
-    pub(crate) fn read() -> Result<Option<Self>, Failure> {
-        read_env_file()?;
-        let flags = match Flags::try_parse() {
-            Ok(flags) => flags,
-            Err(error) if error.use_stderr() => {
-                return Err(Failure::of_clap(&error, &Flags::command()));
-            }
-            Err(asked) => {
-                let _ = write!(io::stdout(), "{asked}");
-                return Ok(None);
-            }
+    /// Reads the settings; `None` if `--help` or `--version` was printed.
+    pub(super) fn read() -> Result<Option<Self>, Failure> {
+        let Some(flags) = pyannote_cli::parse::<Flags>()? else {
+            return Ok(None);
         };
         let secret = secret()?;
         let command = match flags.command {
@@ -49,11 +38,11 @@ impl Settings {
     }
 }
 
-/// Behaves as pyannoteAI does, for development and tests.
+/// A look-alike of pyannoteAI for development and tests
 #[derive(Parser)]
-#[command(name = "simulator", version, after_help = AFTER_HELP, arg_required_else_help = false)]
+#[command(name = "pyannote-simulator", version, after_help = AFTER_HELP, arg_required_else_help = false)]
 struct Flags {
-    /// Logs more; RUST_LOG, if set, says what instead
+    /// Log more; RUST_LOG, if it is set, takes precedence
     #[arg(long, global = true)]
     debug: bool,
 
@@ -63,31 +52,31 @@ struct Flags {
 
 #[derive(Subcommand)]
 enum Subcommands {
-    /// Serves the API, runs jobs and delivers webhooks, until it is stopped
+    /// Serve the API, run jobs and deliver webhooks until a signal stops the program
     Serve(Box<Serve>),
-    /// Delivers an event, or a load of them, without a job; fails if one is not answered 2xx
+    /// Deliver one webhook or many, without a job; exit with 1 if any is not answered with 2xx
     Trigger(Box<Trigger>),
 }
 
 #[derive(Args)]
 struct Serve {
-    /// Where to listen
+    /// The host to listen on
     #[arg(long, default_value = "127.0.0.1")]
     host: String,
 
-    /// The port to listen on; 0 takes a free one
+    /// The port to listen on; 0 takes a free port
     #[arg(long, default_value_t = 8100)]
     port: u16,
 
-    /// Divides all times but those of presigned addresses: at 60 a minute takes a second
+    /// Makes time faster by this factor, except for the expiry of presigned URLs: with 60, a minute takes a second
     #[arg(long, value_name = "X", default_value_t = 1.0)]
     time_scale: f64,
 
-    /// Where uploads are kept; in a directory that goes with the simulator if not given
+    /// Keep uploads in this directory [default: a temporary directory, deleted at the end]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 
-    /// The one API key that is taken; any if not given
+    /// The only API key that is accepted [default: any key]
     #[arg(
         long,
         env = "PYANNOTEAI_SIMULATOR_API_KEY",
@@ -96,38 +85,39 @@ struct Serve {
     )]
     api_key: Option<String>,
 
-    /// Requests a minute, or `off`
+    /// API requests a minute, or `off`
+    // Clap makes an argument optional if its type is written `Option`, and only then.
     #[arg(long, value_name = "N", default_value = "100", value_parser = rate_limit)]
-    rate_limit: RateLimit,
+    rate_limit: std::option::Option<u32>,
 
-    /// What job ids, outputs and faults are made from
+    /// The seed of job ids, outputs and random faults
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
 
-    /// The length of the audio that outputs are made of, at most 86400
+    /// The length of the audio that outputs describe, at most 86400
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     duration: u64,
 
-    /// How long a job takes
+    /// The time from the submission of a job to its end
     #[arg(long, value_name = "SECONDS", default_value_t = 4)]
     job_time: u64,
 
-    /// Ends jobs with the bodies in this directory, in place of made-up ones
+    /// Take the outputs of jobs from the .json bodies in this directory [default: generate outputs]
     #[arg(long, value_name = "DIR")]
     bodies: Option<PathBuf>,
 
     #[command(flatten)]
     signing: Signing,
 
-    /// Sends a retry with the timestamp and signature of the first attempt
+    /// Repeat the timestamp and signature of the first attempt in retries
     #[arg(long)]
     sign_once: bool,
 
-    /// How long a receiver may take to answer, not divided by the time scale; if not given, 10 s divided by it
+    /// The timeout of a webhook, not divided by the time scale [default: 10 s, divided by the time scale]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     answer_timeout: Option<Duration>,
 
-    /// How late a late delivery is
+    /// The delay of --late
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     late_by: u64,
 
@@ -137,73 +127,74 @@ struct Serve {
 
 impl Serve {
     fn config(self, secret: WebhookSecret) -> Config {
-        let mut config = Config::new(secret);
-        config.host = self.host;
-        config.port = self.port;
-        config.time_scale = self.time_scale;
-        config.data_dir = self.data_dir;
-        config.api_key = self.api_key;
-        config.rate_limit = self.rate_limit.0;
-        config.seed = self.seed;
-        config.duration = Duration::from_secs(self.duration);
-        config.job_time = Duration::from_secs(self.job_time);
-        config.bodies = self.bodies;
-        config.encoding = self.signing.sign_encoding.into();
-        config.version_prefix = self.signing.version_prefix;
-        config.sign_once = self.sign_once;
-        config.answer_timeout = self.answer_timeout;
-        config.late_by = Duration::from_secs(self.late_by);
-        config.faults = self.faults.faults();
-        config
+        Config {
+            secret,
+            host: self.host,
+            port: self.port,
+            time_scale: self.time_scale,
+            data_dir: self.data_dir,
+            api_key: self.api_key,
+            rate_limit: self.rate_limit,
+            seed: self.seed,
+            duration: Duration::from_secs(self.duration),
+            job_time: Duration::from_secs(self.job_time),
+            bodies: self.bodies,
+            encoding: self.signing.sign_encoding,
+            version_prefix: self.signing.version_prefix,
+            sign_once: self.sign_once,
+            answer_timeout: self.answer_timeout,
+            late_by: Duration::from_secs(self.late_by),
+            faults: self.faults.0,
+        }
     }
 }
 
 #[derive(Args)]
 struct Signing {
-    /// How signatures are written
-    #[arg(long, value_enum, default_value_t = Encoding::Hex)]
-    sign_encoding: Encoding,
+    /// The encoding of signatures
+    #[arg(long, default_value = "hex", value_parser = encoding())]
+    sign_encoding: SignatureEncoding,
 
-    /// Puts `v0=` before signatures
+    /// Write `v0=` before signatures
     #[arg(long)]
     version_prefix: bool,
 }
 
 #[derive(Args)]
 struct Trigger {
-    /// What the event is of
-    #[arg(value_enum)]
-    kind: EventKind,
+    /// The kind of event
+    #[arg(value_parser = kind())]
+    kind: EventBuilder,
 
-    /// Where to deliver it
-    #[arg(long)]
+    /// The URL to deliver to
+    #[arg(long, value_parser = url)]
     url: Url,
 
-    /// How many to deliver, each of a job of its own
+    /// How many webhooks to deliver, each of its own job
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     count: u64,
 
-    /// How many a second; as fast as they are answered if not given
+    /// Webhooks a second [default: as many as the receiver answers]
     #[arg(long, value_name = "R", value_parser = rate)]
     rate: Option<f64>,
 
-    /// How many at once, at most
+    /// The limit of webhooks in flight
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     concurrency: u16,
 
-    /// What job ids and outputs are made from
+    /// The seed of job ids and outputs
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
 
-    /// The length of the audio that outputs are made of, at most 86400
+    /// The length of the audio that outputs describe, at most 86400
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     duration: u64,
 
-    /// Adds all that a diarization or identification can have: transcripts, exclusive turns, and every score
+    /// Add everything that a diarization or identification can have: transcripts, exclusive turns, and all scores
     #[arg(long)]
     full: bool,
 
-    /// How long the receiver may take to answer
+    /// The timeout of a webhook
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     answer_timeout: Duration,
 
@@ -216,7 +207,6 @@ impl Trigger {
         let full = self.full;
         let event = self
             .kind
-            .builder()
             .with_duration(Duration::from_secs(self.duration))
             .map_err(|error| Failure::usage(format!("--duration: {error}")))?
             .with_words(full)
@@ -226,9 +216,6 @@ impl Trigger {
             .with_speech_probability(full)
             .with_crosstalk_probability(full)
             .with_speaker_probability(full);
-        if !matches!(self.url.scheme(), "http" | "https") {
-            return Err(Failure::usage("--url: give an address of http or https"));
-        }
         Ok(Load {
             secret,
             event,
@@ -238,66 +225,46 @@ impl Trigger {
             concurrency: usize::from(self.concurrency),
             seed: self.seed,
             answer_timeout: self.answer_timeout,
-            encoding: self.signing.sign_encoding.into(),
+            encoding: self.signing.sign_encoding,
             version_prefix: self.signing.version_prefix,
         })
     }
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum EventKind {
-    Diarization,
-    Identification,
-    Voiceprint,
-    StatusOnly,
-    Failed,
-    FailedWithError,
-    Canceled,
-    Unknown,
+fn kind() -> impl TypedValueParser<Value = EventBuilder> {
+    let kinds: [(&str, EventBuilder); 8] = [
+        ("diarization", EventBuilder::diarization()),
+        ("identification", EventBuilder::identification()),
+        ("voiceprint", EventBuilder::voiceprint()),
+        ("status-only", EventBuilder::status_only()),
+        ("failed", EventBuilder::failed()),
+        (
+            "failed-with-error",
+            EventBuilder::failed().with_error("the audio could not be loaded"),
+        ),
+        ("canceled", EventBuilder::canceled()),
+        ("unknown", EventBuilder::unknown()),
+    ];
+    let names = kinds.clone().map(|(name, _)| name);
+    PossibleValuesParser::new(names).try_map(move |given| {
+        let found = kinds.iter().find(|(name, _)| *name == given);
+        found.map(|(_, event)| event.clone()).ok_or("unknown kind")
+    })
 }
 
-impl EventKind {
-    fn builder(self) -> EventBuilder {
-        match self {
-            Self::Diarization => EventBuilder::diarization(),
-            Self::Identification => EventBuilder::identification(),
-            Self::Voiceprint => EventBuilder::voiceprint(),
-            Self::StatusOnly => EventBuilder::status_only(),
-            Self::Failed => EventBuilder::failed(),
-            Self::FailedWithError => {
-                EventBuilder::failed().with_error("the audio could not be loaded")
-            }
-            Self::Canceled => EventBuilder::canceled(),
-            Self::Unknown => EventBuilder::unknown(),
-        }
-    }
+fn encoding() -> impl TypedValueParser<Value = SignatureEncoding> {
+    PossibleValuesParser::new(["hex", "base64"]).map(|name| match &*name {
+        "base64" => SignatureEncoding::Base64,
+        _ => SignatureEncoding::Hex,
+    })
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Encoding {
-    Hex,
-    Base64,
-}
-
-impl From<Encoding> for SignatureEncoding {
-    fn from(encoding: Encoding) -> Self {
-        match encoding {
-            Encoding::Hex => Self::Hex,
-            Encoding::Base64 => Self::Base64,
-        }
-    }
-}
-
-/// `None` is off.
-#[derive(Clone, Copy)]
-struct RateLimit(Option<u32>);
-
-fn rate_limit(value: &str) -> Result<RateLimit, &'static str> {
+fn rate_limit(value: &str) -> Result<Option<u32>, &'static str> {
     if value == "off" {
-        return Ok(RateLimit(None));
+        return Ok(None);
     }
     match value.parse() {
-        Ok(limit) if limit > 0 => Ok(RateLimit(Some(limit))),
+        Ok(limit) if limit > 0 => Ok(Some(limit)),
         _ => Err("give a whole number above 0, or off"),
     }
 }
@@ -305,17 +272,23 @@ fn rate_limit(value: &str) -> Result<RateLimit, &'static str> {
 fn rate(value: &str) -> Result<f64, &'static str> {
     match value.parse() {
         Ok(rate) if (0.001..=1_000_000.0).contains(&rate) => Ok(rate),
-        _ => Err("give a number above 0"),
+        _ => Err("give a number from 0.001 to 1000000"),
     }
 }
 
 fn seconds(value: &str) -> Result<Duration, &'static str> {
     let seconds = value.parse().ok().filter(|seconds| *seconds >= 0.001);
     let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    duration.ok_or("give a number above 0")
+    duration.ok_or("give a number of at least 0.001")
 }
 
-/// The first of the environment's secrets: the server's `.env` may hold the old one too.
+fn url(value: &str) -> Result<Url, &'static str> {
+    let url = Url::parse(value).ok();
+    url.filter(|url| matches!(url.scheme(), "http" | "https"))
+        .ok_or("give an http or https URL")
+}
+
+/// Returns the first of the secrets in the environment, because a receiver's `.env` may also hold the old one.
 fn secret() -> Result<WebhookSecret, Failure> {
     let _ = SecretSet::from_env(SECRET).map_err(Failure::usage)?;
     let secrets = env::var(SECRET).map_err(Failure::usage)?;
@@ -327,4 +300,4 @@ const SECRET: &str = "PYANNOTEAI_WEBHOOK_SECRET";
 
 const AFTER_HELP: &str = "\
 Environment, or `.env` in this directory:
-  PYANNOTEAI_WEBHOOK_SECRET  what deliveries are signed with; of several, with commas between them, the first";
+  PYANNOTEAI_WEBHOOK_SECRET  the secret that signs webhooks; of several, separated by commas, the first";

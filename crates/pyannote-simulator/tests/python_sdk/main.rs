@@ -1,9 +1,6 @@
-//! The official Python SDK, as it is on PyPI, against the simulator. On CI it must run; elsewhere it is left out if there
-//! is no Python to run it with.
+//! The official Python SDK, as it is on PyPI, against the simulator. Where Python is missing, the test is skipped, except
+//! in CI.
 #![cfg(unix)]
-
-#[path = "../support/example.rs"]
-mod example;
 
 use std::{
     env, fs,
@@ -12,7 +9,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use self::example::binary;
+use tower_pyannote_test_support::program;
 
 const SECRET: &str = "whs_00112233445566778899aabbccddeeff";
 const API_KEY: &str = "sk_of_the_test";
@@ -23,14 +20,14 @@ fn the_official_sdk_works_with_the_simulator() {
         Ok(python) => python,
         Err(why) => {
             assert!(env::var_os("CI").is_none(), "no Python SDK on CI: {why}");
-            println!("left out: {why}");
+            println!("skipped: {why}");
             return;
         }
     };
     let dir = tempfile::tempdir().unwrap();
     let (_simulator, url) = Simulator::start(dir.path());
     let check = Command::new(python)
-        .arg(room().join("check.py"))
+        .arg(here().join("check.py"))
         .args([url.as_str(), API_KEY, SECRET])
         .arg(dir.path())
         .env_clear()
@@ -45,11 +42,11 @@ fn the_official_sdk_works_with_the_simulator() {
     assert_eq!(said, "every step passed\n");
 }
 
-/// The Python of a virtual environment that has the pinned SDK; made if it is not there, or has another.
+/// Returns the Python of a virtual environment with the pinned SDK. Creates it if it is missing or has another version.
 fn python_with_sdk() -> Result<PathBuf, String> {
     let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python-sdk");
     let python = venv.join("bin/python");
-    let wanted = room().join("requirements.txt");
+    let wanted = here().join("requirements.txt");
     let wanted_text = fs::read_to_string(&wanted).unwrap();
     let installed = venv.join("installed.txt");
     if fs::read_to_string(&installed).is_ok_and(|text| text == wanted_text) {
@@ -85,30 +82,19 @@ fn run(command: &mut Command) -> Result<(), String> {
     ))
 }
 
-fn room() -> PathBuf {
+fn here() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python_sdk")
 }
 
-/// A running simulator, killed when dropped.
+/// A running simulator, which is killed when it is dropped.
 struct Simulator(Child);
 
 impl Simulator {
     fn start(dir: &Path) -> (Self, String) {
-        let mut child = Command::new(binary("simulator"))
-            .args([
-                "serve",
-                "--port",
-                "0",
-                "--time-scale",
-                "40",
-                "--api-key",
-                API_KEY,
-            ])
-            .args(["--job-canceled", "1"])
-            .env_clear()
-            .env("PYANNOTEAI_WEBHOOK_SECRET", SECRET)
-            .current_dir(dir)
-            .stdin(Stdio::null())
+        let mut arguments = vec!["serve", "--port", "0", "--time-scale", "40"];
+        arguments.extend(["--api-key", API_KEY, "--job-canceled", "1"]);
+        let env = [("PYANNOTEAI_WEBHOOK_SECRET", SECRET)];
+        let mut child = program::command("pyannote-simulator", dir, &arguments, &env)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

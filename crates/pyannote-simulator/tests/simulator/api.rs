@@ -1,15 +1,16 @@
 use std::time::Duration;
 
+use pyannote_simulator::Config;
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::simulated::{Simulated, open, poll};
+use crate::simulated::{Simulated, open, poll, secret};
 
 const AUDIO: &str = "https://example.com/a.wav";
 
 #[tokio::test]
 async fn any_key_is_taken_and_none_is_not() {
-    let simulated = Simulated::start(|_| ()).await;
+    let simulated = Simulated::start(|config| config).await;
     let (status, answer) = simulated.get("/v1/test").await;
     assert_eq!(status, 200);
     assert!(answer["status"].is_string() && answer["message"].is_string());
@@ -30,7 +31,7 @@ async fn any_key_is_taken_and_none_is_not() {
 
 #[tokio::test]
 async fn the_one_key_is_taken_and_no_other() {
-    let simulated = Simulated::start(|config| config.api_key = Some("the key".into())).await;
+    let simulated = Simulated::start(|config| config.with_api_key("the key")).await;
     assert_eq!(simulated.get("/v1/test").await.0, 401);
     let url = format!("{}/v1/test", simulated.simulator.url());
     let request = Client::builder().no_proxy().build().unwrap().get(url);
@@ -48,9 +49,8 @@ async fn the_one_key_is_taken_and_no_other() {
 #[tokio::test]
 async fn more_than_the_limit_is_429_until_the_window_has_moved_on() {
     let simulated = Simulated::start(|config| {
-        config.rate_limit = Some(3);
         // A minute takes 2 s.
-        config.time_scale = 30.0;
+        config.with_rate_limit(3).with_time_scale(30.0)
     })
     .await;
     for remaining in ["2", "1", "0"] {
@@ -80,11 +80,7 @@ async fn more_than_the_limit_is_429_until_the_window_has_moved_on() {
 
 #[tokio::test]
 async fn the_limit_is_a_hundred_a_minute_by_default() {
-    let simulated = Simulated::start(|config| {
-        config.rate_limit = crate::app::Config::new(crate::simulated::secret()).rate_limit;
-        config.time_scale = 1.0;
-    })
-    .await;
+    let simulated = Simulated::start(|_| Config::new(secret())).await;
     let mut statuses = Vec::new();
     for _ in 0..101 {
         statuses.push(simulated.get("/v1/test").await.0);
@@ -96,8 +92,9 @@ async fn the_limit_is_a_hundred_a_minute_by_default() {
 #[tokio::test]
 async fn a_job_is_created_then_runs_then_succeeds() {
     let simulated = Simulated::start(|config| {
-        config.time_scale = 200.0;
-        config.job_time = Duration::from_secs(400);
+        config
+            .with_time_scale(200.0)
+            .with_job_time(Duration::from_secs(400))
     })
     .await;
     let (status, answer) = simulated.post("/v1/diarize", json!({ "url": AUDIO })).await;
@@ -124,7 +121,7 @@ async fn a_job_is_created_then_runs_then_succeeds() {
 
 #[tokio::test]
 async fn a_job_nobody_knows_is_404() {
-    let simulated = Simulated::start(|_| ()).await;
+    let simulated = Simulated::start(|config| config).await;
     let (status, answer) = simulated.get("/v1/jobs/none").await;
     assert_eq!(status, 404);
     assert!(answer["message"].is_string());
@@ -134,7 +131,7 @@ async fn a_job_nobody_knows_is_404() {
 
 #[tokio::test]
 async fn jobs_are_listed_newest_first_and_page_by_page() {
-    let simulated = Simulated::start(|_| ()).await;
+    let simulated = Simulated::start(|config| config).await;
     let mut ids = Vec::new();
     for _ in 0..12 {
         ids.push(
@@ -186,7 +183,7 @@ async fn jobs_are_listed_newest_first_and_page_by_page() {
 
 #[tokio::test]
 async fn what_is_wrong_with_a_submission_is_told_field_by_field() {
-    let simulated = Simulated::start(|_| ()).await;
+    let simulated = Simulated::start(|config| config).await;
     let print = json!([{ "label": "Ada", "voiceprint": "AAEC" }]);
     let with_label = |label: &str| json!([{ "label": label, "voiceprint": "AAEC" }]);
     let many: Vec<Value> = (0..51)
@@ -285,7 +282,7 @@ async fn what_is_wrong_with_a_submission_is_told_field_by_field() {
 
 #[tokio::test]
 async fn what_is_just_right_is_taken() {
-    let simulated = Simulated::start(|_| ()).await;
+    let simulated = Simulated::start(|config| config).await;
     let longest = json!([{ "label": "ä".repeat(100), "voiceprint": "A".repeat(20_000) }]);
     for (call, body) in [
         // As the SDK sends what was not set.
@@ -325,7 +322,7 @@ async fn what_is_just_right_is_taken() {
 
 #[tokio::test]
 async fn a_body_that_is_no_object_is_400() {
-    let simulated = Simulated::start(|_| ()).await;
+    let simulated = Simulated::start(|config| config).await;
     for body in [json!([]), json!("x"), Value::Null] {
         let (status, answer) = simulated.post("/v1/diarize", body).await;
         assert_eq!(

@@ -10,19 +10,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
-    example,
-    simulated::{PATIENCE, SECRET},
-};
+use tower_pyannote_test_support::program;
+
+use crate::simulated::{PATIENCE, SECRET};
 
 pub(crate) const SECRET_NAME: &str = "PYANNOTEAI_WEBHOOK_SECRET";
 
-/// The simulator with nothing but this in its environment.
+/// Returns a command that runs the program with nothing but `env` in its environment.
 pub(crate) fn command(dir: &Path, args: &[&str], env: &[(&str, &str)]) -> Command {
-    example::command("simulator", dir, args, env)
+    program::command("pyannote-simulator", dir, args, env)
 }
 
-/// Runs one that is expected to end by itself.
+/// Runs the program, which is expected to end by itself.
 fn run(dir: &Path, args: &[&str], env: &[(&str, &str)]) -> Output {
     let child = command(dir, args, env)
         .stdout(Stdio::piped())
@@ -41,7 +40,7 @@ fn wait(child: &mut Child) -> Option<i32> {
         }
         if begun.elapsed() > PATIENCE {
             child.kill().unwrap();
-            panic!("it does not end");
+            panic!("the program does not end");
         }
         thread::sleep(Duration::from_millis(10));
     }
@@ -50,7 +49,7 @@ fn wait(child: &mut Child) -> Option<i32> {
 #[test]
 fn it_serves_until_it_is_told_to_stop() {
     let dir = tempfile::tempdir().unwrap();
-    // It has no secret but that of the file, of which the first counts.
+    // The secret is in the file only. The first of the two signs.
     fs::write(
         dir.path().join(".env"),
         format!("{SECRET_NAME}={SECRET},whs_old\n"),

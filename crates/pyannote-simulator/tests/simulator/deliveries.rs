@@ -15,7 +15,7 @@ use crate::{
 #[tokio::test]
 async fn a_job_ends_with_a_webhook_that_is_signed_and_sent_once() {
     let receiver = Receiver::start([Answer::Verify]).await;
-    let simulated = Simulated::start(|_| ()).await;
+    let simulated = Simulated::start(|config| config).await;
     let id = simulated.diarize(&receiver.url()).await;
     let job = simulated.delivered(&id).await;
     assert_eq!(
@@ -38,7 +38,7 @@ async fn a_job_ends_with_a_webhook_that_is_signed_and_sent_once() {
 #[tokio::test]
 async fn a_status_only_webhook_has_no_output_though_the_api_has() {
     let receiver = Receiver::start([Answer::Verify]).await;
-    let simulated = Simulated::start(|_| ()).await;
+    let simulated = Simulated::start(|config| config).await;
     let body = json!({
         "url": "https://example.com/a.wav", "webhook": receiver.url(), "webhookStatusOnly": true,
     });
@@ -54,7 +54,7 @@ async fn a_status_only_webhook_has_no_output_though_the_api_has() {
 async fn retries_come_at_once_after_a_minute_and_after_five_more_divided_by_the_scale() {
     let answers = [500, 404, 301, 503].map(Answer::Status);
     let receiver = Receiver::start(answers).await;
-    let simulated = Simulated::start(|config| config.time_scale = 600.0).await;
+    let simulated = Simulated::start(|config| config.with_time_scale(600.0)).await;
     let id = simulated.diarize(&receiver.url()).await;
     let job = simulated.delivered(&id).await;
     assert_eq!(job["delivery"], "lost");
@@ -96,7 +96,7 @@ async fn the_reason_of_a_retry_is_true_to_the_cause() {
         let answers = std::iter::repeat_n(answer, requests).chain([Answer::Verify]);
         let receiver = Receiver::start(answers).await;
         let simulated =
-            Simulated::start(|config| config.answer_timeout = Some(Duration::from_secs(2))).await;
+            Simulated::start(|config| config.with_answer_timeout(Duration::from_secs(2))).await;
         let id = simulated.diarize(&receiver.url()).await;
         let job = simulated.delivered(&id).await;
         assert_eq!(job["delivery"], "delivered", "{reason}");
@@ -112,12 +112,12 @@ async fn a_receiver_without_tls_is_an_ssl_error() {
     let url = format!("https://{}/", listener.local_addr().unwrap());
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
-            // All that comes is read, lest the answer be lost in a reset.
+            // Read everything, because a reset could discard the answer.
             let _ = stream.read(&mut [0; 4096]).await;
             let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
         }
     });
-    let simulated = Simulated::start(|_| ()).await;
+    let simulated = Simulated::start(|config| config).await;
     let id = simulated.diarize(&url).await;
     let job = simulated.delivered(&id).await;
     let attempts = job["attempts"].as_array().unwrap();
@@ -132,7 +132,7 @@ async fn a_receiver_without_tls_is_an_ssl_error() {
 async fn two_redirects_are_followed() {
     let answers = [Answer::Redirect, Answer::Redirect, Answer::Verify];
     let receiver = Receiver::start(answers).await;
-    let simulated = Simulated::start(|_| ()).await;
+    let simulated = Simulated::start(|config| config).await;
     let id = simulated.diarize(&receiver.url()).await;
     let job = simulated.delivered(&id).await;
     assert_eq!(job["attempts"].as_array().unwrap().len(), 1);
@@ -146,11 +146,9 @@ async fn signatures_are_written_as_told() {
         (SignatureEncoding::Base64, false),
     ] {
         let receiver = Receiver::start([Answer::Verify]).await;
-        let simulated = Simulated::start(|config| {
-            config.encoding = encoding;
-            config.version_prefix = prefix;
-        })
-        .await;
+        let simulated =
+            Simulated::start(|config| config.with_encoding(encoding).with_version_prefix(prefix))
+                .await;
         let id = simulated.diarize(&receiver.url()).await;
         assert_eq!(simulated.delivered(&id).await["delivery"], "delivered");
         let seen = receiver.seen().remove(0);
@@ -165,9 +163,8 @@ async fn signatures_are_written_as_told() {
 async fn signed_once_all_attempts_bear_the_same_timestamp() {
     let receiver = Receiver::start([Answer::Status(500)]).await;
     let simulated = Simulated::start(|config| {
-        config.sign_once = true;
-        // The last comes more than a second after the first.
-        config.time_scale = 200.0;
+        // The last attempt comes more than a second after the first.
+        config.with_sign_once(true).with_time_scale(200.0)
     })
     .await;
     let id = simulated.diarize(&receiver.url()).await;

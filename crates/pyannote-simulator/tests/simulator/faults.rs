@@ -1,10 +1,10 @@
 use std::time::Duration;
 
+use pyannote_simulator::{Fault, Faults, Odds};
 use serde_json::{Value, json};
 use tower_pyannote::verify::VerifyError;
 
 use crate::{
-    app::{Fault, Faults, Odds},
     receiver::{Answer, Receiver, Seen},
     simulated::{Simulated, poll},
 };
@@ -13,18 +13,19 @@ use crate::{
 async fn with(fault: Fault) -> (Vec<Seen>, Value) {
     let receiver = Receiver::start([Answer::Verify]).await;
     let simulated = Simulated::start(|config| {
-        config.faults = Faults::default().with(fault, Odds::First(1));
-        config.answer_timeout = Some(Duration::from_secs(2));
-        // Trickles at 50 bytes a second.
-        if fault == Fault::SlowLoris {
-            config.time_scale = 50.0;
-            config.job_time = Duration::ZERO;
+        let config = config
+            .with_faults(Faults::default().with(fault, Odds::First(1)))
+            .with_answer_timeout(Duration::from_secs(2));
+        match fault {
+            // The body arrives at 50 bytes a second.
+            Fault::SlowLoris => config.with_time_scale(50.0).with_job_time(Duration::ZERO),
+            _ => config,
         }
     })
     .await;
     let id = simulated.diarize(&receiver.url()).await;
     let job = simulated.delivered(&id).await;
-    assert_eq!(job["faults"], json!([fault]));
+    assert_eq!(job["faults"], json!([fault.name()]));
 
     let next = simulated.diarize(&receiver.url()).await;
     let next = simulated.delivered(&next).await;
@@ -77,9 +78,10 @@ async fn what_is_doubled_comes_twice_alike() {
 async fn what_is_late_comes_after_its_time() {
     let receiver = Receiver::start([Answer::Verify]).await;
     let simulated = Simulated::start(|config| {
-        config.faults = Faults::default().with(Fault::Late, Odds::First(1));
-        // 0.5 s.
-        config.late_by = Duration::from_secs(5_000);
+        config
+            .with_faults(Faults::default().with(Fault::Late, Odds::First(1)))
+            // 0.5 s.
+            .with_late_by(Duration::from_secs(5_000))
     })
     .await;
     let begun = std::time::Instant::now();
@@ -95,9 +97,10 @@ async fn what_is_late_comes_after_its_time() {
 async fn what_is_reordered_comes_after_the_next() {
     let receiver = Receiver::start([Answer::Verify]).await;
     let simulated = Simulated::start(|config| {
-        config.faults = Faults::default().with(Fault::Reordered, Odds::First(1));
-        config.time_scale = 4.0;
-        config.job_time = Duration::ZERO;
+        config
+            .with_faults(Faults::default().with(Fault::Reordered, Odds::First(1)))
+            .with_time_scale(4.0)
+            .with_job_time(Duration::ZERO)
     })
     .await;
     let first = simulated.diarize(&receiver.url()).await;
@@ -159,9 +162,10 @@ async fn what_is_cut_breaks_off_in_the_middle() {
 async fn jobs_fail_and_are_canceled_and_that_is_delivered() {
     let receiver = Receiver::start([Answer::Verify]).await;
     let simulated = Simulated::start(|config| {
-        config.faults = Faults::default()
+        let faults = Faults::default()
             .with(Fault::JobFails, Odds::First(8))
             .with(Fault::JobCanceled, Odds::First(1));
+        config.with_faults(faults)
     })
     .await;
     let mut errors = Vec::new();
@@ -188,9 +192,10 @@ async fn jobs_fail_and_are_canceled_and_that_is_delivered() {
 #[tokio::test]
 async fn counted_faults_fall_on_different_jobs_in_order() {
     let simulated = Simulated::start(|config| {
-        config.faults = Faults::default()
+        let faults = Faults::default()
             .with(Fault::LostFirst, Odds::First(2))
             .with(Fault::Lost, Odds::First(1));
+        config.with_faults(faults)
     })
     .await;
     for _ in 0..4 {
@@ -211,10 +216,10 @@ async fn counted_faults_fall_on_different_jobs_in_order() {
 async fn one_seed_makes_the_same_jobs_and_faults_and_another_does_not() {
     async fn jobs(seed: u64, doubled: Odds) -> Vec<(String, Vec<Value>)> {
         let simulated = Simulated::start(|config| {
-            config.seed = seed;
-            config.faults = Faults::default()
+            let faults = Faults::default()
                 .with(Fault::Doubled, doubled)
                 .with(Fault::Cut, Odds::Percent(30.0));
+            config.with_seed(seed).with_faults(faults)
         })
         .await;
         for _ in 0..40 {
@@ -252,9 +257,10 @@ async fn one_seed_makes_the_same_jobs_and_faults_and_another_does_not() {
 #[tokio::test]
 async fn the_api_fails_as_told_and_does_nothing() {
     let simulated = Simulated::start(|config| {
-        config.faults = Faults::default()
+        let faults = Faults::default()
             .with(Fault::Api429, Odds::First(1))
             .with(Fault::Api5xx, Odds::First(2));
+        config.with_faults(faults)
     })
     .await;
     let body = json!({ "url": "https://example.com/a.wav" });
@@ -279,7 +285,7 @@ async fn the_api_fails_as_told_and_does_nothing() {
 #[tokio::test]
 async fn an_api_that_stalls_has_taken_the_job() {
     let simulated = Simulated::start(|config| {
-        config.faults = Faults::default().with(Fault::ApiStalls, Odds::First(1));
+        config.with_faults(Faults::default().with(Fault::ApiStalls, Odds::First(1)))
     })
     .await;
     let body = json!({ "url": "https://example.com/a.wav" });

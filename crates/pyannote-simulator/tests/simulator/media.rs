@@ -19,7 +19,7 @@ async fn presigned(simulated: &Simulated, call: &str, url: &str) -> String {
 
 #[tokio::test]
 async fn what_is_put_can_be_got_and_only_so() {
-    let simulated = Simulated::start(|_| ()).await;
+    let simulated = Simulated::start(|config| config).await;
     let audio: Vec<u8> = (0..200_000_u32).map(|n| n.to_le_bytes()[0]).collect();
     let key = "media://team-1/../a_b.wav";
     let input = presigned(&simulated, "input", key).await;
@@ -64,7 +64,7 @@ async fn what_is_put_can_be_got_and_only_so() {
 
 #[tokio::test]
 async fn keys_are_checked() {
-    let simulated = Simulated::start(|_| ()).await;
+    let simulated = Simulated::start(|config| config).await;
     for url in [
         json!("media://"),
         json!("media://a b"),
@@ -87,7 +87,7 @@ async fn keys_are_checked() {
 
 #[tokio::test]
 async fn a_job_of_what_was_not_uploaded_fails_and_of_what_was_does_not() {
-    let simulated = Simulated::start(|_| ()).await;
+    let simulated = Simulated::start(|config| config).await;
     let body = json!({ "url": "media://a" });
     let id = simulated.submit("/v1/diarize", body.clone()).await;
     let done = simulated.done(&id).await;
@@ -109,7 +109,13 @@ async fn a_job_of_what_was_not_uploaded_fails_and_of_what_was_does_not() {
 async fn uploads_outlive_the_simulator_in_a_data_directory_and_not_otherwise() {
     let dir = tempfile::tempdir().unwrap();
     for (number, data_dir) in [Some(dir.path().to_owned()), None].into_iter().enumerate() {
-        let start = async || Simulated::start(|config| config.data_dir = data_dir.clone()).await;
+        let start = async || {
+            Simulated::start(|config| match &data_dir {
+                Some(dir) => config.with_data_dir(dir),
+                None => config,
+            })
+            .await
+        };
         let first = start().await;
         let input = presigned(&first, "input", "media://a").await;
         client().put(&input).body("audio").send().await.unwrap();
@@ -129,7 +135,7 @@ async fn uploads_outlive_the_simulator_in_a_data_directory_and_not_otherwise() {
 async fn an_upload_is_deleted_after_a_day() {
     let simulated = Simulated::start(|config| {
         // A day takes 0.43 s.
-        config.time_scale = 200_000.0;
+        config.with_time_scale(200_000.0)
     })
     .await;
     let input = presigned(&simulated, "input", "media://a").await;

@@ -4,13 +4,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use pyannote_simulator::{Config, Simulator};
 use serde_json::{Value, json};
 use tower_pyannote::{Output, WebhookEvent, event::Delivery};
 
-use crate::{
-    app::{Config, Simulator},
-    simulated::{Simulated, poll, secret},
-};
+use crate::simulated::{Simulated, poll, secret};
 
 const AUDIO: &str = "https://example.com/a.wav";
 
@@ -32,7 +30,7 @@ async fn output(simulated: &Simulated, path: &str, body: Value) -> Value {
 
 #[tokio::test]
 async fn a_diarization_has_what_it_was_asked_for_and_nothing_else() {
-    let simulated = Simulated::start(|_| ()).await;
+    let simulated = Simulated::start(|config| config).await;
     let plain = output(&simulated, "/v1/diarize", json!({ "url": AUDIO })).await;
     assert_eq!(keys(&plain), ["diarization"]);
     for (flag, key) in [
@@ -78,7 +76,7 @@ async fn a_diarization_has_what_it_was_asked_for_and_nothing_else() {
 
 #[tokio::test]
 async fn as_many_speak_as_asked_for() {
-    let simulated = Simulated::start(|_| ()).await;
+    let simulated = Simulated::start(|config| config).await;
     for (asked, speakers) in [
         (json!({}), 3),
         (json!({ "numSpeakers": 5 }), 5),
@@ -103,7 +101,7 @@ async fn as_many_speak_as_asked_for() {
 
 #[tokio::test]
 async fn an_identification_matches_the_voiceprints_it_was_given() {
-    let simulated = Simulated::start(|_| ()).await;
+    let simulated = Simulated::start(|config| config).await;
     let body = json!({
         "url": AUDIO, "numSpeakers": 3, "voiceprints": [
             { "label": "Zoë", "voiceprint": "AAEC" }, { "label": "Bob", "voiceprint": "AAEC" },
@@ -127,7 +125,7 @@ async fn an_identification_matches_the_voiceprints_it_was_given() {
 async fn one_seed_makes_the_same_outputs() {
     let body = json!({ "url": AUDIO, "transcription": true });
     let made = async |seed| {
-        let simulated = Simulated::start(|config| config.seed = seed).await;
+        let simulated = Simulated::start(|config| config.with_seed(seed)).await;
         output(&simulated, "/v1/diarize", body.clone()).await
     };
     let one = made(1).await;
@@ -137,7 +135,8 @@ async fn one_seed_makes_the_same_outputs() {
 
 #[tokio::test]
 async fn a_day_of_audio_comes_whole() {
-    let simulated = Simulated::start(|config| config.duration = Duration::from_secs(86_400)).await;
+    let simulated =
+        Simulated::start(|config| config.with_duration(Duration::from_secs(86_400))).await;
     let body = json!({ "url": AUDIO, "confidence": true });
     let id = simulated.submit("/v1/diarize", body).await;
     simulated.done(&id).await;
@@ -159,7 +158,7 @@ async fn a_day_of_audio_comes_whole() {
 async fn an_output_is_deleted_after_a_day() {
     let simulated = Simulated::start(|config| {
         // A day takes 0.43 s.
-        config.time_scale = 200_000.0;
+        config.with_time_scale(200_000.0)
     })
     .await;
     let id = simulated
@@ -188,7 +187,7 @@ async fn bodies_of_a_directory_are_given_in_turn_as_they_are_but_of_the_job() {
     );
     write("c.json", r#"{"jobId":"x","status":"failed"}"#);
     write("notes.txt", "none");
-    let simulated = Simulated::start(|config| config.bodies = Some(dir.path().into())).await;
+    let simulated = Simulated::start(|config| config.with_bodies(dir.path())).await;
     let mut outputs = Vec::new();
     for _ in 0..3 {
         let id = simulated
@@ -212,26 +211,38 @@ async fn settings_that_cannot_be_are_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
     fs::write(&file, "").unwrap();
-    type Change = fn(&mut Config, &Path);
-    let cases: [(Change, &str); 7] = [
-        (|config, _| config.time_scale = 0.0, "--time-scale"),
-        (|config, _| config.time_scale = f64::NAN, "--time-scale"),
+    type Change = fn(Config, &Path) -> Config;
+    let cases: [(Change, &str); 8] = [
+        (|config, _| config.with_time_scale(0.0), "the time scale"),
         (
-            |config, _| config.duration = Duration::from_secs(86_401),
-            "--duration",
+            |config, _| config.with_time_scale(f64::NAN),
+            "the time scale",
         ),
-        (|config, _| config.rate_limit = Some(0), "--rate-limit"),
-        (|config, _| config.host = "no such host".into(), "--host"),
-        (|config, dir| config.bodies = Some(dir.into()), "--bodies"),
         (
-            |config, dir| config.data_dir = Some(dir.join("file")),
-            "--data-dir",
+            |config, _| config.with_duration(Duration::from_secs(86_401)),
+            "the duration",
+        ),
+        (|config, _| config.with_rate_limit(0), "the rate limit"),
+        (
+            |config, _| config.with_answer_timeout(Duration::ZERO),
+            "the answer timeout",
+        ),
+        (
+            |config, _| config.with_host("no such host"),
+            "cannot listen on host no such host, port 0",
+        ),
+        (
+            |config, dir| config.with_bodies(dir),
+            "cannot use the bodies in",
+        ),
+        (
+            |config, dir| config.with_data_dir(dir.join("file")),
+            "cannot create the data directory",
         ),
     ];
     for (change, named) in cases {
-        let mut config = Config::new(secret());
-        change(&mut config, dir.path());
-        let error = Simulator::start(config).await.unwrap_err();
+        let config = change(Config::new(secret()), dir.path());
+        let error = Simulator::start(config).await.unwrap_err().to_string();
         assert!(error.starts_with(named), "{error}");
         assert!(!error.contains('\n'));
     }

@@ -1,12 +1,11 @@
-//! A simulator and someone who talks to it.
+//! A simulator and a client.
 
 use std::time::{Duration, Instant};
 
+use pyannote_simulator::{Config, Simulator};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
 use tower_pyannote::WebhookSecret;
-
-use crate::app::{Config, Simulator};
 
 pub(crate) const SECRET: &str = "whs_00112233445566778899aabbccddeeff";
 
@@ -14,21 +13,19 @@ pub(crate) fn secret() -> WebhookSecret {
     WebhookSecret::new(SECRET).unwrap()
 }
 
-/// A simulator, and a key to it.
 pub(crate) struct Simulated {
     pub(crate) simulator: Simulator,
     client: Client,
 }
 
 impl Simulated {
-    /// One that is fast and takes as many requests as come, unless told otherwise.
-    pub(crate) async fn start(change: impl FnOnce(&mut Config)) -> Self {
-        let mut config = Config::new(secret());
-        config.time_scale = 10_000.0;
-        config.answer_timeout = Some(Duration::from_secs(20));
-        config.rate_limit = None;
-        change(&mut config);
-        let simulator = Simulator::start(config).await.unwrap();
+    /// Starts a simulator that is fast and has no rate limit, with further settings.
+    pub(crate) async fn start(settings: impl FnOnce(Config) -> Config) -> Self {
+        let config = Config::new(secret())
+            .with_time_scale(10_000.0)
+            .with_answer_timeout(Duration::from_secs(20))
+            .without_rate_limit();
+        let simulator = Simulator::start(settings(config)).await.unwrap();
         let client = Client::builder().no_proxy().build().unwrap();
         Self { simulator, client }
     }
@@ -51,27 +48,27 @@ impl Simulated {
         open(self.send(Method::POST, path, Some(body)).await).await
     }
 
-    /// Submits a job, and gives its id.
+    /// Submits a job and returns its id.
     pub(crate) async fn submit(&self, path: &str, body: Value) -> String {
         let (status, answer) = self.post(path, body).await;
         assert_eq!(status, 200, "{answer}");
         answer["jobId"].as_str().unwrap().to_owned()
     }
 
-    /// Submits a diarization with a webhook.
+    /// Submits a diarization with a webhook and returns its id.
     pub(crate) async fn diarize(&self, webhook: &str) -> String {
         let body = json!({ "url": "https://example.com/a.wav", "webhook": webhook });
         self.submit("/v1/diarize", body).await
     }
 
-    /// A job as the simulator knows it.
+    /// Returns a job as `GET /simulator/jobs` shows it.
     pub(crate) fn job(&self, id: &str) -> Value {
         let jobs = self.simulator.jobs();
         let mut jobs = jobs.as_array().unwrap().iter();
         jobs.find(|job| job["jobId"] == id).unwrap().clone()
     }
 
-    /// Waits until a job's delivery is over.
+    /// Waits until the delivery of a job is over, and returns the job.
     pub(crate) async fn delivered(&self, id: &str) -> Value {
         poll("the end of the delivery", async || {
             self.job(id)["delivery"] != "pending"
@@ -80,7 +77,7 @@ impl Simulated {
         self.job(id)
     }
 
-    /// Waits until a job is over, and gives what the API says of it.
+    /// Waits until a job is over, and returns what the API answers.
     pub(crate) async fn done(&self, id: &str) -> Value {
         let path = format!("/v1/jobs/{id}");
         poll("the end of the job", async || {
@@ -96,7 +93,7 @@ pub(crate) async fn open(response: Response) -> (StatusCode, Value) {
     (response.status(), response.json().await.unwrap())
 }
 
-/// Waits until something holds, but not for ever.
+/// Waits until a condition holds, for at most [`PATIENCE`].
 pub(crate) async fn poll(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let begun = Instant::now();
     while !holds().await {

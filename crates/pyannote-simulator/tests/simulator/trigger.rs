@@ -1,4 +1,4 @@
-//! `simulator trigger` before a real receiver.
+//! `pyannote-simulator trigger`, as a receiver sees it.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::{
     simulated::SECRET,
 };
 
-/// Its exit code and what it prints.
+/// Runs the program, and returns its exit code and what it printed.
 async fn trigger(args: &[&str], secret: &str) -> (Option<i32>, String) {
     let dir = tempfile::tempdir().unwrap();
     let args = [&["trigger"], args].concat();

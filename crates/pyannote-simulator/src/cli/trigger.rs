@@ -1,6 +1,7 @@
 use std::{
     collections::BTreeMap,
     convert::identity,
+    fmt,
     io::{self, Write},
     process::ExitCode,
     sync::Arc,
@@ -8,33 +9,38 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
+use pyannote_cli::Failure;
 use reqwest::{StatusCode, Url};
 use tokio::{
     sync::Semaphore,
     task::{self, JoinSet},
     time::{self, MissedTickBehavior},
 };
-use tower_pyannote::{WebhookSecret, event::RetryReason, testing::{DeliveryReport, EventBuilder, WebhookSender}, verify::SignatureEncoding};
+use tower_pyannote::{
+    WebhookSecret,
+    event::RetryReason,
+    testing::{DeliveryReport, EventBuilder, WebhookSender},
+    verify::SignatureEncoding,
+};
 
-use crate::failure::Failure;
-use crate::app::http::{self, Manner};
+use crate::http::{self, Manner};
 
-/// Events to deliver.
-pub(crate) struct Load {
-    pub(crate) secret: WebhookSecret,
-    pub(crate) event: EventBuilder,
-    pub(crate) url: Url,
-    pub(crate) count: u64,
-    pub(crate) rate: Option<f64>,
-    pub(crate) concurrency: usize,
-    pub(crate) seed: u64,
-    pub(crate) answer_timeout: Duration,
-    pub(crate) encoding: SignatureEncoding,
-    pub(crate) version_prefix: bool,
+/// The webhooks to deliver.
+pub(super) struct Load {
+    pub(super) secret: WebhookSecret,
+    pub(super) event: EventBuilder,
+    pub(super) url: Url,
+    pub(super) count: u64,
+    pub(super) rate: Option<f64>,
+    pub(super) concurrency: usize,
+    pub(super) seed: u64,
+    pub(super) answer_timeout: Duration,
+    pub(super) encoding: SignatureEncoding,
+    pub(super) version_prefix: bool,
 }
 
-/// Delivers them, once each, and tells how they were answered.
-pub(crate) async fn trigger(load: Load) -> Result<ExitCode, Failure> {
+/// Delivers each webhook once, and prints how many got which answer.
+pub(super) async fn trigger(load: Load) -> Result<ExitCode, Failure> {
     let client = http::client().map_err(Failure::run)?;
     let sender = WebhookSender::new(&load.secret)
         .with_schedule([])
@@ -62,7 +68,7 @@ pub(crate) async fn trigger(load: Load) -> Result<ExitCode, Failure> {
         let (sender, client, url) = (Arc::clone(&sender), client.clone(), load.url.clone());
         deliveries.spawn(async move {
             let _slot = slot;
-            // A day's body takes a while.
+            // The body of a day of audio takes seconds to make.
             let body = task::spawn_blocking(move || event.build()).await?;
             let send = |request| {
                 let (client, url) = (client.clone(), url.clone());
@@ -82,7 +88,7 @@ pub(crate) async fn trigger(load: Load) -> Result<ExitCode, Failure> {
     Ok(outcomes.code())
 }
 
-/// How many deliveries were answered how.
+/// The count of webhooks by answer.
 #[derive(Default)]
 struct Outcomes {
     answered: BTreeMap<StatusCode, u64>,
@@ -92,20 +98,15 @@ struct Outcomes {
 impl Outcomes {
     fn count(&mut self, delivered: Result<DeliveryReport, task::JoinError>, bar: &ProgressBar) {
         bar.inc(1);
-        let answer = match delivered {
-            Ok(report) => report
-                .attempts
-                .into_iter()
-                .next_back()
-                .map(|last| last.answer),
-            Err(_) => None,
-        };
+        let last = delivered.ok().and_then(|mut report| report.attempts.pop());
+        let answer = last.map(|last| last.answer);
         match answer.unwrap_or(Err(RetryReason::UnknownError)) {
             Ok(status) => *self.answered.entry(status).or_default() += 1,
             Err(reason) => *self.unanswered.entry(reason.to_string()).or_default() += 1,
         }
     }
 
+    /// Returns 0 if every webhook was accepted, else 1.
     fn code(&self) -> ExitCode {
         let all_accepted =
             self.unanswered.is_empty() && self.answered.keys().all(StatusCode::is_success);
@@ -113,8 +114,8 @@ impl Outcomes {
     }
 }
 
-impl std::fmt::Display for Outcomes {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Outcomes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (status, count) in &self.answered {
             let verdict = if status.is_success() {
                 "accepted"
@@ -130,7 +131,7 @@ impl std::fmt::Display for Outcomes {
     }
 }
 
-/// Shown on stderr if that is a terminal, and if there is something to wait for.
+/// Returns a bar that is shown if stderr is a terminal and there is more than one webhook.
 fn progress(count: u64) -> ProgressBar {
     if count == 1 {
         return ProgressBar::hidden();
