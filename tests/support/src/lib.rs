@@ -1,5 +1,10 @@
 //! What several tests of the workspace share.
-#![allow(missing_debug_implementations, reason = "no test prints these")]
+#![allow(
+    clippy::must_use_candidate,
+    clippy::return_self_not_must_use,
+    missing_debug_implementations,
+    reason = "no library is built on these"
+)]
 
 pub mod bodies;
 pub mod delivery;
