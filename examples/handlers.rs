@@ -20,11 +20,11 @@ struct Minutes {
 
 impl WebhookHandler for Minutes {
     async fn diarization(&self, event: &TypedEvent<Diarization>) -> Result<(), HandlerError> {
-        self.add(event.event(), event.diarization.talk_time())
+        self.add(event.job_id(), event.output().diarization.talk_time())
     }
 
     async fn identification(&self, event: &TypedEvent<Identification>) -> Result<(), HandlerError> {
-        self.add(event.event(), event.turns().talk_time())
+        self.add(event.job_id(), event.output().turns().talk_time())
     }
 
     async fn failed(&self, event: &WebhookEvent) -> Result<(), HandlerError> {
@@ -35,11 +35,11 @@ impl WebhookHandler for Minutes {
 }
 
 impl Minutes {
-    fn add(&self, event: &WebhookEvent, talked: f64) -> Result<(), HandlerError> {
+    fn add(&self, job_id: &str, talked: f64) -> Result<(), HandlerError> {
         let talked = Duration::try_from_secs_f64(talked).map_err(HandlerError::permanent)?;
         let before = self.seconds.fetch_add(talked.as_secs(), Ordering::Relaxed);
         let minutes = (before + talked.as_secs()) / 60;
-        println!("job {}: {minutes} minutes of talk so far", event.job_id());
+        println!("job {job_id}: {minutes} minutes of talk so far");
         Ok(())
     }
 }
@@ -49,7 +49,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let registry = HandlerRegistry::new()
         .register("minutes", Minutes::default())?
         .on_diarization("rttm", async |event: TypedEvent<Diarization>| {
-            print!("{}", event.diarization.to_rttm(event.event().job_id()));
+            print!("{}", event.output().diarization.to_rttm(event.job_id()));
             Ok(())
         })?
         .on_any("log", async |event: WebhookEvent| {

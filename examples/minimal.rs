@@ -4,7 +4,7 @@ use axum::{Router, routing::post};
 use tower_pyannote::{Diarization, PyannoteSignatureLayer, SecretSet, TypedEvent};
 
 async fn webhook(event: Option<TypedEvent<Diarization>>) -> String {
-    let turns = event.map_or(0, |event| event.diarization.len());
+    let turns = event.map_or(0, |event| event.output().diarization.len());
     format!("{turns} turns\n")
 }
 

@@ -91,7 +91,7 @@ impl<T: EventOutput, S: Sync> OptionalFromRequestParts<S> for TypedEvent<T> {
 /// use tower_pyannote::{axum::AckOthers, Diarization, PyannoteSignatureLayer, WebhookSecret};
 ///
 /// async fn webhook(AckOthers(event): AckOthers<Diarization>) {
-///     println!("{} turns", event.diarization.len());
+///     println!("{} turns", event.output().diarization.len());
 /// }
 ///
 /// let layer = PyannoteSignatureLayer::new(WebhookSecret::new("whs_example")?);

@@ -28,7 +28,7 @@ fn app() -> Router {
         .route(
             "/diarization",
             post(async |event: TypedEvent<Diarization>| {
-                format!("{} turns", event.diarization.len())
+                format!("{} turns", event.output().diarization.len())
             }),
         )
         .route(

@@ -81,19 +81,19 @@ impl WebhookHandler for Scribe {
     }
 
     async fn diarization(&self, event: &TypedEvent<Diarization>) -> Result<(), HandlerError> {
-        assert_eq!(event.diarization.len(), 1);
+        assert_eq!(event.output().diarization.len(), 1);
         self.0.add("diarization");
         Ok(())
     }
 
     async fn identification(&self, event: &TypedEvent<Identification>) -> Result<(), HandlerError> {
-        assert_eq!(event.voiceprints.len(), 1);
+        assert_eq!(event.output().voiceprints.len(), 1);
         self.0.add("identification");
         Ok(())
     }
 
     async fn voiceprint(&self, event: &TypedEvent<Voiceprint>) -> Result<(), HandlerError> {
-        assert_eq!(event.event().job_id(), "j");
+        assert_eq!(event.job_id(), "j");
         self.0.add("voiceprint");
         Ok(())
     }

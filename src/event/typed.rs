@@ -1,10 +1,17 @@
-use std::{error::Error, fmt, marker::PhantomData, ops::Deref};
+use std::{error::Error, fmt, marker::PhantomData};
 
-use super::{Diarization, Identification, Kind, Output, Status, Voiceprint, WebhookEvent};
+use super::{
+    diarization::Diarization,
+    identification::Identification,
+    output::{Kind, Output},
+    status::Status,
+    voiceprint::Voiceprint,
+    webhook_event::WebhookEvent,
+};
 
-/// A succeeded [`WebhookEvent`] that is known to carry an output of type `T`.
+/// A succeeded [`WebhookEvent`] whose output is a `T`.
 ///
-/// It derefs to the output and is as cheap to clone as the event.
+/// Cloning is as cheap as cloning the event.
 ///
 /// ```
 /// # use std::time::SystemTime;
@@ -16,9 +23,9 @@ use super::{Diarization, Identification, Kind, Output, Status, Voiceprint, Webho
 /// let wrong = TypedEvent::<Diarization>::try_from(event.clone()).unwrap_err();
 /// assert_eq!(wrong.kind(), Some(Kind::Voiceprint));
 ///
-/// let typed = TypedEvent::<Voiceprint>::try_from(event)?;
-/// assert_eq!(typed.voiceprint, "AAAA");
-/// assert_eq!(typed.event().job_id(), "a");
+/// let event = TypedEvent::<Voiceprint>::try_from(event)?;
+/// assert_eq!(event.job_id(), "a");
+/// assert_eq!(event.output().voiceprint, "AAAA");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct TypedEvent<T> {
@@ -27,9 +34,21 @@ pub struct TypedEvent<T> {
 }
 
 impl<T> TypedEvent<T> {
-    /// Borrows the event.
+    /// Returns the id of the job, which is never empty.
     #[must_use]
-    pub const fn event(&self) -> &WebhookEvent {
+    pub fn job_id(&self) -> &str {
+        self.event.job_id()
+    }
+
+    /// Returns the status of the job, which is always [`Status::Succeeded`].
+    #[must_use]
+    pub fn status(&self) -> &Status {
+        self.event.status()
+    }
+
+    /// Borrows the event, with all that is not part of the output.
+    #[must_use]
+    pub const fn webhook_event(&self) -> &WebhookEvent {
         &self.event
     }
 
@@ -40,12 +59,34 @@ impl<T> TypedEvent<T> {
     }
 }
 
+impl<T: EventOutput> TypedEvent<T> {
+    /// Borrows the output.
+    #[must_use]
+    pub fn output(&self) -> &T {
+        self.event
+            .output()
+            .and_then(T::from_output)
+            .expect("try_from checked the type of the output")
+    }
+
+    /// Returns the output.
+    ///
+    /// Moves the output out of the last clone of an event, and copies it while other clones exist. A
+    /// [`HandlerRegistry`](crate::HandlerRegistry) keeps a clone while its handlers run.
+    #[must_use]
+    pub fn into_output(self) -> T {
+        self.event
+            .into_output()
+            .and_then(T::from_owned)
+            .expect("try_from checked the type of the output")
+    }
+}
+
 impl<T: EventOutput> TryFrom<WebhookEvent> for TypedEvent<T> {
     type Error = WrongKind;
 
     fn try_from(event: WebhookEvent) -> Result<Self, WrongKind> {
-        let succeeded = *event.status() == Status::Succeeded;
-        let kind = event.kind().filter(|_| succeeded);
+        let kind = event.kind().filter(|_| event.is_succeeded());
         let output = event.output().filter(|_| kind == Some(T::KIND));
         if output.and_then(T::from_output).is_some() {
             return Ok(Self {
@@ -58,15 +99,6 @@ impl<T: EventOutput> TryFrom<WebhookEvent> for TypedEvent<T> {
             wanted: T::KIND,
             kind,
         })
-    }
-}
-
-impl<T: EventOutput> Deref for TypedEvent<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        let output = self.event.output().and_then(T::from_output);
-        output.expect("a typed event is only made of an event with such an output")
     }
 }
 
@@ -88,13 +120,16 @@ impl<T> fmt::Debug for TypedEvent<T> {
 /// A type of output that a [`TypedEvent`] can carry: [`Diarization`], [`Identification`] or
 /// [`Voiceprint`].
 ///
-/// It is sealed: no other type can implement it.
-pub trait EventOutput: sealed::Sealed + Sized + Send + Sync + 'static {
+/// This trait is sealed: no other type can implement it.
+pub trait EventOutput: sealed::Sealed + Clone + Send + Sync + 'static {
     /// The kind of such outputs.
     const KIND: Kind;
 
-    /// Returns the output if it is of this type.
+    /// Borrows the output if it is of this type.
     fn from_output(output: &Output) -> Option<&Self>;
+
+    /// Returns the output if it is of this type.
+    fn from_owned(output: Output) -> Option<Self>;
 }
 
 impl EventOutput for Diarization {
@@ -102,6 +137,13 @@ impl EventOutput for Diarization {
 
     fn from_output(output: &Output) -> Option<&Self> {
         output.as_diarization()
+    }
+
+    fn from_owned(output: Output) -> Option<Self> {
+        match output {
+            Output::Diarization(output) => Some(output),
+            _ => None,
+        }
     }
 }
 
@@ -111,6 +153,13 @@ impl EventOutput for Identification {
     fn from_output(output: &Output) -> Option<&Self> {
         output.as_identification()
     }
+
+    fn from_owned(output: Output) -> Option<Self> {
+        match output {
+            Output::Identification(output) => Some(output),
+            _ => None,
+        }
+    }
 }
 
 impl EventOutput for Voiceprint {
@@ -119,10 +168,20 @@ impl EventOutput for Voiceprint {
     fn from_output(output: &Output) -> Option<&Self> {
         output.as_voiceprint()
     }
+
+    fn from_owned(output: Output) -> Option<Self> {
+        match output {
+            Output::Voiceprint(output) => Some(output),
+            _ => None,
+        }
+    }
 }
 
 mod sealed {
-    #[expect(unnameable_types, reason = "that nobody can name it is the seal")]
+    #[expect(
+        unnameable_types,
+        reason = "the trait is sealed because nobody can name this one"
+    )]
     pub trait Sealed {}
 
     impl Sealed for super::Diarization {}
@@ -130,7 +189,7 @@ mod sealed {
     impl Sealed for super::Voiceprint {}
 }
 
-/// An event carries another kind of output than was wanted.
+/// The event has another kind of output than the wanted one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WrongKind {
     wanted: Kind,
@@ -138,13 +197,13 @@ pub struct WrongKind {
 }
 
 impl WrongKind {
-    /// Returns the kind that the event carries; `None` if it has no output or did not succeed.
+    /// Returns the kind of the event's output; `None` if the event has no output or its job did not succeed.
     #[must_use]
     pub const fn kind(&self) -> Option<Kind> {
         self.kind
     }
 
-    /// Returns the kind that was wanted.
+    /// Returns the wanted kind.
     #[must_use]
     pub const fn wanted(&self) -> Kind {
         self.wanted

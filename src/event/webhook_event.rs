@@ -93,6 +93,24 @@ impl WebhookEvent {
         &self.0.envelope.status
     }
 
+    /// Returns whether the job succeeded.
+    #[must_use]
+    pub fn is_succeeded(&self) -> bool {
+        *self.status() == Status::Succeeded
+    }
+
+    /// Returns whether the job failed.
+    #[must_use]
+    pub fn is_failed(&self) -> bool {
+        *self.status() == Status::Failed
+    }
+
+    /// Returns whether the job was canceled.
+    #[must_use]
+    pub fn is_canceled(&self) -> bool {
+        *self.status() == Status::Canceled
+    }
+
     /// Returns the kind of output that the keys of the output tell.
     ///
     /// It is `None` if there is no output, and if the job failed or was canceled. The keys are
@@ -126,6 +144,15 @@ impl WebhookEvent {
         let (kind, range) = self.0.envelope.output.clone()?;
         let read = || Output::read(kind, self.0.raw.slice(range));
         Some(self.0.output.get_or_init(read))
+    }
+
+    /// Returns the output without a copy if no clone of this event exists, else a copy of it.
+    pub(super) fn into_output(self) -> Option<Output> {
+        self.output()?;
+        match Arc::try_unwrap(self.0) {
+            Ok(event) => event.output.into_inner(),
+            Err(shared) => shared.output.get().cloned(),
+        }
     }
 
     /// Returns what went wrong: `error` of the output, else of the body, if that is a string.

@@ -44,7 +44,7 @@ use crate::{ConfigError, WebhookHandler};
 ///
 /// impl WebhookHandler for Timeline {
 ///     async fn diarization(&self, event: &TypedEvent<Diarization>) -> Result<(), HandlerError> {
-///         for turn in event.diarization.iter() {
+///         for turn in event.output().diarization.iter() {
 ///             println!("{:>8.2} {:>8.2} {}", turn.start, turn.end, turn.speaker);
 ///         }
 ///         Ok(())

@@ -36,7 +36,7 @@ use crate::{Diarization, HandlerError, Identification, TypedEvent, Voiceprint, W
 ///
 /// impl WebhookHandler for Notify {
 ///     async fn diarization(&self, event: &TypedEvent<Diarization>) -> Result<(), HandlerError> {
-///         println!("{}: {} turns", event.event().job_id(), event.diarization.len());
+///         println!("{}: {} turns", event.job_id(), event.output().diarization.len());
 ///         Ok(())
 ///     }
 ///

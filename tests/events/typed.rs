@@ -1,7 +1,7 @@
 use std::error::Error;
 
 use tower_pyannote::{
-    Diarization, Identification, Kind, TypedEvent, Voiceprint, WebhookEvent,
+    Diarization, Identification, Kind, Status, TypedEvent, Voiceprint, WebhookEvent,
     event::{Delivery, EventOutput},
 };
 
@@ -14,17 +14,19 @@ fn wrong<T: EventOutput>(event: WebhookEvent) -> Option<Kind> {
 }
 
 #[test]
-fn typed_event_derefs_to_its_output() {
+fn typed_event_has_its_output_and_its_event() {
     let event = with_output(r#"{"diarization":[{"speaker":"SPEAKER_00","start":0,"end":1.5}]}"#);
     let typed = TypedEvent::<Diarization>::try_from(event.clone()).unwrap();
-    assert_eq!(typed.diarization.talk_time(), 1.5);
-    assert_eq!(typed.clone().event().job_id(), "a");
+    assert_eq!(typed.output().diarization.talk_time(), 1.5);
+    assert_eq!(typed.clone().webhook_event().job_id(), "a");
+    assert_eq!((typed.job_id(), typed.status()), ("a", &Status::Succeeded));
     assert_eq!(typed.into_event().raw(), event.raw());
 
     let event = with_output(r#"{"voiceprints":[]}"#);
     assert!(
         TypedEvent::<Identification>::try_from(event)
             .unwrap()
+            .output()
             .voiceprints
             .is_empty()
     );
@@ -32,9 +34,40 @@ fn typed_event_derefs_to_its_output() {
     assert_eq!(
         TypedEvent::<Voiceprint>::try_from(event)
             .unwrap()
+            .output()
             .voiceprint,
         "AAAA"
     );
+}
+
+#[test]
+fn the_last_clone_gives_its_output_without_a_copy() {
+    let typed = |event: &WebhookEvent| TypedEvent::<Diarization>::try_from(event.clone()).unwrap();
+    let event = with_output(r#"{"diarization":[{"speaker":"SPEAKER_00","start":0,"end":1.5}]}"#);
+    let turns = typed(&event).output().diarization.as_ptr();
+
+    let copied = typed(&event).into_output();
+    assert_ne!(copied.diarization.as_ptr(), turns);
+
+    let last = typed(&event);
+    drop(event);
+    let moved = last.into_output();
+    assert_eq!(moved.diarization.as_ptr(), turns);
+    assert_eq!(moved, copied);
+}
+
+#[test]
+fn an_event_says_how_its_job_ended() {
+    for (status, ended) in [
+        ("succeeded", [true, false, false]),
+        ("failed", [false, true, false]),
+        ("canceled", [false, false, true]),
+        ("running", [false, false, false]),
+    ] {
+        let event = event(format!(r#"{{"jobId":"a","status":"{status}"}}"#));
+        let is = [event.is_succeeded(), event.is_failed(), event.is_canceled()];
+        assert_eq!(is, ended, "{status}");
+    }
 }
 
 #[test]

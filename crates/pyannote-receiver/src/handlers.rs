@@ -36,18 +36,19 @@ impl WebhookHandler for Log {
     }
 
     async fn diarization(&self, event: &TypedEvent<Diarization>) -> Result<(), HandlerError> {
-        let words = event.word_level_transcription.len();
-        log_turns("diarization", &event.diarization, words);
+        let output = event.output();
+        let words = output.word_level_transcription.len();
+        log_turns("diarization", &output.diarization, words);
         Ok(())
     }
 
     async fn identification(&self, event: &TypedEvent<Identification>) -> Result<(), HandlerError> {
-        log_turns("identification", &event.turns(), 0);
+        log_turns("identification", &event.output().turns(), 0);
         Ok(())
     }
 
     async fn voiceprint(&self, event: &TypedEvent<Voiceprint>) -> Result<(), HandlerError> {
-        let characters = event.voiceprint.len();
+        let characters = event.output().voiceprint.len();
         tracing::info!(characters, "voiceprint");
         Ok(())
     }
