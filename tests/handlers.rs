@@ -905,6 +905,29 @@ mod http_side {
         assert!(service.poll_ready::<Request<Unread>>().is_ready());
     }
 
+    #[tokio::test]
+    async fn a_clone_or_a_second_call_of_a_ready_service_is_not_ready() {
+        let (mock, mut handle) = tower_test::mock::pair::<WebhookEvent, ()>();
+        let mut service = HandlerService::new(mock);
+        let deliver = || request(Some(CANCELED));
+        std::future::poll_fn(|cx| Service::<Request<Unread>>::poll_ready(&mut service, cx))
+            .await
+            .unwrap();
+
+        let refused = service.clone().call(deliver()).await.unwrap();
+        assert_eq!(refused.status(), StatusCode::INTERNAL_SERVER_ERROR);
+
+        let handled = service.call(deliver());
+        let (_, respond) = handle.next_request().await.unwrap();
+        respond.send_response(());
+        assert_eq!(handled.await.unwrap().status(), StatusCode::OK);
+
+        let refused = service.call(deliver()).await.unwrap();
+        assert_eq!(refused.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        drop(service);
+        assert!(handle.next_request().await.is_none());
+    }
+
     /// What a layer such as PyannoteSignatureLayer asks of an inner service.
     #[derive(Clone)]
     struct Refusing<S>(S);

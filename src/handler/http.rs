@@ -2,6 +2,7 @@ use std::{
     convert::Infallible,
     fmt,
     future::Future,
+    mem,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -13,22 +14,22 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::telemetry;
-use crate::WebhookEvent;
+use crate::event::webhook_event::WebhookEvent;
 
-/// Puts a service of events behind HTTP, to stand under `PyannoteSignatureLayer`.
+/// Serves HTTP with a service of events, inside `PyannoteSignatureLayer`.
 ///
-/// The event is taken from the request's extensions, where the layer leaves it; the body is not
-/// read. The answer has no body:
+/// Takes the event from the request's extensions, where the layer puts it, and does not read the body. The response has
+/// no body:
 ///
-/// | what happened | answer |
+/// | what happened | status |
 /// |---|---|
-/// | the service answered `Ok` | 200 |
-/// | the service answered an error, or was not ready and said so with an error | 500, whereupon pyannoteAI repeats the delivery |
-/// | there is no event, as the layer is missing or inside | 500 |
+/// | the inner service returned `Ok` | 200 |
+/// | the inner service returned an error, from `call` or from `poll_ready` | 500, so pyannoteAI repeats the delivery |
+/// | the request has no event, because the layer is missing or not outside | 500 |
+/// | `call` came without a successful `poll_ready` | 500 |
 ///
-/// The inner service is any of [`WebhookEvent`]s: a [`HandlerRegistry`](crate::HandlerRegistry),
-/// bare or with tower's layers around it. Its errors become answers, so this service never fails
-/// itself; they have to be [`Display`](fmt::Display) only to be logged.
+/// The inner service takes [`WebhookEvent`]s: a [`HandlerRegistry`](crate::HandlerRegistry), with or without tower's layers
+/// around it. This service never fails, because it turns errors of the inner service into responses and logs them.
 ///
 /// # Example: a registry with a limit, behind HTTP
 ///
@@ -50,7 +51,7 @@ use crate::WebhookEvent;
 ///         .service(registry),
 /// );
 ///
-/// // The layer does this for a verified delivery:
+/// // The layer does the same for a verified delivery:
 /// let deliver = |body: &'static str| {
 ///     let event = WebhookEvent::new(body.into(), Delivery::at(std::time::SystemTime::now()))?;
 ///     let mut request = Request::new(String::new());
@@ -66,20 +67,27 @@ use crate::WebhookEvent;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 #[must_use]
 pub struct HandlerService<S> {
     inner: S,
-    usable: bool,
+    ready: bool,
 }
 
 impl<S> HandlerService<S> {
-    /// Puts `inner` behind HTTP.
+    /// Creates an HTTP service around `inner`.
     pub fn new(inner: S) -> Self {
         Self {
             inner,
-            usable: true,
+            ready: false,
         }
+    }
+}
+
+impl<S: Clone> Clone for HandlerService<S> {
+    fn clone(&self) -> Self {
+        // A clone of a ready service is not ready.
+        Self::new(self.inner.clone())
     }
 }
 
@@ -94,7 +102,7 @@ where
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         let ready = ready!(self.inner.poll_ready(cx));
-        self.usable = ready.is_ok();
+        self.ready = ready.is_ok();
         if let Err(error) = ready {
             telemetry::not_ready(&error);
         }
@@ -102,12 +110,13 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let ready = mem::take(&mut self.ready);
         let event = request.extensions_mut().remove::<WebhookEvent>();
         if event.is_none() {
             telemetry::no_event();
         }
         let state = match event {
-            Some(event) if self.usable => State::Handling {
+            Some(event) if ready => State::Handling {
                 inner: self.inner.call(event),
             },
             _ => State::Refused,
@@ -159,7 +168,7 @@ where
     }
 }
 
-/// The body of an answer that has none.
+/// The empty body of a response.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct EmptyBody;
