@@ -413,6 +413,57 @@ mod errors {
         );
         assert_eq!(error.into_error().to_string(), "gone");
     }
+
+    #[test]
+    fn a_retry_delay_stays_with_its_error_through_the_question_mark() {
+        fn through() -> Result<(), HandlerError> {
+            let busy = io::Error::other("busy");
+            Err(HandlerError::new(busy).retry_after(Duration::from_secs(7)))?;
+            Ok(())
+        }
+        let error = through().unwrap_err();
+        assert_eq!(error.retry_delay(), Some(Duration::from_secs(7)));
+        assert!(!error.is_permanent());
+        assert!(error.as_error().downcast_ref::<io::Error>().is_some());
+        assert_eq!(
+            format!("{error:?}"),
+            r#"HandlerError { permanent: false, retry_delay: 7s, error: Custom { kind: Other, error: "busy" } }"#
+        );
+        assert_eq!(from_io().unwrap_err().retry_delay(), None);
+    }
+
+    #[test]
+    fn a_permanent_error_has_no_retry_delay() {
+        let delay = Duration::from_secs(7);
+        let before = HandlerError::new("gone")
+            .retry_after(delay)
+            .into_permanent();
+        let after = HandlerError::permanent("gone").retry_after(delay);
+        for error in [before, after] {
+            assert!(error.is_permanent());
+            assert_eq!(error.retry_delay(), None);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_outcome_has_the_retry_delay_of_its_error() {
+        let registry = HandlerRegistry::new()
+            .on_any("busy", async |_| {
+                Err(HandlerError::new("busy").retry_after(Duration::from_secs(7)))
+            })
+            .unwrap()
+            .on_any("broken", async |_| Err("broken".into()))
+            .unwrap()
+            .on_any("idle", async |_| Ok(()))
+            .unwrap();
+        let report = run(registry, CANCELED).await;
+        let delays: Vec<_> = report
+            .runs()
+            .iter()
+            .map(|run| run.outcome.retry_delay())
+            .collect();
+        assert_eq!(delays, [Some(Duration::from_secs(7)), None, None]);
+    }
 }
 
 mod isolation {

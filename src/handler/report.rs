@@ -1,9 +1,9 @@
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
-use crate::HandlerError;
+use super::error::HandlerError;
 use crate::error::write_sources;
 
-/// What became of an event: how each handler that it was meant for ended, in order.
+/// How each handler of an event ended, in order.
 #[derive(Debug)]
 #[must_use]
 pub struct HandlerReport {
@@ -15,78 +15,78 @@ impl HandlerReport {
         Self { runs }
     }
 
-    /// Gives the runs in the order in which they took place.
+    /// Returns the runs, in order.
     #[must_use]
     pub fn runs(&self) -> &[HandlerRun] {
         &self.runs
     }
 
-    /// Gives the runs that did not succeed, permanent failures included.
+    /// Returns the runs that failed, permanent failures included.
     pub fn failures(&self) -> impl Iterator<Item = &HandlerRun> {
         self.runs.iter().filter(|run| !run.outcome.is_success())
     }
 
-    /// Says whether every handler succeeded, which holds too if there was none.
+    /// Returns whether every handler succeeded; true if none ran.
     #[must_use]
     pub fn is_success(&self) -> bool {
         self.failures().next().is_none()
     }
 
-    /// Says whether some handler failed in a way that another attempt may mend.
+    /// Returns whether a handler failed with a retryable error.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         self.runs.iter().any(|run| run.outcome.is_retryable())
     }
 }
 
-/// How one handler's work on one event went.
+/// How one handler ended for one event.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct HandlerRun {
-    /// The name the handler was registered under.
+    /// The name of the handler.
     pub name: Arc<str>,
-    /// How it ended.
+    /// How the handler ended.
     pub outcome: HandlerOutcome,
-    /// How long it took by the wall clock.
+    /// How long the handler took, by a monotonic clock.
     pub elapsed: Duration,
 }
 
 /// How a handler ended.
 ///
-/// `{:#}` shows the causes of an error too, each after a colon.
+/// `{:#}` also shows the sources of an error, each after a colon.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum HandlerOutcome {
-    /// It returned `Ok`.
+    /// The handler returned `Ok`.
     Succeeded,
-    /// It returned an error, which knows whether it is permanent.
+    /// The handler returned an error.
     #[non_exhaustive]
     Failed {
-        /// The error it returned.
+        /// The error, which tells whether it is permanent.
         error: HandlerError,
     },
-    /// It was stopped when its time was over. Retryable.
+    /// The handler was stopped at its timeout. Retryable.
     #[non_exhaustive]
     TimedOut {
-        /// The time it had.
+        /// The timeout.
         timeout: Duration,
     },
-    /// It panicked. Retryable.
+    /// The handler panicked. Retryable.
     #[non_exhaustive]
     Panicked {
-        /// The message of the panic, or a word that there was none.
+        /// The message of the panic; `no message` if the panic has none.
         message: String,
     },
 }
 
 impl HandlerOutcome {
-    /// Says whether the handler returned `Ok`.
+    /// Returns whether the handler returned `Ok`.
     #[must_use]
     pub fn is_success(&self) -> bool {
         matches!(self, Self::Succeeded)
     }
 
-    /// Says whether another attempt may mend this.
+    /// Returns whether a retry may succeed.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
@@ -96,7 +96,16 @@ impl HandlerOutcome {
         }
     }
 
-    /// Gives the word for it, as in metrics: `success`, `error`, `permanent`, `timeout` or `panic`.
+    /// Returns the pause that the handler [asked for](HandlerError::retry_after) before the retry, if it asked for one.
+    #[must_use]
+    pub fn retry_delay(&self) -> Option<Duration> {
+        match self {
+            Self::Failed { error } => error.retry_delay(),
+            Self::Succeeded | Self::TimedOut { .. } | Self::Panicked { .. } => None,
+        }
+    }
+
+    /// Returns the name of the outcome in metrics: `success`, `error`, `permanent`, `timeout` or `panic`.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -124,9 +133,9 @@ impl fmt::Display for HandlerOutcome {
     }
 }
 
-/// The error of an event of which a handler failed in a way that another attempt may mend.
+/// The error of an event for which a handler failed with a retryable error.
 ///
-/// Its [`source`](Error::source) is the first such handler's own error, if it returned one.
+/// [`source`](Error::source) returns the first retryable error that a handler returned, if there is one.
 #[derive(Debug)]
 pub struct HandlersFailed {
     report: HandlerReport,
@@ -137,12 +146,12 @@ impl HandlersFailed {
         Self { report }
     }
 
-    /// Says how every handler ended, those that succeeded included.
+    /// Borrows the report, which has the handlers that succeeded too.
     pub fn report(&self) -> &HandlerReport {
         &self.report
     }
 
-    /// Takes the report out.
+    /// Returns the report.
     pub fn into_report(self) -> HandlerReport {
         self.report
     }
