@@ -72,50 +72,73 @@ impl Log {
 }
 
 /// A handler that writes down which of its methods were called.
-struct Scribe(Log);
+struct Scribe {
+    log: Log,
+    needs_output: bool,
+}
+
+impl Scribe {
+    fn new(log: Log) -> Self {
+        Self {
+            log,
+            needs_output: true,
+        }
+    }
+
+    fn bytes_only(log: Log) -> Self {
+        Self {
+            log,
+            needs_output: false,
+        }
+    }
+}
 
 impl WebhookHandler for Scribe {
+    fn needs_output(&self) -> bool {
+        self.needs_output
+    }
+
     async fn any(&self, _: &WebhookEvent) -> Result<(), HandlerError> {
-        self.0.add("any");
+        self.log.add("any");
         Ok(())
     }
 
     async fn diarization(&self, event: &TypedEvent<Diarization>) -> Result<(), HandlerError> {
         assert_eq!(event.output().diarization.len(), 1);
-        self.0.add("diarization");
+        self.log.add("diarization");
         Ok(())
     }
 
     async fn identification(&self, event: &TypedEvent<Identification>) -> Result<(), HandlerError> {
         assert_eq!(event.output().voiceprints.len(), 1);
-        self.0.add("identification");
+        self.log.add("identification");
         Ok(())
     }
 
     async fn voiceprint(&self, event: &TypedEvent<Voiceprint>) -> Result<(), HandlerError> {
         assert_eq!(event.job_id(), "j");
-        self.0.add("voiceprint");
+        self.log.add("voiceprint");
         Ok(())
     }
 
     async fn status_only(&self, _: &WebhookEvent) -> Result<(), HandlerError> {
-        self.0.add("status_only");
+        self.log.add("status_only");
         Ok(())
     }
 
     async fn failed(&self, event: &WebhookEvent) -> Result<(), HandlerError> {
         assert_eq!(event.error(), Some("no audio"));
-        self.0.add("failed");
+        self.log.add("failed");
         Ok(())
     }
 
     async fn canceled(&self, _: &WebhookEvent) -> Result<(), HandlerError> {
-        self.0.add("canceled");
+        self.log.add("canceled");
         Ok(())
     }
 
     async fn unknown(&self, _: &WebhookEvent) -> Result<(), HandlerError> {
-        self.0.add("unknown");
+        self.log.add("unknown");
         Ok(())
     }
 }
@@ -175,7 +198,7 @@ mod dispatch {
     async fn each_event_goes_to_any_and_then_to_its_own_method() {
         let log = Log::default();
         let registry = HandlerRegistry::new()
-            .register("scribe", Scribe(log.clone()))
+            .register("scribe", Scribe::new(log.clone()))
             .unwrap();
         for (name, body, method) in ROUTES {
             let report = run(registry.clone(), body).await;
@@ -204,7 +227,7 @@ mod dispatch {
     async fn a_handler_behind_an_arc_is_the_handler() {
         let log = Log::default();
         let registry = HandlerRegistry::new()
-            .register("scribe", Arc::new(Scribe(log.clone())))
+            .register("scribe", Arc::new(Scribe::new(log.clone())))
             .unwrap();
         for (name, body, method) in ROUTES {
             assert!(run(registry.clone(), body).await.is_success(), "{name}");
@@ -237,7 +260,7 @@ mod dispatch {
         let registry = HandlerRegistry::new()
             .register("picky", Picky(picky.clone()))
             .unwrap()
-            .register("scribe", Scribe(scribe.clone()))
+            .register("scribe", Scribe::new(scribe.clone()))
             .unwrap();
         let report = run(registry, CANCELED).await;
         assert_eq!(
@@ -278,6 +301,27 @@ mod dispatch {
             outcomes(&report),
             [("c", "success"), ("a", "success"), ("b", "success")]
         );
+    }
+
+    #[tokio::test]
+    async fn a_handler_without_need_of_outputs_runs_no_method_for_them() {
+        let log = Log::default();
+        let alone = HandlerRegistry::new()
+            .register("bytes", Arc::new(Scribe::bytes_only(log.clone())))
+            .unwrap();
+        // Types the output, which must make no difference.
+        let beside = alone.clone().register("idle", Idle).unwrap();
+        for registry in [alone, beside] {
+            for (name, body, method) in ROUTES {
+                assert!(run(registry.clone(), body).await.is_success(), "{name}");
+                let without_output = ["status_only", "failed", "canceled"].contains(&method);
+                if without_output || body == UNKNOWN_STATUS {
+                    assert_eq!(log.take(), ["any", method], "{name}");
+                } else {
+                    assert_eq!(log.take(), ["any"], "{name}");
+                }
+            }
+        }
     }
 
     #[tokio::test]
@@ -477,11 +521,11 @@ mod isolation {
     {
         let log = Log::default();
         let mut registry = HandlerRegistry::new()
-            .register("before", Scribe(log.clone()))
+            .register("before", Scribe::new(log.clone()))
             .unwrap()
             .on_any("bad", f)
             .unwrap()
-            .register("after", Scribe(log.clone()))
+            .register("after", Scribe::new(log.clone()))
             .unwrap();
         let result = registry.call(event(CANCELED)).await;
         (result, log.take())
@@ -695,14 +739,14 @@ mod typing {
 
     #[test]
     fn a_big_output_is_typed_off_the_worker() {
-        let scribe = HandlerRegistry::new().register("scribe", Scribe(Log::default()));
+        let scribe = HandlerRegistry::new().register("scribe", Scribe::new(Log::default()));
         let body = long_body((1 << 20) + 1);
         assert!(waits_for_a_blocking_thread(scribe.unwrap(), body));
     }
 
     #[test]
     fn an_output_of_up_to_a_mebibyte_is_typed_in_place() {
-        let scribe = HandlerRegistry::new().register("scribe", Scribe(Log::default()));
+        let scribe = HandlerRegistry::new().register("scribe", Scribe::new(Log::default()));
         let body = long_body(1 << 20);
         assert!(!waits_for_a_blocking_thread(scribe.unwrap(), body));
     }
@@ -713,6 +757,8 @@ mod typing {
             .on_any("any", async |_| Ok(()))
             .unwrap()
             .on_failed("failed", async |_| Ok(()))
+            .unwrap()
+            .register("bytes", Arc::new(Scribe::bytes_only(Log::default())))
             .unwrap();
         assert!(!waits_for_a_blocking_thread(registry, long_body(2 << 20)));
     }

@@ -1,9 +1,16 @@
 use std::{future::Future, sync::Arc};
 
-use super::dispatch::{BoxFuture, Dispatch, Route, Task};
+use super::{
+    dispatch::{BoxFuture, Dispatch, Route, Task},
+    error::HandlerError,
+    registry::HandlerRegistry,
+};
 use crate::{
-    ConfigError, Diarization, HandlerError, HandlerRegistry, Identification, TypedEvent,
-    Voiceprint, WebhookEvent,
+    error::ConfigError,
+    event::{
+        diarization::Diarization, identification::Identification, typed::TypedEvent,
+        voiceprint::Voiceprint, webhook_event::WebhookEvent,
+    },
 };
 
 /// Closures, each for the events of one kind.
@@ -12,20 +19,23 @@ impl HandlerRegistry {
     ///
     /// # Errors
     ///
-    /// As [`register`](Self::register).
+    /// Returns the errors of [`register`](Self::register).
     pub fn on_any<F, Fut>(self, name: impl Into<Arc<str>>, f: F) -> Result<Self, ConfigError>
     where
         F: Fn(WebhookEvent) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), HandlerError>> + Send + 'static,
     {
-        self.add(name.into(), On::envelope(any, f))
+        self.add(
+            name.into(),
+            On::envelope(|dispatch| Some(dispatch.event.clone()), f),
+        )
     }
 
     /// Adds a closure for the outputs of diarization jobs.
     ///
     /// # Errors
     ///
-    /// As [`register`](Self::register).
+    /// Returns the errors of [`register`](Self::register).
     pub fn on_diarization<F, Fut>(
         self,
         name: impl Into<Arc<str>>,
@@ -35,14 +45,18 @@ impl HandlerRegistry {
         F: Fn(TypedEvent<Diarization>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), HandlerError>> + Send + 'static,
     {
-        self.add(name.into(), On::output(diarization, f))
+        let typed = |dispatch: &Dispatch| match &dispatch.route {
+            Route::Diarization(event) => Some(event.clone()),
+            _ => None,
+        };
+        self.add(name.into(), On::output(typed, f))
     }
 
     /// Adds a closure for the outputs of identification jobs.
     ///
     /// # Errors
     ///
-    /// As [`register`](Self::register).
+    /// Returns the errors of [`register`](Self::register).
     pub fn on_identification<F, Fut>(
         self,
         name: impl Into<Arc<str>>,
@@ -52,27 +66,35 @@ impl HandlerRegistry {
         F: Fn(TypedEvent<Identification>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), HandlerError>> + Send + 'static,
     {
-        self.add(name.into(), On::output(identification, f))
+        let typed = |dispatch: &Dispatch| match &dispatch.route {
+            Route::Identification(event) => Some(event.clone()),
+            _ => None,
+        };
+        self.add(name.into(), On::output(typed, f))
     }
 
     /// Adds a closure for the outputs of voiceprint jobs.
     ///
     /// # Errors
     ///
-    /// As [`register`](Self::register).
+    /// Returns the errors of [`register`](Self::register).
     pub fn on_voiceprint<F, Fut>(self, name: impl Into<Arc<str>>, f: F) -> Result<Self, ConfigError>
     where
         F: Fn(TypedEvent<Voiceprint>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), HandlerError>> + Send + 'static,
     {
-        self.add(name.into(), On::output(voiceprint, f))
+        let typed = |dispatch: &Dispatch| match &dispatch.route {
+            Route::Voiceprint(event) => Some(event.clone()),
+            _ => None,
+        };
+        self.add(name.into(), On::output(typed, f))
     }
 
-    /// Adds a closure for successes that came without output.
+    /// Adds a closure for jobs that succeeded and whose event has no output.
     ///
     /// # Errors
     ///
-    /// As [`register`](Self::register).
+    /// Returns the errors of [`register`](Self::register).
     pub fn on_status_only<F, Fut>(
         self,
         name: impl Into<Arc<str>>,
@@ -82,6 +104,10 @@ impl HandlerRegistry {
         F: Fn(WebhookEvent) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), HandlerError>> + Send + 'static,
     {
+        let status_only = |dispatch: &Dispatch| {
+            let fits = matches!(dispatch.route, Route::StatusOnly);
+            fits.then(|| dispatch.event.clone())
+        };
         self.add(name.into(), On::envelope(status_only, f))
     }
 
@@ -89,12 +115,16 @@ impl HandlerRegistry {
     ///
     /// # Errors
     ///
-    /// As [`register`](Self::register).
+    /// Returns the errors of [`register`](Self::register).
     pub fn on_failed<F, Fut>(self, name: impl Into<Arc<str>>, f: F) -> Result<Self, ConfigError>
     where
         F: Fn(WebhookEvent) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), HandlerError>> + Send + 'static,
     {
+        let failed = |dispatch: &Dispatch| {
+            let fits = matches!(dispatch.route, Route::Failed);
+            fits.then(|| dispatch.event.clone())
+        };
         self.add(name.into(), On::envelope(failed, f))
     }
 
@@ -102,39 +132,47 @@ impl HandlerRegistry {
     ///
     /// # Errors
     ///
-    /// As [`register`](Self::register).
+    /// Returns the errors of [`register`](Self::register).
     pub fn on_canceled<F, Fut>(self, name: impl Into<Arc<str>>, f: F) -> Result<Self, ConfigError>
     where
         F: Fn(WebhookEvent) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), HandlerError>> + Send + 'static,
     {
+        let canceled = |dispatch: &Dispatch| {
+            let fits = matches!(dispatch.route, Route::Canceled);
+            fits.then(|| dispatch.event.clone())
+        };
         self.add(name.into(), On::envelope(canceled, f))
     }
 
-    /// Adds a closure for what this version cannot type.
+    /// Adds a closure for outputs and statuses that this version does not know.
     ///
     /// # Errors
     ///
-    /// As [`register`](Self::register).
+    /// Returns the errors of [`register`](Self::register).
     pub fn on_unknown<F, Fut>(self, name: impl Into<Arc<str>>, f: F) -> Result<Self, ConfigError>
     where
         F: Fn(WebhookEvent) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), HandlerError>> + Send + 'static,
     {
+        let unknown = |dispatch: &Dispatch| {
+            let fits = matches!(dispatch.route, Route::UnknownOutput | Route::UnknownStatus);
+            fits.then(|| dispatch.event.clone())
+        };
         self.add(name.into(), On::output(unknown, f))
     }
 }
 
-/// A closure and what it is to be called with.
-pub(super) struct On<T, F> {
+/// A closure, and the function that picks its argument.
+struct On<T, F> {
     pick: fn(&Dispatch) -> Option<T>,
     needs_output: bool,
     run: F,
 }
 
 impl<T, F> On<T, F> {
-    /// A closure whose event is known by the envelope alone.
-    pub(super) fn envelope(pick: fn(&Dispatch) -> Option<T>, run: F) -> Self {
+    /// Creates a closure whose events the envelope tells.
+    fn envelope(pick: fn(&Dispatch) -> Option<T>, run: F) -> Self {
         Self {
             pick,
             needs_output: false,
@@ -142,8 +180,8 @@ impl<T, F> On<T, F> {
         }
     }
 
-    /// A closure whose event is known once its output is typed.
-    pub(super) fn output(pick: fn(&Dispatch) -> Option<T>, run: F) -> Self {
+    /// Creates a closure whose events only the typed output tells.
+    fn output(pick: fn(&Dispatch) -> Option<T>, run: F) -> Self {
         Self {
             pick,
             needs_output: true,
@@ -167,48 +205,7 @@ where
         dispatch: &'a Dispatch,
     ) -> Option<BoxFuture<'a, Result<(), HandlerError>>> {
         let event = (self.pick)(dispatch)?;
-        // Called inside the future, so that a panic before its first await is caught as well.
+        // Call the closure inside the future, so that its panic is caught even before the first await.
         Some(Box::pin(async move { (self.run)(event).await }))
     }
-}
-
-pub(super) fn any(dispatch: &Dispatch) -> Option<WebhookEvent> {
-    Some(dispatch.event.clone())
-}
-
-pub(super) fn diarization(dispatch: &Dispatch) -> Option<TypedEvent<Diarization>> {
-    match &dispatch.route {
-        Route::Diarization(event) => Some(event.clone()),
-        _ => None,
-    }
-}
-
-pub(super) fn identification(dispatch: &Dispatch) -> Option<TypedEvent<Identification>> {
-    match &dispatch.route {
-        Route::Identification(event) => Some(event.clone()),
-        _ => None,
-    }
-}
-
-pub(super) fn voiceprint(dispatch: &Dispatch) -> Option<TypedEvent<Voiceprint>> {
-    match &dispatch.route {
-        Route::Voiceprint(event) => Some(event.clone()),
-        _ => None,
-    }
-}
-
-pub(super) fn status_only(dispatch: &Dispatch) -> Option<WebhookEvent> {
-    matches!(dispatch.route, Route::StatusOnly).then(|| dispatch.event.clone())
-}
-
-pub(super) fn failed(dispatch: &Dispatch) -> Option<WebhookEvent> {
-    matches!(dispatch.route, Route::Failed).then(|| dispatch.event.clone())
-}
-
-pub(super) fn canceled(dispatch: &Dispatch) -> Option<WebhookEvent> {
-    matches!(dispatch.route, Route::Canceled).then(|| dispatch.event.clone())
-}
-
-pub(super) fn unknown(dispatch: &Dispatch) -> Option<WebhookEvent> {
-    matches!(dispatch.route, Route::Unknown).then(|| dispatch.event.clone())
 }

@@ -1,89 +1,92 @@
 use std::{future::Future, pin::Pin};
 
+use super::{error::HandlerError, webhook_handler::WebhookHandler};
 use crate::{
-    Diarization, HandlerError, Identification, Output, Status, TypedEvent, Voiceprint,
-    WebhookEvent, WebhookHandler, offload,
+    event::{
+        diarization::Diarization, identification::Identification, status::Status,
+        typed::TypedEvent, voiceprint::Voiceprint, webhook_event::WebhookEvent,
+    },
+    offload,
 };
 
 pub(super) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// An event on its way through the handlers, typed once for all of them.
+/// An event and its route, which all handlers share.
 pub(super) struct Dispatch {
     pub(super) event: WebhookEvent,
     pub(super) route: Route,
 }
 
-/// Which method an event belongs to.
+/// Which method of a handler fits an event.
 pub(super) enum Route {
     Diarization(TypedEvent<Diarization>),
     Identification(TypedEvent<Identification>),
     Voiceprint(TypedEvent<Voiceprint>),
+    /// The output cannot be typed.
+    UnknownOutput,
+    /// No handler needs the output, so it was not typed.
+    UntypedOutput,
     StatusOnly,
     Failed,
     Canceled,
-    Unknown,
-    /// An output that no handler at hand asks for.
-    Untyped,
+    UnknownStatus,
 }
 
-/// A registered handler, whatever it was made of.
+/// A registered handler or closure.
 pub(super) trait Task: Send + Sync {
-    /// Whether the output has to be typed to know what to run.
+    /// Returns whether the task must know the type of an output.
     fn needs_output(&self) -> bool;
 
-    /// The work on this event; `None` if it is not one for this handler.
+    /// Returns the work on an event; `None` if the event is not for this task.
     fn run<'a>(&'a self, dispatch: &'a Dispatch)
     -> Option<BoxFuture<'a, Result<(), HandlerError>>>;
 }
 
 impl Dispatch {
     pub(super) async fn new(event: WebhookEvent, needs_output: bool) -> Self {
-        let has_output = event.kind().is_some() && *event.status() == Status::Succeeded;
-        if needs_output && has_output {
-            offload::type_output(&event).await;
-        }
-        let route = Route::of(&event, needs_output);
+        let route = match event.status() {
+            Status::Failed => Route::Failed,
+            Status::Canceled => Route::Canceled,
+            Status::Other(_) => Route::UnknownStatus,
+            Status::Succeeded if event.kind().is_none() => Route::StatusOnly,
+            Status::Succeeded if !needs_output => Route::UntypedOutput,
+            Status::Succeeded => {
+                offload::type_output(&event).await;
+                Route::of_output(&event)
+            }
+        };
         Self { event, route }
     }
 }
 
 impl Route {
-    fn of(event: &WebhookEvent, needs_output: bool) -> Self {
-        match event.status() {
-            Status::Failed => Self::Failed,
-            Status::Canceled => Self::Canceled,
-            Status::Succeeded if event.kind().is_none() => Self::StatusOnly,
-            Status::Succeeded if needs_output => Self::of_output(event),
-            Status::Succeeded => Self::Untyped,
-            _ => Self::Unknown,
-        }
-    }
-
     fn of_output(event: &WebhookEvent) -> Self {
-        let typed = match event.output() {
-            None => Some(Self::StatusOnly),
-            Some(Output::Diarization(_)) => typed(event).map(Self::Diarization),
-            Some(Output::Identification(_)) => typed(event).map(Self::Identification),
-            Some(Output::Voiceprint(_)) => typed(event).map(Self::Voiceprint),
-            Some(_) => None,
-        };
-        typed.unwrap_or(Self::Unknown)
+        let typed = TypedEvent::try_from(event.clone()).map(Self::Diarization);
+        typed
+            .or_else(|_| TypedEvent::try_from(event.clone()).map(Self::Identification))
+            .or_else(|_| TypedEvent::try_from(event.clone()).map(Self::Voiceprint))
+            .unwrap_or(Self::UnknownOutput)
     }
-}
-
-fn typed<T>(event: &WebhookEvent) -> Option<TypedEvent<T>>
-where
-    TypedEvent<T>: TryFrom<WebhookEvent>,
-{
-    event.clone().try_into().ok()
 }
 
 /// A handler with all of its methods.
-pub(super) struct Whole<H>(pub(super) H);
+pub(super) struct AllMethods<H> {
+    handler: H,
+    needs_output: bool,
+}
 
-impl<H: WebhookHandler> Task for Whole<H> {
+impl<H: WebhookHandler> AllMethods<H> {
+    pub(super) fn new(handler: H) -> Self {
+        Self {
+            needs_output: handler.needs_output(),
+            handler,
+        }
+    }
+}
+
+impl<H: WebhookHandler> Task for AllMethods<H> {
     fn needs_output(&self) -> bool {
-        true
+        self.needs_output
     }
 
     fn run<'a>(
@@ -92,16 +95,20 @@ impl<H: WebhookHandler> Task for Whole<H> {
     ) -> Option<BoxFuture<'a, Result<(), HandlerError>>> {
         Some(Box::pin(async move {
             let Dispatch { event, route } = dispatch;
-            self.0.any(event).await?;
+            let handler = &self.handler;
+            handler.any(event).await?;
             match route {
-                Route::Diarization(event) => self.0.diarization(event).await,
-                Route::Identification(event) => self.0.identification(event).await,
-                Route::Voiceprint(event) => self.0.voiceprint(event).await,
-                Route::StatusOnly => self.0.status_only(event).await,
-                Route::Failed => self.0.failed(event).await,
-                Route::Canceled => self.0.canceled(event).await,
-                Route::Unknown => self.0.unknown(event).await,
-                Route::Untyped => Ok(()),
+                Route::StatusOnly => handler.status_only(event).await,
+                Route::Failed => handler.failed(event).await,
+                Route::Canceled => handler.canceled(event).await,
+                Route::UnknownStatus => handler.unknown(event).await,
+                // Another handler may have needed the output. What this one runs must not depend on that.
+                _ if !self.needs_output => Ok(()),
+                Route::Diarization(event) => handler.diarization(event).await,
+                Route::Identification(event) => handler.identification(event).await,
+                Route::Voiceprint(event) => handler.voiceprint(event).await,
+                Route::UnknownOutput => handler.unknown(event).await,
+                Route::UntypedOutput => Ok(()),
             }
         }))
     }

@@ -7,13 +7,12 @@ use std::{
     time::Duration,
 };
 
-use super::{HandlerOutcome, dispatch::BoxFuture};
-use crate::HandlerError;
+use super::{dispatch::BoxFuture, error::HandlerError, report::HandlerOutcome};
 
-/// Runs one handler's work so that neither its time nor its panics reach its neighbours.
+/// Runs the work of one handler within its timeout, and catches its panics.
 ///
-/// The registry hands on nothing that a panic could leave half-changed: events are immutable, and
-/// what a handler shares it has to keep sound itself, as behind any server that outlives a panic.
+/// `AssertUnwindSafe` is sound because events are immutable. A handler must keep its own shared state sound, as in any
+/// server that survives a panic.
 pub(super) async fn guarded(
     mut work: BoxFuture<'_, Result<(), HandlerError>>,
     timeout: Duration,
@@ -26,7 +25,7 @@ pub(super) async fn guarded(
         },
         Err(_elapsed) => HandlerOutcome::TimedOut { timeout },
     };
-    // What is cut off in the middle runs destructors, and those may panic too.
+    // Dropping unfinished work runs its destructors, which may panic too.
     match catch_unwind(AssertUnwindSafe(|| drop(work))) {
         Ok(()) => outcome,
         Err(panic) => HandlerOutcome::Panicked {
@@ -35,10 +34,10 @@ pub(super) async fn guarded(
     }
 }
 
-/// Does what may run a handler's own code once more, such as its error's `Display`, and outlives that.
-pub(crate) fn told(tell: impl FnOnce()) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(tell)) {
-        // A payload of the user's own type might panic when dropped.
+/// Calls `log`, and ignores its panic: the `Display` of a handler's error may panic.
+pub(super) fn without_panic(log: impl FnOnce()) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(log)) {
+        // The payload may have a type of the user's, whose destructor may panic.
         std::mem::forget(panic);
     }
 }
@@ -59,7 +58,7 @@ fn message(panic: Panic) -> String {
         Err(panic) => match panic.downcast::<&'static str>() {
             Ok(message) => (*message).to_owned(),
             Err(panic) => {
-                // A payload of the user's own type might panic when dropped.
+                // The payload may have a type of the user's, whose destructor may panic.
                 std::mem::forget(panic);
                 "no message".to_owned()
             }

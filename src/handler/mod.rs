@@ -1,4 +1,4 @@
-//! Handlers, the registry that runs them, and how their work went.
+//! Handlers, the registry that runs them, and the reports of their runs.
 
 mod closure;
 mod dispatch;
@@ -7,6 +7,7 @@ mod guard;
 mod http;
 pub(crate) mod registry;
 mod report;
+mod run;
 mod service;
 mod telemetry;
 pub(crate) mod webhook_handler;
@@ -14,5 +15,6 @@ pub(crate) mod webhook_handler;
 pub use self::{
     http::{EmptyBody, HandlerResponseFuture, HandlerService},
     report::{HandlerOutcome, HandlerReport, HandlerRun, HandlersFailed},
-    service::{EventRun, HandlerFuture, PendingHandler},
+    run::{PendingHandler, PendingHandlers},
+    service::HandlerFuture,
 };

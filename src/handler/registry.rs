@@ -1,41 +1,38 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
-    dispatch::{Task, Whole},
+    dispatch::{AllMethods, Task},
     http::HandlerService,
+    webhook_handler::WebhookHandler,
 };
-use crate::{ConfigError, WebhookHandler};
+use crate::error::ConfigError;
 
-/// The handlers of an application, by name and in order.
+/// The handlers of an application, in order and by name.
 ///
-/// It is a [`tower_service::Service`] of events, so tower's layers go around it, and
-/// [`into_service`](Self::into_service) puts it behind HTTP, under `PyannoteSignatureLayer`.
+/// A registry is a [`tower_service::Service`] of events, so tower's layers fit around it.
+/// [`into_service`](Self::into_service) makes an HTTP service of it, for use inside `PyannoteSignatureLayer`.
 ///
 /// 1. Handlers run one after another, in the order of registration.
-/// 2. Each runs under its own [time limit](Self::with_handler_timeout), 8 s by default. What
-///    counts for pyannoteAI, which waits 10 s, is their sum: slow work belongs behind a queue, or
-///    a timeout layer around the registry.
-/// 3. A panic is caught. Like a timeout it is an error that another attempt may mend.
-/// 4. One handler's failure keeps no other from running.
-/// 5. If a handler failed and may be tried again, the answer is [`HandlersFailed`]; then *all*
-///    handlers meet the event again. If only [permanent] errors remain,
-///    the event counts as handled.
+/// 2. Each handler has a [timeout](Self::with_handler_timeout), 8 s by default. pyannoteAI waits 10 s for all handlers
+///    together: put slow work behind an inbox, or a timeout layer around the registry.
+/// 3. A panic is caught. Like a timeout, it is a retryable error.
+/// 4. After a handler failed, the next ones still run.
+/// 5. If a handler failed with a retryable error, the service returns [`HandlersFailed`], and a retry runs *all* handlers
+///    again. If all errors are [permanent], the event counts as handled.
 ///
-/// A body of more than 1 MiB is typed on one of tokio's blocking threads, before the first
-/// handler and outside its time. It is not typed at all if there are only closures that can do
-/// without: `on_any`, `on_status_only`, `on_failed` and `on_canceled`.
+/// The output is typed once, before the first handler and outside of its timeout; for a body of over 1 MiB, on a blocking
+/// thread of tokio. It is not typed if no handler needs it: closures given to `on_any`, `on_status_only`, `on_failed` and
+/// `on_canceled` do not, nor do handlers whose [`WebhookHandler::needs_output`] is false.
 ///
-/// It must run on tokio with its timer enabled. Panics are caught only where they unwind, not in a
-/// build with `panic = "abort"`; and a handler that blocks its thread cannot be stopped.
-///
-/// Without any handler it answers that all is well and does nothing.
+/// A registry must run on tokio, with tokio's timer enabled. It cannot catch panics in a build with `panic = "abort"`, and
+/// it cannot stop a handler that blocks its thread. Without handlers, every event succeeds.
 ///
 /// Cloning is cheap.
 ///
 /// [`HandlersFailed`]: crate::handler::HandlersFailed
 /// [permanent]: crate::HandlerError::permanent
 ///
-/// # Example: a plugin and a closure
+/// # Example: a handler and a closure
 ///
 /// ```
 /// use tower_pyannote::{Diarization, HandlerError, HandlerRegistry, TypedEvent, WebhookEvent, WebhookHandler};
@@ -82,7 +79,7 @@ pub(super) struct Entry {
 }
 
 impl HandlerRegistry {
-    /// Makes a registry without handlers.
+    /// Creates a registry without handlers.
     pub fn new() -> Self {
         Self {
             inner: Arc::new(Inner {
@@ -94,25 +91,26 @@ impl HandlerRegistry {
 
     /// Adds a handler with all of its methods.
     ///
-    /// The name stands in logs, metrics and reports.
+    /// Logs, metrics and reports show the name. Asks the handler once whether it
+    /// [needs the output](WebhookHandler::needs_output).
     ///
     /// # Errors
     ///
-    /// Returns [`ConfigError::EmptyHandlerName`] for an empty or blank name and
-    /// [`ConfigError::DuplicateHandler`] for one that is taken, by a closure too.
+    /// Returns [`ConfigError::EmptyHandlerName`] if the name is empty or blank, and
+    /// [`ConfigError::DuplicateHandler`] if another handler or closure has it.
     pub fn register(
         self,
         name: impl Into<Arc<str>>,
         handler: impl WebhookHandler,
     ) -> Result<Self, ConfigError> {
-        self.add(name.into(), Whole(handler))
+        self.add(name.into(), AllMethods::new(handler))
     }
 
-    /// Sets the time limit of every handler that has none of its own. Default: 8 s.
+    /// Sets the timeout of every handler without one of its own. Default: 8 s.
     ///
     /// # Errors
     ///
-    /// Returns [`ConfigError::ZeroTimeout`] for zero.
+    /// Returns [`ConfigError::ZeroTimeout`] if the timeout is zero.
     pub fn with_handler_timeout(mut self, timeout: Duration) -> Result<Self, ConfigError> {
         if timeout.is_zero() {
             return Err(ConfigError::ZeroTimeout {
@@ -123,11 +121,11 @@ impl HandlerRegistry {
         Ok(self)
     }
 
-    /// Sets the time limit of one handler that is already registered.
+    /// Sets the timeout of one handler. Default: the [timeout of all](Self::with_handler_timeout).
     ///
     /// # Errors
     ///
-    /// Returns [`ConfigError::ZeroTimeout`] for zero and [`ConfigError::UnknownHandler`] if no
+    /// Returns [`ConfigError::ZeroTimeout`] if the timeout is zero, and [`ConfigError::UnknownHandler`] if no registered
     /// handler has this name.
     pub fn with_timeout_for(mut self, name: &str, timeout: Duration) -> Result<Self, ConfigError> {
         if timeout.is_zero() {
@@ -143,12 +141,12 @@ impl HandlerRegistry {
         Ok(self)
     }
 
-    /// Gives the names of the handlers, in order.
+    /// Returns the names of the handlers, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.entries().map(|entry| &*entry.name)
     }
 
-    /// Turns the registry into an HTTP service to put under `PyannoteSignatureLayer`.
+    /// Makes an HTTP service of the registry, for use inside `PyannoteSignatureLayer`.
     pub fn into_service(self) -> HandlerService<Self> {
         HandlerService::new(self)
     }
@@ -197,5 +195,5 @@ impl fmt::Debug for HandlerRegistry {
     }
 }
 
-/// Below the 10 s after which pyannoteAI gives a delivery up.
+/// pyannoteAI waits 10 s for a response.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(8);

@@ -1,11 +1,14 @@
 use std::{future::Future, sync::Arc};
 
-use crate::{Diarization, HandlerError, Identification, TypedEvent, Voiceprint, WebhookEvent};
+use super::error::HandlerError;
+use crate::event::{
+    diarization::Diarization, identification::Identification, typed::TypedEvent,
+    voiceprint::Voiceprint, webhook_event::WebhookEvent,
+};
 
-/// What an application does with an event: one method per kind, each of which does nothing by
-/// default.
+/// Handles events, with one method per kind of event. By default the methods do nothing.
 ///
-/// For every event [`any`](Self::any) runs first, then the one method that fits:
+/// For every event, [`any`](Self::any) runs first, and then the one method that fits:
 ///
 /// | status | output | method |
 /// |---|---|---|
@@ -16,16 +19,15 @@ use crate::{Diarization, HandlerError, Identification, TypedEvent, Voiceprint, W
 /// | `succeeded` | any other | [`unknown`](Self::unknown) |
 /// | any other | | [`unknown`](Self::unknown) |
 ///
-/// An error of `any` ends this handler's work on the event.
+/// If `any` returns an error, the other method does not run.
 ///
-/// **Handlers must be idempotent.** Delivery is at least once: pyannoteAI repeats what was not
-/// answered in time, and an event is handled again, by all handlers, when one of them failed.
-/// [`WebhookEvent::job_id`] and [`WebhookEvent::status`] together name an event.
+/// **Handlers must be idempotent.** Delivery is at least once: pyannoteAI repeats a delivery that was not answered in time,
+/// and after a failure of one handler, all handlers may get the event again. [`WebhookEvent::job_id`] and
+/// [`WebhookEvent::status`] together identify an event.
 ///
-/// What an event holds was signed by pyannoteAI, but its text is still to be treated as data:
-/// job ids, labels and transcripts may hold anything.
+/// pyannoteAI signed the event, but its text is untrusted data: job ids, labels and transcripts may hold anything.
 ///
-/// Implement the methods as `async fn`; the futures have to be `Send`.
+/// Implement the methods as `async fn`. Their futures must be `Send`.
 ///
 /// # Example: a handler of two kinds
 ///
@@ -48,7 +50,19 @@ use crate::{Diarization, HandlerError, Identification, TypedEvent, Voiceprint, W
 /// ```
 #[expect(unused_variables, reason = "the default methods do nothing")]
 pub trait WebhookHandler: Send + Sync + 'static {
-    /// Handles every event, before the method of its kind.
+    /// Returns whether the handler needs the output typed. Default: true.
+    ///
+    /// Typing takes some milliseconds per megabyte, and memory. Return false in a handler that only stores events or passes
+    /// them on. The registry then calls [`any`](Self::any), [`status_only`](Self::status_only), [`failed`](Self::failed) and
+    /// [`canceled`](Self::canceled), and [`unknown`](Self::unknown) for an unknown status. It calls no method for an output,
+    /// even if another handler needs the output. [`WebhookEvent::output`] still works.
+    ///
+    /// The registry calls this method once, when the handler is registered.
+    fn needs_output(&self) -> bool {
+        true
+    }
+
+    /// Handles every event, before the method that fits the event.
     fn any(&self, event: &WebhookEvent) -> impl Future<Output = Result<(), HandlerError>> + Send {
         async { Ok(()) }
     }
@@ -77,7 +91,7 @@ pub trait WebhookHandler: Send + Sync + 'static {
         async { Ok(()) }
     }
 
-    /// Handles a success that came without output, as `webhookStatusOnly` asks for.
+    /// Handles a job that succeeded and whose event has no output, as `webhookStatusOnly` asks for.
     fn status_only(
         &self,
         event: &WebhookEvent,
@@ -101,7 +115,7 @@ pub trait WebhookHandler: Send + Sync + 'static {
         async { Ok(()) }
     }
 
-    /// Handles what this version cannot type: an output of another shape, or another status.
+    /// Handles an output or a status that this version does not know.
     fn unknown(
         &self,
         event: &WebhookEvent,
@@ -111,6 +125,10 @@ pub trait WebhookHandler: Send + Sync + 'static {
 }
 
 impl<H: WebhookHandler> WebhookHandler for Arc<H> {
+    fn needs_output(&self) -> bool {
+        H::needs_output(self)
+    }
+
     async fn any(&self, event: &WebhookEvent) -> Result<(), HandlerError> {
         H::any(self, event).await
     }
