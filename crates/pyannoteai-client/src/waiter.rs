@@ -133,6 +133,10 @@ impl JobWaiter {
 }
 
 impl WebhookHandler for JobWaiter {
+    fn needs_output(&self) -> bool {
+        false
+    }
+
     async fn any(&self, event: &WebhookEvent) -> Result<(), HandlerError> {
         self.desk.arrived(event);
         Ok(())

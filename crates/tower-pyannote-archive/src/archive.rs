@@ -103,9 +103,7 @@ impl Archive {
 
     /// Keeps `event` and says where.
     ///
-    /// This is what the handler does. Called from a closure
-    /// [for every event](tower_pyannote::HandlerRegistry::on_any) it spares a registry that does nothing
-    /// else from typing the output.
+    /// The handler calls this method for every event. It types no output.
     ///
     /// # Errors
     ///
@@ -184,6 +182,10 @@ impl Archive {
 }
 
 impl WebhookHandler for Archive {
+    fn needs_output(&self) -> bool {
+        false
+    }
+
     async fn any(&self, event: &WebhookEvent) -> Result<(), HandlerError> {
         self.keep(event).await.map(drop)
     }
