@@ -26,6 +26,9 @@ impl Backoff {
     }
 }
 
+/// The limit of the pauses that a worker or a handler may ask for: 7 days.
+pub(crate) const LONGEST_BACKOFF: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
 const MOST_DOUBLINGS: usize = 64;
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use tower_service::Service;
 
 use super::{
     InboxError,
-    backoff::Backoff,
+    backoff::{Backoff, LONGEST_BACKOFF},
     record::{Stored, seconds_from_now, storable_error},
     store::{
         ANSWER, Claim, Claimed, Database, End, LONG_ANSWER, Settled, Start, Store, StoreFuture,
@@ -123,7 +123,7 @@ impl Inner {
             Ok(Start::Busy) => return,
             Ok(Start::Lost) => return telemetry::lost(&claim.id),
             Err(error) => {
-                let end = self.failed(number, format!("it could not be read: {error}"));
+                let end = self.failed(number, format!("it could not be read: {error}"), None);
                 return self.finish(claim, None, end).await;
             }
         };
@@ -165,7 +165,7 @@ impl Inner {
     /// Ends an attempt that panicked outside of any handler, as a recorder of logs or metrics may.
     async fn broke(&self, claim: &Claim) {
         let error = "the worker panicked, outside of any handler".to_owned();
-        let end = self.failed(claim.attempts.saturating_add(1), error);
+        let end = self.failed(claim.attempts.saturating_add(1), error, None);
         self.finish(claim, None, end).await;
     }
 
@@ -180,6 +180,7 @@ impl Inner {
         let mut given_up = settled.iter().find_map(|settled| settled.error.clone());
         let names: HashSet<String> = settled.into_iter().map(|settled| settled.handler).collect();
         let mut failure = None;
+        let mut delay = None;
         // Written down only if another handler follows, before that begins: the end of the event says so for the last one.
         let mut unwritten: Option<Settled> = None;
 
@@ -195,6 +196,7 @@ impl Inner {
             let error = error_of(&run);
             if run.outcome.is_retryable() {
                 failure = failure.or(error);
+                delay = delay.max(run.outcome.retry_delay());
             } else {
                 given_up = given_up.or_else(|| error.clone());
                 let handler = run.name.to_string();
@@ -211,15 +213,19 @@ impl Inner {
 
         match (failure, given_up) {
             (None, None) => End::Handled,
-            (Some(error), _) => self.failed(number, error),
+            (Some(error), _) => self.failed(number, error, delay),
             (None, Some(error)) => End::Dead { error },
         }
     }
 
-    /// How the attempt of this number ends if another one may help.
-    fn failed(&self, number: u32, error: String) -> End {
+    /// Returns the end of a failed attempt. The retry is due after `delay`, if a handler asked for one, else after the backoff.
+    fn failed(&self, number: u32, error: String, delay: Option<Duration>) -> End {
         if number < self.rules.max_attempts {
-            let at = seconds_from_now(self.rules.backoff.after(number));
+            let pause = match delay {
+                Some(delay) => delay.min(LONGEST_BACKOFF),
+                None => self.rules.backoff.after(number),
+            };
+            let at = seconds_from_now(pause);
             End::Retry { at, error }
         } else {
             End::Dead { error }

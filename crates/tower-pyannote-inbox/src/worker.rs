@@ -18,7 +18,7 @@ use ulid::Ulid;
 
 use super::{
     Inbox, InboxError, InboxErrorKind,
-    backoff::Backoff,
+    backoff::{Backoff, LONGEST_BACKOFF},
     feed::Feed,
     store::Database,
     telemetry,
@@ -110,14 +110,16 @@ impl InboxWorker {
     /// Sets the pause after the first failed attempt, and the longest one. Default: 5 s and 1 h.
     ///
     /// Each pause is twice the one before, up to the longest, and up to as much again at random, so that what failed
-    /// together does not come again together. The store counts in whole seconds.
+    /// together does not come again together. The store counts in whole seconds. If handlers ask for a pause by
+    /// [`HandlerError::retry_after`](tower_pyannote::HandlerError::retry_after), the longest of their pauses, at most 7 days,
+    /// replaces the backoff.
     ///
     /// # Errors
     ///
     /// Returns [`ConfigError::Worker`] if the first is longer than the longest, or that longer than 7 days.
     pub fn with_backoff(mut self, first: Duration, longest: Duration) -> Result<Self, ConfigError> {
         demand(
-            first <= longest && longest <= WEEK,
+            first <= longest && longest <= LONGEST_BACKOFF,
             "backoff",
             "the first pause at most as long as the longest, and that at most 7 days",
         )?;

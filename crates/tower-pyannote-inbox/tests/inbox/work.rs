@@ -7,7 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    time::{Duration, UNIX_EPOCH},
+    time::{Duration, Instant, UNIX_EPOCH},
 };
 
 use tokio::sync::{Notify, oneshot};
@@ -24,6 +24,7 @@ use crate::place::{
 on_each_store! {
     a_handler_meets_the_event_that_was_received,
     a_handler_that_fails_twice_succeeds_at_its_third_attempt,
+    a_retry_delay_replaces_the_backoff_and_the_longest_one_counts,
     a_handler_that_always_fails_leaves_a_dead_event_with_its_reason,
     a_handler_that_panics_is_tried_again,
     a_handler_that_hangs_is_stopped_and_tried_again_while_others_go_on,
@@ -121,6 +122,43 @@ async fn a_handler_that_fails_twice_succeeds_at_its_third_attempt(place: Place) 
     assert_eq!(log.lines(), ["1", "2", "3"]);
     let entry = entry(&inbox, "job").await;
     assert_eq!((entry.attempts, entry.last_error), (2, None));
+}
+
+async fn a_retry_delay_replaces_the_backoff_and_the_longest_one_counts(place: Place) {
+    let inbox = place.open().await;
+    let week = Duration::from_secs(7 * 24 * 3_600);
+    let log = Log::default();
+    let failing = |delay: Option<u64>| {
+        let log = log.clone();
+        move |event: WebhookEvent| {
+            log.add(event.attempt().to_string());
+            let delay = delay.map(Duration::from_secs);
+            async move {
+                let error = HandlerError::new("busy");
+                match (event.attempt(), delay) {
+                    (1, Some(delay)) => Err(error.retry_after(delay)),
+                    (1, None) => Err(error),
+                    _ => Ok(()),
+                }
+            }
+        }
+    };
+    let registry = HandlerRegistry::new()
+        .on_any("late", failing(Some(4)))
+        .unwrap()
+        .on_any("soon", failing(Some(0)))
+        .unwrap()
+        .on_any("any time", failing(None))
+        .unwrap();
+    let worker = hasty(&inbox, registry).with_backoff(week, week).unwrap();
+    let _worker = spawn(worker);
+    commit(&inbox, "job").await;
+    until("failed", async || log.lines().len() == 3).await;
+    let failed = Instant::now();
+    until_state(&inbox, "job", "handled").await;
+    // The store cuts the due time to whole seconds.
+    assert!(failed.elapsed() > Duration::from_secs(2));
+    assert_eq!(log.lines(), ["1", "1", "1", "2", "2", "2"]);
 }
 
 async fn a_handler_that_always_fails_leaves_a_dead_event_with_its_reason(place: Place) {
