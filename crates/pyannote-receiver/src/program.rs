@@ -1,6 +1,6 @@
 use std::process::ExitCode;
 
-use pyannote_cli::{Failure, Signals, logging};
+use pyannote_cli::{Failure, Signals, log_to_stderr};
 use tokio::{runtime::Runtime, sync::oneshot};
 use tower_pyannote::{ConfigError, HandlerRegistry, SecretSet};
 
@@ -28,13 +28,13 @@ impl Server {
 fn start(
     handlers: impl FnOnce(HandlerRegistry) -> Result<HandlerRegistry, ConfigError>,
 ) -> Result<ExitCode, Failure> {
-    let Some(flags) = Flags::read()? else {
+    let Some(flags) = pyannote_cli::parse::<Flags>()? else {
         return Ok(ExitCode::SUCCESS);
     };
     if let Some(Command::Doctor(case)) = &flags.command {
         return doctor::run(case);
     }
-    logging::install(flags.debug)?;
+    log_to_stderr(flags.debug)?;
     let runtime =
         Runtime::new().map_err(|error| Failure::run(format!("cannot start threads: {error}")))?;
     let result = runtime.block_on(async {

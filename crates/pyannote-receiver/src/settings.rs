@@ -1,10 +1,6 @@
-use std::{
-    io::{self, Write},
-    path::PathBuf,
-};
+use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
-use pyannote_cli::{Failure, read_env_file};
+use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{doctor::Case, inbox, reconcile::Reconcile};
 
@@ -56,23 +52,6 @@ pub(crate) struct Serve {
 
     #[command(flatten)]
     pub(crate) reconcile: Reconcile,
-}
-
-impl Flags {
-    /// Reads flags, environment and `.env`; `None` if help or the version was asked for, and printed.
-    ///
-    /// No other thread may run yet, because `.env` goes into the environment.
-    pub(crate) fn read() -> Result<Option<Self>, Failure> {
-        read_env_file()?;
-        match Self::try_parse() {
-            Ok(flags) => Ok(Some(flags)),
-            Err(error) if error.use_stderr() => Err(Failure::of_clap(&error, &Self::command())),
-            Err(asked) => {
-                let _ = write!(io::stdout(), "{asked}");
-                Ok(None)
-            }
-        }
-    }
 }
 
 #[derive(Subcommand)]

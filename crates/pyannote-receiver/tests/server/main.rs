@@ -7,5 +7,6 @@ mod faults;
 mod inbox;
 mod logs;
 mod pages;
+mod reconcile;
 mod settings;
 mod stopping;

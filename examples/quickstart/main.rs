@@ -6,30 +6,9 @@
 //! cargo run --release --example quickstart
 //! ```
 
-#[path = "server/app.rs"]
-mod app;
-#[path = "quickstart/checks.rs"]
 mod checks;
-#[path = "server/connections.rs"]
-mod connections;
-#[path = "server/handlers.rs"]
-mod handlers;
-#[path = "server/metrics.rs"]
-mod metrics;
-#[path = "server/pages.rs"]
-mod pages;
-#[path = "quickstart/sender.rs"]
 mod sender;
-#[path = "server/serve.rs"]
-mod serve;
-#[path = "simulator/app/mod.rs"]
-#[allow(dead_code, reason = "its own example uses it all")]
-mod simulator;
-#[path = "server/storage.rs"]
-mod storage;
-#[path = "quickstart/teller.rs"]
 mod teller;
-#[path = "quickstart/timeline.rs"]
 mod timeline;
 
 use std::{
@@ -38,22 +17,18 @@ use std::{
     hash::{BuildHasher, RandomState},
     path::Path,
     process::ExitCode,
-    sync::Arc,
     time::Duration,
 };
 
+use pyannote_receiver::{Server, open_directory};
+use pyannote_simulator::{Config, Fault, Faults, Odds, Simulator};
+use pyannoteai_client::{Client, DiarizeRequest, IdentifyRequest, JobRequest, VoiceprintRequest};
 use serde_json::Value;
 use tokio::time;
 use tower_pyannote::{SecretSet, WebhookSecret, testing::EventBuilder};
-use pyannoteai_client::{Client, DiarizeRequest, IdentifyRequest, JobRequest, VoiceprintRequest};
 use tower_pyannote_inbox::{Inbox, InboxFilter, Reconciler};
 
-use self::{
-    checks::Checks,
-    sender::Sender,
-    simulator::{Config, Fault, Faults, Odds, Simulator},
-    teller::Teller,
-};
+use self::{checks::Checks, sender::Sender, teller::Teller};
 
 #[tokio::main]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {
@@ -68,22 +43,16 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let mut checks = Checks::default();
 
     // The receiver: it commits what it verified, and answers; a worker runs the handlers.
-    let store = storage::open(&dir).await?;
+    let store = open_directory(&dir).await?;
     let inbox = Inbox::sqlite(dir.join("inbox.sqlite")).await?;
     let teller = Teller::default();
-    let registry = handlers::registry(Arc::clone(&store))?.register("teller", teller.clone())?;
-    let worker = inbox.worker(registry).with_concurrency(1)?;
-    tokio::spawn(worker.run_until(std::future::pending()));
-    let metrics = metrics::install()?;
-    let app = app::router(
-        SecretSet::new(secret.clone()),
-        inbox.clone(),
-        store,
-        metrics,
-    );
-    let listener = serve::listen("127.0.0.1", 0).await?;
-    let address = listener.local_addr()?;
-    tokio::spawn(serve::serve(listener, app, std::future::pending()));
+    let server = Server::new(SecretSet::new(secret.clone()), inbox.clone(), store)
+        .with_handlers(|handlers| handlers.register("teller", teller.clone()))?
+        .with_concurrency(1)
+        .bind("127.0.0.1", 0)
+        .await?;
+    let address = server.address();
+    tokio::spawn(server.run_until(std::future::pending()));
 
     let simulator = Simulator::start(simulated(secret.clone())).await?;
     println!(
@@ -173,14 +142,15 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
 
 /// A simulator that is fast, loses all deliveries of the first job and the first one of the second, and fails the third.
 fn simulated(secret: WebhookSecret) -> Config {
-    let mut config = Config::new(secret);
-    config.time_scale = 300.0;
-    config.answer_timeout = Some(Duration::from_secs(10));
-    config.faults = Faults::default()
-        .with(Fault::Lost, Odds::First(1))
-        .with(Fault::LostFirst, Odds::First(1))
-        .with(Fault::JobFails, Odds::First(1));
-    config
+    Config::new(secret)
+        .with_time_scale(300.0)
+        .with_answer_timeout(Duration::from_secs(10))
+        .with_faults(
+            Faults::default()
+                .with(Fault::Lost, Odds::First(1))
+                .with(Fault::LostFirst, Odds::First(1))
+                .with(Fault::JobFails, Odds::First(1)),
+        )
 }
 
 fn requests() -> Result<[JobRequest; 5], Box<dyn Error>> {
