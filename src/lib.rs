@@ -159,7 +159,7 @@ pub use self::{
 pub mod verify {
     pub use crate::{
         secret::{SecretError, SecretErrorKind},
-        signature::{SignatureEncoding, Signer},
+        signature::{ParseSignatureError, SignatureEncoding, Signer},
         verifier::{Mismatch, Verification, Verified, VerifyError},
     };
 }

@@ -6,27 +6,23 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
 use crate::secret::WebhookSecret;
-use crate::verifier::VerifyError;
 
-const VERSION: &[u8] = b"v0:";
-const DIGEST: usize = 32;
-
-/// An `X-Signature` value: the HMAC-SHA256 digest of a delivery, and how it was written.
+/// An `X-Signature` value: the HMAC-SHA256 digest of a delivery, and its encoding.
 ///
-/// Its bytes are shown only by [`to_hex`](Self::to_hex) and [`to_base64`](Self::to_base64), which senders need; `Debug`
-/// shows the encoding alone. Two signatures are compared by [`matches`](Self::matches), in constant time.
+/// Only [`to_hex`](Self::to_hex) and [`to_base64`](Self::to_base64), which senders need, show the digest. `Debug` shows the
+/// encoding alone. [`matches`](Self::matches) compares two signatures in constant time.
 ///
 /// # Example
 ///
 /// ```
-/// use tower_pyannote::{Signature, verify::{SignatureEncoding, VerifyError}};
+/// use tower_pyannote::{Signature, verify::{ParseSignatureError, SignatureEncoding}};
 ///
 /// let hex = "v0=".to_owned() + &"5f".repeat(32);
 /// let signature = Signature::parse(hex.as_bytes())?;
 /// assert_eq!(signature.encoding(), SignatureEncoding::Hex);
 ///
-/// assert_eq!(Signature::parse(b"5f").unwrap_err(), VerifyError::MalformedSignature);
-/// # Ok::<_, VerifyError>(())
+/// assert!(Signature::parse(b"5f").is_err());
+/// # Ok::<_, ParseSignatureError>(())
 /// ```
 #[derive(Clone)]
 pub struct Signature {
@@ -38,13 +34,12 @@ impl Signature {
     /// Parses 64 hex digits of either case, or 44 padded or 43 unpadded characters of standard base64, after an optional
     /// `v0=`.
     ///
-    /// The digits are decoded in constant time: only the length and the validity of what was received can be told from
-    /// the time this takes.
+    /// Decodes in constant time: the time depends only on the length and the validity of the value.
     ///
     /// # Errors
     ///
-    /// [`VerifyError::MalformedSignature`] for anything else, white space included.
-    pub fn parse(value: &[u8]) -> Result<Self, VerifyError> {
+    /// Returns [`ParseSignatureError`] if the value is anything else. White space is not trimmed.
+    pub fn parse(value: &[u8]) -> Result<Self, ParseSignatureError> {
         let digits = value.strip_prefix(b"v0=").unwrap_or(value);
         let mut digest = [0; DIGEST];
         let (encoding, decoded): (_, Option<&[u8]>) = match digits.len() {
@@ -57,43 +52,43 @@ impl Signature {
                 SignatureEncoding::Base64,
                 base64ct::Base64Unpadded::decode(digits, &mut digest).ok(),
             ),
-            _ => return Err(VerifyError::MalformedSignature),
+            _ => return Err(ParseSignatureError),
         };
         match decoded.map(<[u8]>::len) {
             Some(DIGEST) => Ok(Self { digest, encoding }),
-            _ => Err(VerifyError::MalformedSignature),
+            _ => Err(ParseSignatureError),
         }
     }
 
-    /// How the signature was written.
+    /// Returns how the signature was encoded.
     #[must_use]
     pub fn encoding(&self) -> SignatureEncoding {
         self.encoding
     }
 
-    /// Whether both are the same digest, however each was written; takes the same time wherever they differ.
+    /// Returns whether both digests are equal, whatever their encodings. Takes the same time wherever they differ.
     #[must_use]
     pub fn matches(&self, other: &Self) -> bool {
         self.digest.ct_eq(&other.digest).into()
     }
 
-    /// Writes the digest as 64 lower-case hex digits.
+    /// Encodes the digest as 64 lower-case hex digits.
     #[must_use]
     pub fn to_hex(&self) -> String {
         base16ct::lower::encode_string(&self.digest)
     }
 
-    /// Writes the digest as 44 characters of padded standard base64.
+    /// Encodes the digest as 44 characters of padded standard base64.
     #[must_use]
     pub fn to_base64(&self) -> String {
         base64ct::Base64::encode_string(&self.digest)
     }
 }
 
-/// Decodes hex digits of either case, in constant time: no branch and no address depends on one.
+/// Decodes hex digits of either case in constant time: no branch and no address depends on a digit.
 ///
-/// base16ct does the same a digit at a time, which for 200 bytes takes a third of the time of the HMAC; compilers turn
-/// this into vector instructions.
+/// base16ct decodes one digit at a time, which takes a third of the HMAC's time at 200 bytes. Compilers turn this loop into
+/// vector instructions.
 fn decode_hex<'a>(digits: &[u8], digest: &'a mut [u8; DIGEST]) -> Option<&'a [u8]> {
     let below = |value: u8, bound: u8| (value.wrapping_sub(bound) & !value) >> 7;
     let mut nibbles = [0; 2 * DIGEST];
@@ -120,7 +115,22 @@ impl fmt::Debug for Signature {
     }
 }
 
-/// How a signature is written: pyannoteAI's documentation names one and shows the other.
+/// A value that is neither 64 hex digits nor 44 or 43 characters of base64; [`Signature::parse`] returns it.
+///
+/// It holds no byte of the value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct ParseSignatureError;
+
+impl fmt::Display for ParseSignatureError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the signature is neither 64 hex digits nor 44 or 43 characters of base64")
+    }
+}
+
+impl std::error::Error for ParseSignatureError {}
+
+/// The encoding of a signature. pyannoteAI's documentation describes base64, and its sample code compares hex.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SignatureEncoding {
@@ -131,7 +141,7 @@ pub enum SignatureEncoding {
 }
 
 impl SignatureEncoding {
-    /// The lower-case word for it: `hex` or `base64`.
+    /// Returns `hex` or `base64`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -141,9 +151,9 @@ impl SignatureEncoding {
     }
 }
 
-/// A secret made ready to sign with: HMAC-SHA256, keyed once and copied for each delivery.
+/// A key to sign with: HMAC-SHA256, keyed once and copied for each delivery.
 ///
-/// # Example: signing as pyannoteAI does
+/// # Example: sign as pyannoteAI does
 ///
 /// ```
 /// use tower_pyannote::{SigningKey, WebhookSecret};
@@ -160,14 +170,14 @@ impl SignatureEncoding {
 pub struct SigningKey(Hmac<Sha256>);
 
 impl SigningKey {
-    /// Keys the HMAC with a secret.
+    /// Creates a key from a secret.
     #[must_use]
     pub fn new(secret: &WebhookSecret) -> Self {
         let keyed = Hmac::new_from_slice(secret.as_bytes());
-        Self(keyed.expect("HMAC takes a key of any length"))
+        Self(keyed.expect("HMAC accepts a key of any length"))
     }
 
-    /// Signs a body sent with `timestamp` as its `X-Request-Timestamp`, byte for byte.
+    /// Signs a body. `timestamp` is the value of the `X-Request-Timestamp` header, byte for byte.
     #[must_use]
     pub fn sign(&self, timestamp: impl AsRef<[u8]>, body: &[u8]) -> Signature {
         let mut signer = self.start(timestamp.as_ref());
@@ -175,7 +185,7 @@ impl SigningKey {
         signer.finish()
     }
 
-    /// Begins to sign a body that arrives in pieces.
+    /// Starts to sign a body that arrives in pieces.
     pub fn start(&self, timestamp: &[u8]) -> Signer {
         let mut hmac = self.0.clone();
         hmac.update(VERSION);
@@ -191,7 +201,7 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// A signature in the making, from [`SigningKey::start`].
+/// An unfinished signature; [`SigningKey::start`] creates it.
 #[must_use]
 pub struct Signer(Hmac<Sha256>);
 
@@ -201,7 +211,7 @@ impl Signer {
         self.0.update(piece);
     }
 
-    /// The signature of all pieces, in the order they came.
+    /// Returns the signature of all pieces, in the order in which they were hashed.
     #[must_use]
     pub fn finish(self) -> Signature {
         Signature {
@@ -217,12 +227,15 @@ impl fmt::Debug for Signer {
     }
 }
 
+const VERSION: &[u8] = b"v0:";
+const DIGEST: usize = 32;
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn each_byte_is_a_hex_digit_where_base16_says_so() {
+    fn hex_decoder_equals_base16ct_for_every_byte() {
         for byte in 0..=u8::MAX {
             for place in [0, 1, 31, 62, 63] {
                 let mut digits =
