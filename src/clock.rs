@@ -1,4 +1,4 @@
-//! The time that verification and time limits go by.
+//! The clock of the layer: the current time for freshness, and timers for timeouts.
 
 use std::fmt;
 use std::future::Future;
@@ -7,22 +7,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
-/// The time a service goes by: what it is now, and when some of it has passed.
+/// A source of the current time and of timers.
 ///
-/// [`SystemClock`] is the default; [`ManualClock`] moves when a test says so. Implement it to bring another runtime's
-/// timer.
+/// [`SystemClock`] is the default, and tests move a [`ManualClock`]. Implement it to use another runtime's timer.
 pub trait Clock {
-    /// Completes when the time asked for has passed.
+    /// The future that [`sleep`](Self::sleep) returns.
     type Sleep: Future<Output = ()>;
 
-    /// What time it is.
+    /// Returns the current time.
     fn now(&self) -> SystemTime;
 
-    /// A future that completes once `duration` has passed from now on.
+    /// Returns a future that completes after `duration` from now.
     fn sleep(&self, duration: Duration) -> Self::Sleep;
 }
 
-/// The system's time, and Tokio's timer.
+/// The system's clock, and Tokio's timer.
 ///
 /// # Panics
 ///
@@ -61,9 +60,7 @@ impl Future for SystemSleep {
     }
 }
 
-/// A clock that stands still until it is advanced, for tests.
-///
-/// Clones share their time.
+/// A clock for tests that moves only by [`advance`](Self::advance). Clones share their time.
 ///
 /// # Example
 ///
@@ -79,14 +76,14 @@ impl Future for SystemSleep {
 pub struct ManualClock(Arc<Mutex<Time>>);
 
 impl ManualClock {
-    /// A clock that stands at `now`.
+    /// Creates a clock that shows `now`.
     #[must_use]
     pub fn new(now: SystemTime) -> Self {
         let sleepers = Vec::new();
         Self(Arc::new(Mutex::new(Time { now, sleepers })))
     }
 
-    /// Moves the clock on, and wakes who slept until then.
+    /// Moves the clock forward, and wakes the sleeps that end by then.
     pub fn advance(&self, duration: Duration) {
         let mut time = self.lock();
         time.now += duration;
@@ -100,7 +97,7 @@ impl ManualClock {
         due.into_iter().for_each(|sleeper| sleeper.waker.wake());
     }
 
-    /// How many [`ManualSleep`]s have been polled and wait for the clock to move.
+    /// Returns how many [`ManualSleep`]s have been polled and are pending.
     #[must_use]
     pub fn sleepers(&self) -> usize {
         self.lock().sleepers.len()

@@ -3,19 +3,21 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A setting that cannot work, found when something is built and never later.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A setting that cannot work. Setters and constructors return it, so that it never shows at request time.
+///
+/// `Debug` prints the message of `Display`, so that a `main` that returns this error prints a sentence.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// The body limit is 0.
     ZeroBodyLimit,
-    /// The byte budget is 0, or too large to count: 4 GiB or more.
+    /// The byte budget is 0, or 4 GiB or more.
     #[non_exhaustive]
     ByteBudget {
-        /// The size asked for, in bytes.
+        /// The requested size, in bytes.
         size: usize,
     },
-    /// The body limit is over the byte budget, so that a body within the limit could never be taken.
+    /// The body limit is over the byte budget, so that a body within the limit could never be received.
     #[non_exhaustive]
     BodyLimitOverBudget {
         /// The body limit, in bytes.
@@ -28,27 +30,33 @@ pub enum ConfigError {
     /// Two handlers were registered under one name.
     #[non_exhaustive]
     DuplicateHandler {
-        /// The name that was already taken.
+        /// The duplicate name.
         name: Arc<str>,
     },
     /// A setting was given for a handler that is not registered.
     #[non_exhaustive]
     UnknownHandler {
-        /// The name that no handler has.
+        /// The unknown name.
         name: Arc<str>,
     },
-    /// A time limit of zero, under which nothing could ever succeed.
+    /// A timeout is zero, so that nothing could ever succeed.
     #[non_exhaustive]
     ZeroTimeout {
-        /// The setting, as it is called in this crate.
+        /// The name of the setting in this crate.
         setting: &'static str,
     },
-    /// An event was to be made of more audio than pyannoteAI takes.
+    /// A test event is over 24 h of audio, the most that pyannoteAI accepts.
     #[non_exhaustive]
     EventTooLong {
-        /// The length asked for.
+        /// The requested length.
         duration: Duration,
     },
+}
+
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl fmt::Display for ConfigError {
@@ -91,7 +99,7 @@ impl fmt::Display for ConfigError {
 
 impl Error for ConfigError {}
 
-/// Writes what caused an error, and what caused that, each after a colon.
+/// Writes the chain of sources of an error, each after a colon.
 #[cfg(feature = "handler")]
 pub(crate) fn write_sources(error: &dyn Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let mut source = error.source();

@@ -7,7 +7,7 @@ pub(crate) static SIGNATURE: HeaderName = HeaderName::from_static("x-signature")
 pub(crate) static RETRY_NUMBER: HeaderName = HeaderName::from_static("x-retry-num");
 pub(crate) static RETRY_REASON: HeaderName = HeaderName::from_static("x-retry-reason");
 
-/// All values of a header, as they came.
+/// Returns all values of a header, in order.
 pub(crate) fn values<'a>(
     headers: &'a HeaderMap,
     name: &HeaderName,

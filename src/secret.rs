@@ -3,10 +3,10 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-/// A team's webhook secret, used as the bytes it is written with.
+/// A team's webhook secret. Its UTF-8 bytes are the key.
 ///
-/// pyannoteAI shows it in the dashboard as `whs_` and 32 hex digits. The bytes are overwritten when the last clone is
-/// dropped, and [`Debug`](fmt::Debug) never shows them.
+/// The pyannoteAI dashboard shows it as `whs_` and 32 hex digits. The bytes are overwritten when the last clone is dropped,
+/// and [`Debug`](fmt::Debug) never shows them.
 ///
 /// # Example
 ///
@@ -24,11 +24,11 @@ use zeroize::Zeroizing;
 pub struct WebhookSecret(Arc<Zeroizing<Vec<u8>>>);
 
 impl WebhookSecret {
-    /// Takes the secret's bytes; a `String` or `Vec<u8>` is taken over without leaving a copy behind.
+    /// Creates a secret. A `String` or `Vec<u8>` is moved, so that no copy of its bytes remains.
     ///
     /// # Errors
     ///
-    /// The secret is empty, blank, or begins or ends with white space.
+    /// Returns an error if the secret is empty, blank, or begins or ends with white space.
     pub fn new(secret: impl Into<Vec<u8>>) -> Result<Self, SecretError> {
         Self::checked(Zeroizing::new(secret.into())).map_err(SecretError::of)
     }
@@ -37,7 +37,8 @@ impl WebhookSecret {
     ///
     /// # Errors
     ///
-    /// The variable is not set or not Unicode, or [`WebhookSecret::new`] refuses its value. The error names the variable.
+    /// Returns an error if the variable is not set or not Unicode, or if [`WebhookSecret::new`] refuses its value. The error
+    /// names the variable.
     pub fn from_env(name: &str) -> Result<Self, SecretError> {
         let value = read_env(name)?;
         Self::new(value.as_bytes()).map_err(|error| error.in_variable(name))
@@ -71,12 +72,12 @@ impl fmt::Debug for WebhookSecret {
     }
 }
 
-/// The secrets that are valid at present: one, or two and more while one is being rotated.
+/// The secrets that are valid now: one, or several during a rotation.
 ///
-/// A delivery is checked against the first, and against the others only when that one did not match, so put the secret
-/// in use first. Whoever matched is told by its index, never by its value.
+/// Put the secret in use first: a delivery is checked against the others only if the first did not match. Logs and metrics
+/// name the secret that matched by its index, never by its value.
 ///
-/// # Example: rotation
+/// # Example: rotate a secret
 ///
 /// ```
 /// use tower_pyannote::{SecretSet, WebhookSecret};
@@ -90,32 +91,33 @@ impl fmt::Debug for WebhookSecret {
 pub struct SecretSet(Vec<WebhookSecret>);
 
 impl SecretSet {
-    /// A set of one secret.
+    /// Creates a set of one secret.
     pub fn new(secret: WebhookSecret) -> Self {
         Self(vec![secret])
     }
 
-    /// Adds a secret, tried after those already in the set.
+    /// Adds a secret, which is tried after those already in the set.
     pub fn add_secret(mut self, secret: WebhookSecret) -> Self {
         self.0.push(secret);
         self
     }
 
-    /// Reads one secret, or several with a comma between them, from the environment variable `name`.
+    /// Reads one secret, or several separated by commas, from the environment variable `name`.
     ///
     /// # Errors
     ///
-    /// As [`WebhookSecret::from_env`]; the error also says which of several secrets it means.
+    /// Returns the same errors as [`WebhookSecret::from_env`]. The error names the variable, and the position of the secret
+    /// if there are several.
     pub fn from_env(name: &str) -> Result<Self, SecretError> {
         let value = read_env(name)?;
         Self::from_list(&value).map_err(|error| error.in_variable(name))
     }
 
-    /// Takes one secret, or several with a comma between them.
+    /// Parses one secret, or several separated by commas.
     ///
     /// # Errors
     ///
-    /// [`WebhookSecret::new`] refuses one of them; the error says which.
+    /// Returns an error if [`WebhookSecret::new`] refuses one of them. The error has its position.
     pub fn from_list(list: &str) -> Result<Self, SecretError> {
         if !list.contains(',') {
             return WebhookSecret::new(list).map(Self::new);
@@ -127,7 +129,7 @@ impl SecretSet {
             .map(Self)
     }
 
-    /// How many secrets the set holds; never zero.
+    /// Returns the number of secrets, which is never 0.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "a set is never empty")]
     pub fn len(&self) -> usize {
@@ -145,8 +147,10 @@ impl From<WebhookSecret> for SecretSet {
     }
 }
 
-/// A secret that can't be used, and where it came from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A secret that cannot be used, with the environment variable that it came from.
+///
+/// `Debug` prints the message of `Display`, so that a `main` that returns this error prints a sentence.
+#[derive(Clone, PartialEq, Eq)]
 pub struct SecretError {
     kind: SecretErrorKind,
     variable: Option<String>,
@@ -154,7 +158,7 @@ pub struct SecretError {
 }
 
 impl SecretError {
-    /// What is wrong with the secret.
+    /// Returns what is wrong with the secret.
     #[must_use]
     pub fn kind(&self) -> SecretErrorKind {
         self.kind
@@ -176,6 +180,12 @@ impl SecretError {
     fn at(mut self, index: usize) -> Self {
         self.index = Some(index);
         self
+    }
+}
+
+impl fmt::Debug for SecretError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -208,9 +218,9 @@ impl std::error::Error for SecretError {}
 pub enum SecretErrorKind {
     /// The secret has no bytes.
     Empty,
-    /// The secret is nothing but white space.
+    /// The secret is only white space.
     Blank,
-    /// The secret begins or ends with white space, as a copied line or a mounted file does.
+    /// The secret begins or ends with white space, such as the newline of a copied line or a mounted file.
     SurroundingWhitespace,
     /// The environment variable is not set.
     NotSet,
