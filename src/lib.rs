@@ -1,32 +1,34 @@
-//! Tower middleware that verifies pyannoteAI's webhooks and types them.
+//! Tower middleware that verifies pyannoteAI's webhooks and passes them on as typed events.
 //!
-//! [`PyannoteSignatureLayer`] goes around any HTTP service. A request reaches that service if all of this holds, and is
-//! refused at the first that does not:
+//! [`PyannoteSignatureLayer`] wraps any HTTP service. A request reaches that service if it passes these checks, and is
+//! refused at the first that fails:
 //!
-//! 1. Its method is `POST`: else 405.
-//! 2. It has exactly one `X-Request-Timestamp` and one `X-Signature`: 401 if one is missing, 400 if one is there twice.
-//! 3. The timestamp is 1 to 19 digits, and the signature 64 hex digits or 44 or 43 characters of base64, after an optional
+//! 1. The method is `POST`: else 405.
+//! 2. There is exactly one `X-Request-Timestamp` and one `X-Signature`: 401 if one is missing, 400 if one is duplicate.
+//! 3. The timestamp is 1 to 19 digits. The signature is 64 hex digits, or 44 or 43 characters of base64, after an optional
 //!    `v0=`: else 400.
 //! 4. The timestamp is at most 600 s older or newer than now: else 401.
-//! 5. The body does not say that it is longer than the limit of 128 MiB, and is not: else 413. What came before this was
-//!    told by the head, and refused before a byte of the body was read.
-//! 6. The body does not stall, crawl or take longer than 30 s: else 408. It does not break off: else 400. The bodies in
-//!    flight leave room for it, within 5 s: else 503.
-//! 7. The signature is the HMAC-SHA256, under one of the secrets, of `v0:`, the timestamp, `:` and the body: else 401.
+//! 5. The body and its announced length are at most 128 MiB: else 413. Requests that are invalid by their headers are refused
+//!    before the body is read.
+//! 6. The body does not stall, is not too slow and takes at most 30 s: else 408. The connection does not fail: else 400. The
+//!    byte budget, which all bodies share, has room for it within 5 s: else 503.
+//! 7. The signature is the HMAC-SHA256, under one of the secrets, of `v0:`, the timestamp, `:` and the body: else 401. No byte of
+//!    the body is parsed before.
 //! 8. The body is JSON that names its job: else 400.
 //!
-//! A refusal has no body; its reason, a [`Rejection`], is in the response's extensions. The service gets the whole body
-//! again, and a [`WebhookEvent`] in the request's extensions, whose output is typed when it is first asked for.
+//! A refusal has no body. Its reason, a [`Rejection`](layer::Rejection), is in the response's extensions. The service gets the
+//! whole body, and a [`WebhookEvent`] in the request's extensions, whose output is typed on first use.
 //!
 //! # Deployment caveats
 //!
-//! - The signature is over the bytes as sent: put the layer outside whatever touches the body, decompression above all.
-//! - A captured delivery can be sent again while its timestamp is fresh, and pyannoteAI repeats what it thinks was not
-//!   received: handlers must be idempotent. `jobId` and `status` together name an event.
+//! - The signature is over the bytes as sent: put the layer outside of middleware that changes the body, such as
+//!   decompression.
+//! - A captured delivery can be replayed while its timestamp is fresh, and pyannoteAI retries deliveries whose answer it missed:
+//!   handlers must be idempotent. `jobId` and `status` together identify an event.
 //! - The path, the query and the `x-retry-*` headers are not signed.
-//! - A request refused by its head is answered while its body may still be coming. A server that then closes the connection
-//!   at once, as hyper does, can make the sender see a reset in place of the answer; the reference server in `examples/`
-//!   lingers for that.
+//! - A request refused by its headers is answered while its body may still arrive. If the server then closes the connection at
+//!   once, as hyper does, the sender may see a reset in place of the answer. The reference server, `pyannote-receiver`, reads
+//!   on for a while to avoid that.
 //!
 //! # Example
 //!
@@ -52,7 +54,7 @@
 //!     .layer(PyannoteSignatureLayer::new(secret.clone()))
 //!     .service(service_fn(webhook));
 //!
-//! // What pyannoteAI signed is accepted.
+//! // A delivery that pyannoteAI signed is accepted.
 //! let body = r#"{"jobId":"a1","status":"succeeded"}"#;
 //! let timestamp = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs().to_string();
 //! let signature = SigningKey::new(&secret).sign(&timestamp, body.as_bytes()).to_hex();
@@ -65,32 +67,33 @@
 //! let response = service.clone().oneshot(deliver(body)?).await?;
 //! assert_eq!(response.body(), "a1");
 //!
-//! // Anything else is not.
+//! // Another body under the same signature is refused.
 //! let response = service.oneshot(deliver(r#"{"jobId":"a1","status":"failed"}"#)?).await?;
 //! assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! # Rooms
+//! # Modules
 //!
 //! | what | where to begin | feature |
 //! |---|---|---|
-//! | verify without tower | [`Verifier`] | |
-//! | events and their outputs | [`WebhookEvent`], [`Output`] | |
-//! | the middleware | [`PyannoteSignatureLayer`] | `layer`, on by default |
-//! | handlers, and a registry that runs them | [`WebhookHandler`], [`HandlerRegistry`] | `handler`, on by default |
-//! | extractors for axum | [`AckOthers`], [`TypedEvent`] | `axum` |
-//! | keep every event | [`Archive`] | `archive` |
-//! | commit events before they are acknowledged, and work on them | [`Inbox`], [`InboxWorker`] | `inbox` or `inbox-sqlite`, `inbox-postgres` |
-//! | why a signature does not match | [`Doctor`] | `doctor` |
-//! | sign, make and deliver events, for tests | [`SignedRequest`], [`EventBuilder`], [`WebhookSender`] | `testing` |
-//! | make an inbox's database fail, for tests | [`StoreFaults`] | `testing` with `inbox` |
-//! | submit jobs, read them, move media | [`Client`] | `client` |
-//! | await a job by webhook or by polling | [`JobWaiter`] | `client` |
-//! | fetch the events whose webhook never came | [`Reconciler`], [`Submissions`] | `client` with an inbox |
-//! | logs, and a span per delivery | | `tracing` |
-//! | counters and histograms | | `metrics` |
+//! | verify without tower | [`Verifier`], [`verify`] | |
+//! | events and their outputs | [`WebhookEvent`], [`Output`], [`event`] | |
+//! | the middleware | [`PyannoteSignatureLayer`], [`layer`], [`clock`] | `layer`, on by default |
+//! | handlers, and a registry that runs them | [`WebhookHandler`], [`HandlerRegistry`], [`handler`] | `handler`, on by default |
+//! | extractors for axum | [`AckOthers`](axum::AckOthers), [`TypedEvent`], [`axum`] | `axum` |
+//! | sign, make and deliver events in tests | [`SignedRequest`](testing::SignedRequest), [`EventBuilder`](testing::EventBuilder), [`testing`] | `testing` |
+//! | logs, and a span for each delivery | | `tracing` |
+//! | counters, gauges and histograms | [`metrics`] | `metrics` |
+//!
+//! # Crates around this one
+//!
+//! - `tower-pyannote-inbox` commits events to SQLite or PostgreSQL before they are acknowledged, and retries handlers.
+//! - `tower-pyannote-archive` is a handler that stores each event in an object store.
+//! - `pyannoteai-client` submits jobs, reads them, moves media, and waits for a job by webhook or polling.
+//! - `pyannote-receiver` is the receiver to install: a program and a library, with a doctor for signatures that do not match.
+//! - `pyannote-simulator` behaves like pyannoteAI, API and webhooks, for development and tests.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     not(all(
@@ -101,7 +104,7 @@
     )),
     allow(
         rustdoc::broken_intra_doc_links,
-        reason = "links to what a feature left out"
+        reason = "links to items of disabled features"
     )
 )]
 #![forbid(unsafe_code)]
@@ -123,11 +126,12 @@ pub mod handler;
 mod headers;
 #[cfg(feature = "layer")]
 pub mod layer;
-#[cfg(any(feature = "layer", feature = "handler"))]
+#[cfg(feature = "metrics")]
+pub mod metrics;
+#[cfg(any(feature = "axum", feature = "handler"))]
 mod offload;
 mod secret;
 mod signature;
-#[cfg(feature = "layer")]
 mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -155,7 +159,7 @@ pub use self::{
     verifier::Verifier,
 };
 
-/// The pieces of a verification: errors, encodings, and a body that is hashed while it arrives.
+/// The parts of a verification: errors, encodings, and bodies that are hashed in pieces.
 pub mod verify {
     pub use crate::{
         secret::{SecretError, SecretErrorKind},
@@ -164,7 +168,7 @@ pub mod verify {
     };
 }
 
-/// Compiles and runs what the README shows.
+/// Compiles and runs the examples of the README.
 #[cfg(all(doctest, feature = "axum"))]
 #[doc = include_str!("../README.md")]
 mod readme {}

@@ -1,4 +1,4 @@
-//! The layer over any body and any service: what passes, what is refused, and what each costs.
+//! The layer with any body and any service: which requests pass, and how each refusal is answered.
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -19,7 +19,7 @@ use tower_pyannote::{
     PyannoteSignatureLayer, SecretSet, WebhookEvent, WebhookSecret,
     clock::{Clock, ManualClock},
     event::EventError,
-    layer::{ByteBudget, Rejection, VerifiedBody},
+    layer::{ByteBudget, Rejection, VerifiedBody, VerifySignature},
     verify::VerifyError,
 };
 
@@ -29,7 +29,7 @@ use tower_pyannote_test_support::delivery::{
 
 type Answer = Response<Full<Bytes>>;
 
-/// Answers with the body it was given, and counts how often it was called.
+/// Answers with the body of the request, and counts its calls.
 #[derive(Clone, Default)]
 struct Echo {
     calls: Arc<AtomicUsize>,
@@ -66,7 +66,7 @@ fn layer() -> PyannoteSignatureLayer<ManualClock> {
     PyannoteSignatureLayer::new(secret()).with_clock(clock())
 }
 
-/// A layer with a body limit and a byte budget of these sizes, and the budget.
+/// Returns a layer with this body limit and byte budget, and the budget.
 fn layer_within(limit: usize, budget: usize) -> (PyannoteSignatureLayer<ManualClock>, ByteBudget) {
     let budget = ByteBudget::new(budget).unwrap();
     let layer = layer().with_body_limit(limit).unwrap();
@@ -94,7 +94,7 @@ fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
 }
 
 #[tokio::test]
-async fn a_good_delivery_passes_with_its_event_and_its_parts_untouched() {
+async fn signed_delivery_passes_with_its_event_and_unchanged_parts() {
     #[derive(Clone, Debug, PartialEq)]
     struct Mine(u8);
 
@@ -132,7 +132,7 @@ async fn a_good_delivery_passes_with_its_event_and_its_parts_untouched() {
 }
 
 #[tokio::test]
-async fn what_the_head_betrays_is_refused_before_a_byte_is_read() {
+async fn requests_invalid_by_their_headers_are_refused_before_the_body_is_read() {
     let good = || request(EVENT, Script::unread());
     let with = |name: &'static str, value: &str| {
         let mut request = good();
@@ -237,7 +237,7 @@ async fn what_the_head_betrays_is_refused_before_a_byte_is_read() {
 }
 
 #[tokio::test]
-async fn what_the_body_betrays_is_refused_and_inner_not_called() {
+async fn invalid_bodies_are_refused_and_the_inner_service_is_not_called() {
     let not_json = b"jobId=1";
     let no_job = br#"{"status":"succeeded"}"#;
     let table = [
@@ -260,7 +260,7 @@ async fn what_the_body_betrays_is_refused_and_inner_not_called() {
             Rejection::Unverified(VerifyError::SignatureMismatch),
         ),
         (
-            "broken off",
+            "connection failed",
             request(EVENT, Script::new([Step::Data(EVENT.into()), Step::Fail])),
             400,
             Rejection::BodyBroken,
@@ -272,7 +272,7 @@ async fn what_the_body_betrays_is_refused_and_inner_not_called() {
             Rejection::Malformed(EventError::Syntax),
         ),
         (
-            "signed, but of no job",
+            "signed, but without a job",
             request(no_job, Script::frames([&no_job[..]])),
             400,
             Rejection::Malformed(EventError::MissingJobId),
@@ -295,7 +295,7 @@ async fn what_the_body_betrays_is_refused_and_inner_not_called() {
 }
 
 #[tokio::test]
-async fn empty_frames_and_trailers_are_no_part_of_the_body() {
+async fn empty_frames_and_trailers_do_not_change_the_body() {
     let (one, two) = EVENT.split_at(10);
     let steps = [
         Step::Data(Bytes::new()),
@@ -314,7 +314,7 @@ async fn empty_frames_and_trailers_are_no_part_of_the_body() {
 }
 
 #[tokio::test]
-async fn a_body_of_exactly_the_limit_passes_and_one_byte_more_does_not() {
+async fn body_of_exactly_the_limit_passes_and_one_byte_more_is_refused() {
     let layer = || layer().with_body_limit(1000).unwrap();
     for announced in [true, false] {
         for (length, expected) in [
@@ -339,7 +339,7 @@ async fn a_body_of_exactly_the_limit_passes_and_one_byte_more_does_not() {
 }
 
 #[tokio::test]
-async fn a_body_may_be_longer_than_its_header_says_but_not_than_the_limit() {
+async fn body_longer_than_its_header_says_passes_up_to_the_limit() {
     let body = event_of(2000);
     for (limit, expected) in [(2000, None), (1999, Some(Rejection::BodyTooLarge))] {
         let mut request = request(&body, Script::frames(body.chunks(300)));
@@ -353,7 +353,7 @@ async fn a_body_may_be_longer_than_its_header_says_but_not_than_the_limit() {
 }
 
 #[tokio::test]
-async fn any_secret_of_the_set_lets_a_large_body_in_pieces_pass() {
+async fn large_body_in_frames_passes_under_any_secret_of_the_set() {
     let secrets = SecretSet::new(WebhookSecret::new("whs_new").unwrap())
         .add_secret(WebhookSecret::new("whs_newer").unwrap())
         .add_secret(secret());
@@ -369,7 +369,7 @@ async fn any_secret_of_the_set_lets_a_large_body_in_pieces_pass() {
 }
 
 #[test]
-fn a_large_frame_is_hashed_in_stretches_that_let_other_tasks_run() {
+fn large_body_is_hashed_and_parsed_in_slices_that_let_other_tasks_run() {
     let body = event_of(16 << 20);
     let service = layer()
         .with_body_limit(16 << 20)
@@ -381,13 +381,50 @@ fn a_large_frame_is_hashed_in_stretches_that_let_other_tasks_run() {
         polls += 1;
     }
     assert_eq!(
-        polls, 9,
-        "16 MiB in stretches of 2 MiB, and a poll for the rest"
+        polls,
+        8 + 64,
+        "16 MiB hashed in slices of 2 MiB, then parsed in slices of 256 KiB"
     );
 }
 
 #[test]
-fn endless_empty_frames_let_other_tasks_run_and_are_timed_out() {
+fn body_is_not_parsed_before_its_signature_matched() {
+    let garbage = vec![b'{'; 4 << 20];
+    let mismatch = Rejection::Unverified(VerifyError::SignatureMismatch);
+    let malformed = Rejection::Malformed(EventError::Syntax);
+    let table = [
+        ("wrongly signed: hashed only", EVENT, 1, mismatch),
+        ("signed: then parsed in 16 slices", &*garbage, 16, malformed),
+    ];
+    for (name, signed, polls_after_the_last_frame, expected) in table {
+        // Each frame is pending once. A parser that ran meanwhile would leave fewer slices for after the last frame.
+        let steps = garbage.chunks(1 << 20).map(Bytes::copy_from_slice);
+        let steps = steps.flat_map(|frame| [Step::Pending, Step::Data(frame)]);
+        let script = Script::new(steps.collect::<Vec<_>>());
+        let service = layer().layer(Echo::default());
+        let mut response = pin!(service.oneshot(request(signed, script)));
+        let mut polls = 0;
+        let response = loop {
+            polls += 1;
+            if let Poll::Ready(response) = poll(response.as_mut()) {
+                break response.unwrap();
+            }
+        };
+        assert_eq!(rejection(&response), Some(expected), "{name}");
+        assert_eq!(polls, 4 + polls_after_the_last_frame, "{name}");
+    }
+}
+
+#[test]
+fn service_gives_access_to_the_inner_service() {
+    let mut service = VerifySignature::layer(secret()).layer(Echo::default());
+    service.get_mut().calls.fetch_add(1, Ordering::Relaxed);
+    assert_eq!(service.get_ref().calls(), 1);
+    assert_eq!(service.into_inner().calls(), 1);
+}
+
+#[test]
+fn endless_empty_frames_let_other_tasks_run_and_time_out() {
     struct Endless;
 
     impl http_body::Body for Endless {
@@ -410,13 +447,13 @@ fn endless_empty_frames_let_other_tasks_run_and_are_timed_out() {
     assert!(poll(response.as_mut()).is_pending());
     clock.advance(Duration::from_secs(1));
     let Poll::Ready(response) = poll(response.as_mut()) else {
-        panic!("the body has had its time");
+        panic!("the read timeout is over");
     };
     assert_eq!(rejection(&response.unwrap()), Some(Rejection::BodyTimeout));
 }
 
 #[test]
-fn without_a_runtime_a_large_body_is_scanned_in_place() {
+fn large_body_is_parsed_without_a_runtime() {
     let body = event_of(3 << 20);
     let service = layer().layer(Echo::default());
     let mut response = pin!(service.oneshot(request(&body, Script::frames([&body[..]]))));
@@ -429,7 +466,7 @@ fn without_a_runtime_a_large_body_is_scanned_in_place() {
 }
 
 #[tokio::test]
-async fn a_service_and_a_body_that_cannot_be_sent_between_threads_will_do() {
+async fn service_and_body_need_not_be_send() {
     struct Local {
         data: Full<Bytes>,
         _not_send: Rc<()>,
@@ -472,7 +509,7 @@ async fn a_service_and_a_body_that_cannot_be_sent_between_threads_will_do() {
 
 #[tokio::test]
 async fn the_ready_service_is_the_one_called() {
-    /// Panics when it is called without having been ready.
+    /// Panics if it is called without having been ready.
     struct Strict {
         ready: bool,
     }
@@ -512,7 +549,7 @@ async fn the_ready_service_is_the_one_called() {
 }
 
 #[tokio::test]
-async fn a_refused_request_gives_back_the_slot_of_a_concurrency_limit() {
+async fn refused_request_releases_the_permit_of_a_concurrency_limit() {
     let mut service = layer().layer(ConcurrencyLimit::new(Echo::default(), 1));
     let mut other = service.clone();
 
@@ -524,13 +561,13 @@ async fn a_refused_request_gives_back_the_slot_of_a_concurrency_limit() {
     }));
     assert!(
         poll(waiting.as_mut()).is_pending(),
-        "the slot is taken while the body is read"
+        "the permit is held while the body is received"
     );
 
     assert_eq!(forged.await.unwrap().status(), StatusCode::UNAUTHORIZED);
     waiting.await.unwrap();
 
-    // And so does one whose head is refused, though its service is kept.
+    // A request refused by its headers releases it too, though its service is kept.
     let mut third = service.clone();
     drop(other);
     let mut bad = request(EVENT, Script::unread());
@@ -563,7 +600,7 @@ async fn readiness_and_errors_of_the_inner_service_pass_unchanged() {
 }
 
 #[tokio::test]
-async fn a_body_that_comes_byte_by_byte_is_judged_as_one_that_comes_at_once() {
+async fn body_received_byte_by_byte_is_judged_like_the_whole() {
     let bodies = [
         (
             r#"{"jobId":"é\u00e9😀","status":"succeeded","output":{"diarization":[1.5,2]}}"#,
@@ -598,7 +635,7 @@ async fn a_body_that_comes_byte_by_byte_is_judged_as_one_that_comes_at_once() {
 }
 
 #[tokio::test]
-async fn a_stalled_body_is_timed_out() {
+async fn stalled_body_times_out() {
     let clock = clock();
     let service = layer().with_clock(clock.clone()).layer(Echo::default());
     let (sender, body) = Channel::new();
@@ -616,7 +653,7 @@ async fn a_stalled_body_is_timed_out() {
 }
 
 #[tokio::test]
-async fn a_body_that_crawls_is_timed_out_and_one_at_the_least_rate_is_not() {
+async fn body_under_the_least_rate_times_out_and_one_at_it_passes() {
     for (a_window, expected) in [
         (5 * 1024, None),
         (5 * 1024 - 1, Some(Rejection::BodyTimeout)),
@@ -651,7 +688,7 @@ async fn a_body_that_crawls_is_timed_out_and_one_at_the_least_rate_is_not() {
 }
 
 #[tokio::test]
-async fn the_whole_body_has_only_so_long_whatever_its_rate() {
+async fn whole_body_times_out_whatever_its_rate() {
     let clock = clock();
     let layer = layer()
         .with_clock(clock.clone())
@@ -674,7 +711,7 @@ async fn the_whole_body_has_only_so_long_whatever_its_rate() {
 }
 
 #[tokio::test]
-async fn waiting_for_the_budget_does_not_stop_the_body_s_time() {
+async fn read_timeout_includes_waits_for_the_budget() {
     let clock = clock();
     let (others, budget) = layer_within(1 << 20, 1 << 20);
     let layer = others.clone().with_least_rate(0).with_clock(clock.clone());
@@ -687,7 +724,7 @@ async fn waiting_for_the_budget_does_not_stop_the_body_s_time() {
     );
     assert!(poll(slow.as_mut()).is_pending());
 
-    // Another holds the budget for 4 s at a time, and lets go just before the slow one is refused.
+    // Another body holds the budget for 4 s at a time, and releases it just before the slow one is refused.
     let other = || {
         let free = (1 << 20) - budget.drawn() + (64 << 10);
         let body = event_of(free.min(1 << 20));
@@ -719,7 +756,7 @@ async fn waiting_for_the_budget_does_not_stop_the_body_s_time() {
     assert_eq!(clock.now(), now() + Duration::from_secs(32));
 }
 
-/// A request whose body of `length` bytes has come, all but its end, and which holds its share of the budget.
+/// A request that has received its whole body but not its end, and that holds its share of the budget.
 macro_rules! unfinished {
     ($service:expr, $body:expr) => {{
         let (sender, channel) = Channel::new();
@@ -731,7 +768,7 @@ macro_rules! unfinished {
 }
 
 #[tokio::test]
-async fn under_pressure_a_body_waits_for_another_to_be_answered() {
+async fn body_waits_for_the_budget_until_another_request_is_answered() {
     let (layer, budget) = layer_within(1 << 20, 1 << 20);
     let service = layer.layer(Echo::default());
     let body = event_of(800 << 10);
@@ -740,7 +777,7 @@ async fn under_pressure_a_body_waits_for_another_to_be_answered() {
     assert_eq!(
         budget.drawn(),
         (800 - 64) << 10,
-        "what came, less what is free"
+        "the bytes received, less the free ones"
     );
     let (second_sender, second) = unfinished!(service, body);
     drop((first_sender, second_sender));
@@ -751,16 +788,16 @@ async fn under_pressure_a_body_waits_for_another_to_be_answered() {
 }
 
 #[test]
-fn announcements_alone_take_no_more_than_a_quarter_of_the_budget() {
+fn announced_lengths_reserve_at_most_a_quarter_of_the_budget() {
     let (layer, budget) = layer_within(1 << 20, 8 << 20);
     let service = layer.layer(Echo::default());
-    let begun = || {
+    let start = || {
         let (sender, channel) = Channel::new();
         let body = channel.announcing(1 << 20);
         let response = Box::pin(service.clone().oneshot(request(EVENT, body)));
         (sender, response)
     };
-    let mut bodies = [begun(), begun(), begun()];
+    let mut bodies = [start(), start(), start()];
     let mut bring = |piece: usize| {
         bodies.each_mut().map(|(sender, response)| {
             sender.send(vec![b' '; piece].into()).unwrap();
@@ -771,19 +808,19 @@ fn announcements_alone_take_no_more_than_a_quarter_of_the_budget() {
 
     let free = 64 << 10;
     let announced = (1 << 20) - free;
-    assert_eq!(bring(10 << 10), [0; 3], "of one piece nothing is reserved");
+    assert_eq!(bring(10 << 10), [0; 3], "the first frame reserves nothing");
     assert_eq!(bring(10 << 10), [announced, 2 * announced, 2 * announced]);
-    let come_twice = 2 * (90 << 10) - free;
+    let received_twice = 2 * (90 << 10) - free;
     assert_eq!(
         bring(70 << 10),
-        [2 * announced, 2 * announced, 2 * announced + come_twice]
+        [2 * announced, 2 * announced, 2 * announced + received_twice]
     );
     drop(bodies);
     assert_eq!(budget.drawn(), 0);
 }
 
 #[tokio::test]
-async fn a_body_that_waits_too_long_is_refused_and_told_when_to_come_again() {
+async fn body_that_waits_too_long_for_the_budget_is_refused_with_retry_after() {
     let clock = clock();
     let (layer, budget) = layer_within(1 << 20, 1 << 20);
     let service = layer.with_clock(clock.clone()).layer(Echo::default());
@@ -799,11 +836,11 @@ async fn a_body_that_waits_too_long_is_refused_and_told_when_to_come_again() {
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response.headers()["retry-after"], "5");
 
-    // A sender that goes away gives back what it held.
+    // A sender that disconnects releases its share.
     assert!(budget.drawn() > 0);
     assert!(
         poll(first.as_mut()).is_ready(),
-        "it has brought nothing for 5 s"
+        "it received nothing for 5 s"
     );
     drop(first);
     assert_eq!(budget.drawn(), 0);
@@ -823,7 +860,7 @@ async fn small_bodies_pass_while_the_budget_is_used_up() {
 }
 
 #[tokio::test]
-async fn a_budget_is_held_until_the_answer() {
+async fn budget_is_held_until_the_answer() {
     let (layer, budget) = layer_within(1 << 20, 1 << 20);
     let (answer, answered) = tokio::sync::oneshot::channel::<()>();
     let answered = Arc::new(std::sync::Mutex::new(Some(answered)));
@@ -845,7 +882,7 @@ async fn a_budget_is_held_until_the_answer() {
 }
 
 #[tokio::test]
-async fn a_forged_flood_holds_no_more_than_the_budget() {
+async fn forged_flood_holds_at_most_the_budget() {
     let (layer, budget) = layer_within(2 << 20, 4 << 20);
     let service = layer.layer(Echo::default());
     let frame = Bytes::from(vec![b'x'; 256 << 10]);
@@ -868,7 +905,7 @@ async fn a_forged_flood_holds_no_more_than_the_budget() {
 }
 
 #[tokio::test]
-async fn a_response_of_ones_own_is_given_the_reason_too() {
+async fn custom_rejection_response_has_the_reason_in_its_extensions() {
     let layer = layer().with_rejection_response(|rejection: Rejection| {
         Response::builder()
             .status(StatusCode::IM_A_TEAPOT)
@@ -887,7 +924,7 @@ async fn a_response_of_ones_own_is_given_the_reason_too() {
 }
 
 #[test]
-fn settings_that_cannot_work_are_refused_when_set() {
+fn settings_that_cannot_work_are_refused_by_their_setters() {
     let table = [
         (
             layer().with_body_limit(0).unwrap_err(),
@@ -922,7 +959,7 @@ fn settings_that_cannot_work_are_refused_when_set() {
 }
 
 #[test]
-fn the_layer_and_its_service_print_no_secret() {
+fn debug_of_layer_and_service_shows_no_secret() {
     let printed = [
         format!("{:?}", layer()),
         format!("{:?}", layer().layer("inner")),
@@ -933,7 +970,7 @@ fn the_layer_and_its_service_print_no_secret() {
 }
 
 #[test]
-fn the_layer_its_service_and_its_future_are_send_where_the_parts_are() {
+fn layer_service_and_future_are_send_if_their_parts_are() {
     fn send<T: Send>(_: &T) {}
     fn shared<T: Send + Sync + Clone + 'static>(_: &T) {}
     shared(&layer());
@@ -946,7 +983,7 @@ fn the_layer_its_service_and_its_future_are_send_where_the_parts_are() {
 }
 
 #[test]
-fn the_clock_of_the_layer_decides_what_is_fresh() {
+fn clock_of_the_layer_decides_what_is_fresh() {
     let clock = clock();
     let service = layer().with_clock(clock.clone()).layer(Echo::default());
     let answer = || {
@@ -957,7 +994,7 @@ fn the_clock_of_the_layer_decides_what_is_fresh() {
         );
         match poll(response.as_mut()) {
             Poll::Ready(response) => rejection(&response.unwrap()),
-            Poll::Pending => panic!("the body is at hand"),
+            Poll::Pending => panic!("the body is in memory"),
         }
     };
     assert_eq!(answer(), None);
@@ -1006,13 +1043,13 @@ proptest! {
     }
 
     #[test]
-    fn a_body_with_one_changed_byte_is_refused(at: prop::sample::Index, change in 1..=255_u8) {
+    fn body_with_one_changed_byte_is_refused(at: prop::sample::Index, change in 1..=255_u8) {
         let mut forged = EVENT.to_vec();
         forged[at.index(EVENT.len())] ^= change;
         let service = layer().layer(Echo::default());
         let mut response = pin!(service.oneshot(request(EVENT, Script::frames([&forged[..]]))));
         let Poll::Ready(response) = poll(response.as_mut()) else {
-            return Err(TestCaseError::fail("the body is at hand"));
+            return Err(TestCaseError::fail("the body is in memory"));
         };
         let expected = Rejection::Unverified(VerifyError::SignatureMismatch);
         prop_assert_eq!(rejection(&response.unwrap()), Some(expected));

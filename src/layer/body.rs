@@ -6,9 +6,9 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 
-/// The body that the inner service gets: the whole of what was verified, at hand.
+/// The body that the inner service gets: the whole verified body, in memory.
 ///
-/// Its bytes are those of [`WebhookEvent::raw`](crate::WebhookEvent::raw), shared, not copied.
+/// It shares its bytes with [`WebhookEvent::raw`](crate::WebhookEvent::raw).
 #[derive(Clone, Debug, Default)]
 pub struct VerifiedBody(Full<Bytes>);
 

@@ -7,16 +7,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::ConfigError;
 
-/// The bytes that all bodies in flight may hold together.
+/// The bytes that all bodies in flight may hold together. Clones share one budget, so give one to several layers to limit
+/// their total.
 ///
-/// A body draws what is reserved for it: once more than its first piece has come, as much as it announced where three
-/// quarters of the budget stay free beside that, and otherwise at most twice what has come, as announcing is free. It gives
-/// that back when its request is answered or refused. The first 64 KiB of a body draw on nothing, so that big bodies never
-/// keep small ones out. An output that is typed before the answer takes memory beside the budget, at most five times its body,
-/// and 64 KiB. Clones share the budget: hand one to several layers and they hold no more together than one alone.
+/// From its second frame on, a body reserves its announced length if three quarters of the budget then stay free, and
+/// otherwise at most twice the bytes received, because announcing costs a sender nothing. The reservation ends when the
+/// request is answered or refused. The first 64 KiB of a body are free, so that large bodies never keep small ones out.
 ///
-/// The budget does not count a piece that waits for it, nor what the HTTP server has read ahead. Each connection has at
-/// most one of both, so limit the connections, and leave room for that beside the budget.
+/// Not counted, so limit connections and leave memory beside the budget for:
+///
+/// - each connection's frame that waits for the budget, and the frame that the HTTP server has read ahead;
+/// - an output that is typed before the answer: at most five times its body, and 64 KiB.
 ///
 /// # Example: one budget for two layers
 ///
@@ -36,11 +37,11 @@ pub struct ByteBudget {
 }
 
 impl ByteBudget {
-    /// A budget of `size` bytes.
+    /// Creates a budget of `size` bytes.
     ///
     /// # Errors
     ///
-    /// [`ConfigError::ByteBudget`] if it is 0, or 4 GiB or more, or on a 32-bit machine 512 MiB or more.
+    /// Returns [`ConfigError::ByteBudget`] if `size` is 0, or 4 GiB or more, or on a 32-bit machine 512 MiB or more.
     pub fn new(size: usize) -> Result<Self, ConfigError> {
         match u32::try_from(size) {
             Ok(1..) if size <= Semaphore::MAX_PERMITS => Ok(Self::of(size)),
@@ -48,13 +49,13 @@ impl ByteBudget {
         }
     }
 
-    /// How many bytes it has in all.
+    /// Returns the size in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
         self.size
     }
 
-    /// How many bytes are drawn at present.
+    /// Returns how many bytes are reserved now.
     #[must_use]
     pub fn drawn(&self) -> usize {
         self.size.saturating_sub(self.semaphore.available_permits())
@@ -67,25 +68,25 @@ impl ByteBudget {
         }
     }
 
-    /// Draws at once, if three quarters stay free.
-    pub(super) fn draw_amply(&self, bytes: u32) -> Option<OwnedSemaphorePermit> {
+    /// Acquires `bytes` at once, if three quarters of the budget then stay free.
+    pub(super) fn try_acquire_with_ample_room(&self, bytes: u32) -> Option<OwnedSemaphorePermit> {
         let ample = || self.drawn() <= self.size / 4;
         if !ample() {
             return None;
         }
         let semaphore = Arc::clone(&self.semaphore);
         let permit = semaphore.try_acquire_many_owned(bytes).ok()?;
-        // Judged once it is drawn, since others draw meanwhile.
+        // Check again after acquiring, because another body may have acquired in between.
         ample().then_some(permit)
     }
 
-    /// Draws at once, or says what to wait for.
-    pub(super) fn draw(&self, bytes: u32) -> Result<OwnedSemaphorePermit, Draw> {
+    /// Acquires `bytes` at once, or returns a future to wait for.
+    pub(super) fn acquire(&self, bytes: u32) -> Result<OwnedSemaphorePermit, Acquire> {
         let semaphore = Arc::clone(&self.semaphore);
         Arc::clone(&semaphore)
             .try_acquire_many_owned(bytes)
-            .map_err(|_| -> Draw {
-                // Boxed, as its type has no name; a body comes here only when the budget is used up.
+            .map_err(|_| -> Acquire {
+                // Boxed, because its type has no name. A body waits only when the budget is used up.
                 Box::pin(async move { semaphore.acquire_many_owned(bytes).await.ok() })
             })
     }
@@ -100,11 +101,11 @@ impl fmt::Debug for ByteBudget {
     }
 }
 
-/// How much of a body draws on no budget.
+/// How many bytes of each body do not count against the budget.
 pub(super) const FREE: usize = 64 << 10;
 
-/// Waits in line for bytes; `None` never comes, as the semaphore is never closed.
-pub(super) type Draw = Pin<Box<dyn Future<Output = Option<OwnedSemaphorePermit>> + Send + Sync>>;
+/// Waits for bytes, first come, first served. It never yields `None`, because the semaphore is never closed.
+pub(super) type Acquire = Pin<Box<dyn Future<Output = Option<OwnedSemaphorePermit>> + Send + Sync>>;
 
 #[cfg(test)]
 mod tests {
@@ -114,25 +115,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_that_draw_at_once_never_have_more_than_a_quarter_together() {
+    fn concurrent_bodies_never_acquire_more_than_a_quarter_of_the_budget() {
         let budget = ByteBudget::of(400);
-        let together = Barrier::new(2);
-        let draw = || {
+        let barrier = Barrier::new(2);
+        let acquire = || {
             for _ in 0..2_000 {
-                together.wait();
-                let permit = budget.draw_amply(100);
-                together.wait();
+                barrier.wait();
+                let permit = budget.try_acquire_with_ample_room(100);
+                barrier.wait();
                 assert!(budget.drawn() <= 100);
-                together.wait();
+                barrier.wait();
                 drop(permit);
             }
         };
         thread::scope(|scope| {
-            scope.spawn(draw);
-            scope.spawn(draw);
+            scope.spawn(acquire);
+            scope.spawn(acquire);
         });
         assert_eq!(budget.drawn(), 0);
-        assert!(budget.draw_amply(101).is_none());
-        assert!(budget.draw_amply(100).is_some());
+        assert!(budget.try_acquire_with_ample_room(101).is_none());
+        assert!(budget.try_acquire_with_ample_room(100).is_some());
     }
 }

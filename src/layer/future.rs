@@ -1,5 +1,6 @@
 use std::fmt;
 use std::future::Future;
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -7,16 +8,16 @@ use http::request::Parts;
 use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
-use tokio::task::JoinHandle;
 use tower_service::Service;
 
 use super::body::VerifiedBody;
-use super::receive::{Hold, Receive, Received};
+use super::parse::Parse;
+use super::receive::Receive;
 use super::rejection::{Rejection, ResponseForRejection};
+use super::reservation::Reservation;
+use super::telemetry::{self, DeliverySpan};
 use crate::clock::Clock;
-use crate::event::{Delivery, EventError, WebhookEvent};
-use crate::offload;
-use crate::telemetry::{self, DeliverySpan};
+use crate::event::Delivery;
 
 pin_project! {
     /// The future of [`VerifySignature`](super::VerifySignature).
@@ -28,6 +29,7 @@ pin_project! {
     {
         #[pin]
         state: State<S, B, C>,
+        inner_call: Option<InnerCall<S>>,
         rejection_response: R,
     }
 }
@@ -41,9 +43,9 @@ pin_project! {
         C: Clock,
     {
         Refused { rejection: Rejection },
-        Receiving { #[pin] receive: Receive<B, C>, next: Option<Next<S>> },
-        Scanning { scan: JoinHandle<(Result<WebhookEvent, EventError>, Hold)>, next: Option<Next<S>> },
-        Calling { #[pin] call: S::Future, span: DeliverySpan, _hold: Hold },
+        Receiving { #[pin] receive: Receive<B, C> },
+        Parsing { parse: Parse, reservation: Reservation },
+        Calling { #[pin] call: S::Future, span: DeliverySpan, _reservation: Reservation },
     }
 }
 
@@ -53,10 +55,14 @@ where
     B: Body,
     C: Clock,
 {
-    pub(super) fn receive(receive: Receive<B, C>, next: Next<S>, rejection_response: R) -> Self {
-        let next = Some(next);
+    pub(super) fn receive(
+        receive: Receive<B, C>,
+        inner_call: InnerCall<S>,
+        rejection_response: R,
+    ) -> Self {
         Self {
-            state: State::Receiving { receive, next },
+            state: State::Receiving { receive },
+            inner_call: Some(inner_call),
             rejection_response,
         }
     }
@@ -64,6 +70,7 @@ where
     pub(super) fn refuse(rejection: Rejection, rejection_response: R) -> Self {
         Self {
             state: State::Refused { rejection },
+            inner_call: None,
             rejection_response,
         }
     }
@@ -82,27 +89,22 @@ where
         let mut this = self.project();
         loop {
             let state = match this.state.as_mut().project() {
-                StateProj::Receiving { receive, next } => {
-                    let received = ready!(receive.poll(cx));
-                    let next = next.take().expect(ONCE);
-                    match received {
-                        Ok(received) => next.scan(received),
-                        Err(rejection) => State::Refused { rejection },
-                    }
-                }
-                StateProj::Scanning { scan, next } => {
-                    let scanned = ready!(Pin::new(scan).poll(cx));
-                    let next = next.take().expect(ONCE);
-                    match scanned {
-                        Ok((event, hold)) => next.call(event, hold),
-                        // The runtime is shutting down; the sender will come again.
-                        Err(_) => State::Refused {
-                            rejection: Rejection::Overloaded,
-                        },
-                    }
+                StateProj::Receiving { receive } => match ready!(receive.poll(cx)) {
+                    Ok(received) => State::Parsing {
+                        parse: Parse::new(received.bytes, received.verified),
+                        reservation: received.reservation,
+                    },
+                    Err(rejection) => State::Refused { rejection },
+                },
+                StateProj::Parsing { parse, reservation } => {
+                    ready!(parse.poll(cx));
+                    let inner_call = this.inner_call.take().expect(CALLED_ONCE);
+                    inner_call.start(parse, mem::take(reservation))
                 }
                 StateProj::Calling { call, span, .. } => return span.in_scope(|| call.poll(cx)),
                 StateProj::Refused { rejection } => {
+                    // Release the inner service before the response.
+                    *this.inner_call = None;
                     telemetry::rejected(*rejection);
                     let mut response = this.rejection_response.response_for_rejection(*rejection);
                     response.extensions_mut().insert(*rejection);
@@ -125,14 +127,14 @@ where
     }
 }
 
-/// What is to happen to a request once its body is verified.
-pub(super) struct Next<S> {
+/// The call of the inner service, made after the body was parsed.
+pub(super) struct InnerCall<S> {
     ready: S,
     parts: Parts,
     delivery: Delivery,
 }
 
-impl<S> Next<S>
+impl<S> InnerCall<S>
 where
     S: Service<Request<VerifiedBody>>,
 {
@@ -144,37 +146,18 @@ where
         }
     }
 
-    /// Makes an event of the body: here, or, for one that would keep other tasks off the thread, on Tokio's blocking pool.
-    fn scan<B: Body, C: Clock>(self, received: Received) -> State<S, B, C> {
-        telemetry::verified(received.verified, received.bytes.len(), received.stopwatch);
-        let delivery = self.delivery.clone();
-        let delivery = delivery.with_timestamp(received.verified.timestamp());
-        let Received {
-            bytes, scan, hold, ..
-        } = received;
-        let unscanned = bytes.len() - scan.as_ref().map_or(0, |scan| scan.scanned());
-        let event = move || WebhookEvent::scanned(bytes, delivery, scan.map(|scan| *scan));
-        match offload::pool_for(unscanned) {
-            // The hold goes along: should the sender leave, the body lives for as long as its scan.
-            Some(pool) => State::Scanning {
-                scan: pool.spawn_blocking(move || (event(), hold)),
-                next: Some(self),
-            },
-            None => self.call(event(), hold),
-        }
-    }
-
-    fn call<B: Body, C: Clock>(
+    /// Calls the inner service with the event of a parsed body, or refuses a body that is no event.
+    fn start<B: Body, C: Clock>(
         self,
-        event: Result<WebhookEvent, EventError>,
-        hold: Hold,
+        parse: &mut Parse,
+        reservation: Reservation,
     ) -> State<S, B, C> {
         let Self {
             mut ready,
             mut parts,
-            ..
+            delivery,
         } = self;
-        let event = match event {
+        let event = match parse.finish(delivery) {
             Ok(event) => event,
             Err(error) => {
                 return State::Refused {
@@ -190,9 +173,9 @@ where
         State::Calling {
             call,
             span,
-            _hold: hold,
+            _reservation: reservation,
         }
     }
 }
 
-const ONCE: &str = "the request is handed on once";
+const CALLED_ONCE: &str = "the inner service is called once";

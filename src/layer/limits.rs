@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-/// What a body may take, in bytes and time.
+/// The limits of one body.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     pub(super) body: usize,

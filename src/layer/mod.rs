@@ -1,4 +1,4 @@
-//! The middleware: what it limits, how it refuses, and the service that it makes.
+//! The middleware: its limits, its refusals, and the service that it builds.
 
 mod body;
 mod budget;
@@ -6,10 +6,13 @@ mod buffer;
 mod future;
 mod limits;
 mod pace;
+mod parse;
 mod receive;
 mod rejection;
+mod reservation;
 mod service;
 pub(crate) mod signature_layer;
+mod telemetry;
 
 pub use self::{
     body::VerifiedBody,

@@ -8,9 +8,9 @@ use pin_project_lite::pin_project;
 use crate::clock::Clock;
 
 pin_project! {
-    /// Tells when a body is too slow: over all, or in any stretch of [`WINDOW`] that it keeps us waiting.
+    /// Times out a body that takes too long in total, or that is under the least rate in any [`WINDOW`].
     ///
-    /// Its timers begin when a body first does not come at once, so that most bodies need none.
+    /// The timers start when the body is first pending, so that most bodies need none.
     pub(super) struct Pace<C>
     where
         C: Clock,
@@ -29,7 +29,7 @@ pin_project! {
     struct Window<T> {
         #[pin]
         sleep: T,
-        arrived_before: usize,
+        received_before: usize,
         excused: bool,
     }
 }
@@ -52,14 +52,14 @@ where
         &self.clock
     }
 
-    /// Lets the rate of the present window pass, as it was we who kept the sender waiting.
+    /// Accepts any rate in the current window, because the layer kept the sender waiting.
     pub(super) fn excuse(self: Pin<&mut Self>) {
         if let Some(window) = self.project().window.as_pin_mut() {
             *window.project().excused = true;
         }
     }
 
-    /// Ready once the whole body has taken too long, whoever kept whom waiting.
+    /// Completes when the whole body has taken too long, waits for the budget included.
     pub(super) fn poll_deadline(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
         if this.deadline.is_none() {
@@ -71,11 +71,11 @@ where
         }
     }
 
-    /// Ready once the body, of which `arrived` bytes have come, is too slow over all or of late.
+    /// Completes when the body, of which `received` bytes have arrived, is too slow in total or in this window.
     pub(super) fn poll_timeout(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        arrived: usize,
+        received: usize,
     ) -> Poll<()> {
         if self.as_mut().poll_deadline(cx).is_ready() {
             return Poll::Ready(());
@@ -86,14 +86,14 @@ where
                 let window = window.project();
                 ready!(window.sleep.poll(cx));
                 let due = WINDOW.as_secs() * u64::from(*this.least_rate);
-                let came = u64::try_from(arrived - *window.arrived_before).unwrap_or(u64::MAX);
-                if came < due && !*window.excused {
+                let new = u64::try_from(received - *window.received_before).unwrap_or(u64::MAX);
+                if new < due && !*window.excused {
                     return Poll::Ready(());
                 }
             }
             this.window.set(Some(Window {
                 sleep: this.clock.sleep(WINDOW),
-                arrived_before: arrived,
+                received_before: received,
                 excused: false,
             }));
         }

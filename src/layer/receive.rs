@@ -6,20 +6,19 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes};
 use http_body::Body;
 use pin_project_lite::pin_project;
-use tokio::sync::OwnedSemaphorePermit;
 
-use super::budget::{ByteBudget, Draw, FREE};
+use super::budget::{Acquire, ByteBudget};
 use super::buffer::Buffer;
 use super::limits::Limits;
 use super::pace::Pace;
 use super::rejection::Rejection;
+use super::reservation::Reservation;
+use super::telemetry::{self, Stopwatch};
 use crate::clock::Clock;
-use crate::event::EnvelopeScan;
-use crate::telemetry::{InFlight, Stopwatch};
 use crate::verifier::{Verification, Verified};
 
 pin_project! {
-    /// Buffers a body and hashes it as it arrives, within its limits and its share of the budget.
+    /// Buffers a body and hashes it while it arrives, within its limits and its share of the budget.
     pub(super) struct Receive<B, C>
     where
         B: Body,
@@ -30,12 +29,11 @@ pin_project! {
         ended: bool,
         buffer: Buffer,
         hashed: usize,
-        scan: Option<Box<EnvelopeScan>>,
         verification: Option<Verification>,
         limits: Limits,
         budget: ByteBudget,
-        hold: Hold,
-        held_back: Option<HeldBack<B::Data>>,
+        reservation: Reservation,
+        waiting: Option<WaitingFrame<B::Data>>,
         #[pin]
         budget_wait: Option<C::Sleep>,
         #[pin]
@@ -49,7 +47,7 @@ where
     B: Body,
     C: Clock,
 {
-    /// `announced` is how many bytes the head says the body has, if it does.
+    /// `announced` is the length of the body by its headers, if they have it.
     pub(super) fn new(
         body: B,
         announced: Option<usize>,
@@ -63,12 +61,11 @@ where
             ended: false,
             buffer: Buffer::new(announced, limits.body),
             hashed: 0,
-            scan: None,
             verification: Some(verification),
             limits,
             budget,
-            hold: Hold::default(),
-            held_back: None,
+            reservation: Reservation::default(),
+            waiting: None,
             budget_wait: None,
             pace: Pace::new(clock, limits.read_timeout, limits.least_rate),
             stopwatch: Stopwatch::default(),
@@ -85,11 +82,11 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let mut stretch = STRETCH;
+        let mut slice = HASH_SLICE;
 
         loop {
-            // Others wait for this thread.
-            if stretch == 0 {
+            // Let other tasks run.
+            if slice == 0 {
                 if this.pace.as_mut().poll_deadline(cx).is_ready() {
                     return Poll::Ready(Err(Rejection::BodyTimeout));
                 }
@@ -97,26 +94,25 @@ where
                 return Poll::Pending;
             }
 
-            // What has come is hashed before more is asked for.
+            // Hash what was received before polling for more.
             let unhashed = &this.buffer.as_slice()[*this.hashed..];
             if !unhashed.is_empty() {
-                let piece = &unhashed[..unhashed.len().min(stretch)];
-                let verification = this.verification.as_mut().expect(ONCE);
+                let piece = &unhashed[..unhashed.len().min(slice)];
+                let verification = this.verification.as_mut().expect(NOT_COMPLETED);
                 this.stopwatch.time(|| verification.update(piece));
                 *this.hashed += piece.len();
-                stretch -= piece.len();
+                slice -= piece.len();
                 continue;
             }
 
             if *this.ended {
-                match this.verification.take().expect(ONCE).finish() {
+                match this.verification.take().expect(NOT_COMPLETED).finish() {
                     Ok(verified) => {
+                        telemetry::verified(verified, this.buffer.len(), *this.stopwatch);
                         return Poll::Ready(Ok(Received {
                             bytes: mem::take(this.buffer).into_bytes(),
-                            scan: this.scan.take(),
                             verified,
-                            hold: mem::take(this.hold),
-                            stopwatch: *this.stopwatch,
+                            reservation: mem::take(this.reservation),
                         }));
                     }
                     Err(mismatch) => {
@@ -128,13 +124,13 @@ where
                 }
             }
 
-            if let Some(held_back) = this.held_back {
-                if let Poll::Ready(permit) = held_back.draw.as_mut().poll(cx) {
-                    this.hold.add(permit);
+            if let Some(waiting) = this.waiting {
+                if let Poll::Ready(permit) = waiting.acquire.as_mut().poll(cx) {
+                    this.reservation.add(permit);
                     this.budget_wait.set(None);
                     this.pace.as_mut().excuse();
-                    if let Some(HeldBack { data, size, .. }) = this.held_back.take() {
-                        this.hold.keep(data, size, this.buffer);
+                    if let Some(WaitingFrame { data, size, .. }) = this.waiting.take() {
+                        this.reservation.push(data, size, this.buffer);
                     }
                     continue;
                 }
@@ -154,8 +150,8 @@ where
 
             match this.body.as_mut().poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
-                    // Or endless empty frames would never let go of the thread.
-                    stretch = stretch.saturating_sub(FRAME);
+                    // So that endless empty frames let other tasks run.
+                    slice = slice.saturating_sub(FRAME);
                     let Ok(data) = frame.into_data() else {
                         continue;
                     };
@@ -163,32 +159,29 @@ where
                     if length > this.limits.body {
                         return Poll::Ready(Err(Rejection::BodyTooLarge));
                     }
-                    // To grow is to copy, and to take new pages.
+                    // Growing copies the buffer and faults in new pages, so reserve the announced length if there is
+                    // ample room.
                     let more = data.remaining();
-                    let trusting = this.buffer.size_with(more, true);
-                    let size = match this.hold.draw_amply(trusting, this.budget) {
-                        true => trusting,
+                    let announced = this.buffer.size_with(more, true);
+                    let reservation = &mut *this.reservation;
+                    let size = match reservation.try_grow_with_ample_room(announced, this.budget) {
+                        true => announced,
                         false => this.buffer.size_with(more, false),
                     };
-                    match this.hold.draw_up_to(size, this.budget) {
-                        Some(draw) => *this.held_back = Some(HeldBack { data, size, draw }),
-                        None => this.hold.keep(data, size, this.buffer),
+                    match reservation.grow(size, this.budget) {
+                        Some(acquire) => {
+                            *this.waiting = Some(WaitingFrame {
+                                data,
+                                size,
+                                acquire,
+                            });
+                        }
+                        None => reservation.push(data, size, this.buffer),
                     }
                 }
                 Poll::Ready(Some(Err(_))) => return Poll::Ready(Err(Rejection::BodyBroken)),
                 Poll::Ready(None) => *this.ended = true,
                 Poll::Pending => {
-                    // While the body keeps us waiting; one that never does is scanned once it is verified, so that junk
-                    // that comes as fast as it is hashed costs no more than its hash.
-                    let come = this.buffer.as_slice();
-                    if !come.is_empty() {
-                        let scan = this.scan.get_or_insert_default();
-                        let end = come.len().min(scan.scanned() + SCANNED_AT_ONCE);
-                        scan.advance(&come[..end]);
-                        if end < come.len() {
-                            cx.waker().wake_by_ref();
-                        }
-                    }
                     ready!(this.pace.poll_timeout(cx, this.buffer.len()));
                     return Poll::Ready(Err(Rejection::BodyTimeout));
                 }
@@ -197,87 +190,25 @@ where
     }
 }
 
-/// A verified body.
+/// A body whose signature matched.
 pub(super) struct Received {
     pub(super) bytes: Bytes,
-    /// As far as it has come while the body kept us waiting, if it did.
-    pub(super) scan: Option<Box<EnvelopeScan>>,
     pub(super) verified: Verified,
-    pub(super) hold: Hold,
-    pub(super) stopwatch: Stopwatch,
+    pub(super) reservation: Reservation,
 }
 
-/// What a body holds of the budget and of the memory in flight, given back when dropped.
-#[derive(Debug, Default)]
-pub(super) struct Hold {
-    permit: Option<OwnedSemaphorePermit>,
-    in_flight: InFlight,
-}
-
-impl Hold {
-    /// What a body that takes `size` bytes of memory needs beyond what it holds, if that is anything.
-    fn need(&self, size: usize) -> Option<u32> {
-        let held = self
-            .permit
-            .as_ref()
-            .map_or(0, OwnedSemaphorePermit::num_permits);
-        let need = size.saturating_sub(FREE).saturating_sub(held);
-        // The budget is at most 4 GiB and a body within it.
-        (need > 0).then(|| u32::try_from(need).unwrap_or(u32::MAX))
-    }
-
-    /// Draws what is needed if enough of the budget stays free for others; says whether it did.
-    fn draw_amply(&mut self, size: usize, budget: &ByteBudget) -> bool {
-        let Some(need) = self.need(size) else {
-            return true;
-        };
-        let permit = budget.draw_amply(need);
-        let drawn = permit.is_some();
-        self.add(permit);
-        drawn
-    }
-
-    /// Draws what is needed; what must be waited for is returned.
-    fn draw_up_to(&mut self, size: usize, budget: &ByteBudget) -> Option<Draw> {
-        let need = self.need(size)?;
-        match budget.draw(need) {
-            Ok(permit) => {
-                self.add(Some(permit));
-                None
-            }
-            Err(draw) => Some(draw),
-        }
-    }
-
-    fn keep(&mut self, data: impl Buf, size: usize, buffer: &mut Buffer) {
-        self.in_flight.add(data.remaining());
-        buffer.push(data, size);
-    }
-
-    fn add(&mut self, permit: Option<OwnedSemaphorePermit>) {
-        match (&mut self.permit, permit) {
-            (Some(held), Some(permit)) => held.merge(permit),
-            (held @ None, permit) => *held = permit,
-            (Some(_), None) => {}
-        }
-    }
-}
-
-/// A frame that waits for the budget; its sender is held back meanwhile, as no more is read.
-struct HeldBack<D> {
+/// A frame that waits for the budget. No more is read meanwhile, so TCP holds its sender back.
+struct WaitingFrame<D> {
     data: D,
-    /// What the body takes with it.
+    /// The size of the body's buffer with this frame.
     size: usize,
-    draw: Draw,
+    acquire: Acquire,
 }
 
-const ONCE: &str = "a receiver that has completed is not polled again";
+const NOT_COMPLETED: &str = "a receiver is not polled after it completed";
 
-/// What a frame counts for beside its bytes.
+/// What a frame adds to its bytes when slices are counted.
 const FRAME: usize = 512;
 
-/// How much is hashed before other tasks are let on the thread: about 1 ms with SHA instructions, 5 ms without.
-const STRETCH: usize = 2 << 20;
-
-/// How much is scanned before the body is asked again whether it goes on: about half a millisecond.
-const SCANNED_AT_ONCE: usize = 256 << 10;
+/// How many bytes are hashed before other tasks run: about 1 ms with SHA instructions, 5 ms without.
+const HASH_SLICE: usize = 2 << 20;

@@ -8,29 +8,29 @@ use crate::verifier::VerifyError;
 
 /// Why [`VerifySignature`](super::VerifySignature) refused a request.
 ///
-/// It stands in the extensions of every refusal's response, whoever built that, so that surrounding layers can tell one
-/// refusal from another; the sender is told the status alone. It holds static words only.
+/// The layer adds it to the extensions of every refusal's response, so that outer layers can tell refusals apart. The sender
+/// sees only the status. It holds no byte of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Rejection {
     /// The method is not `POST`: 405.
     MethodNotAllowed,
-    /// The head or the signature is not good: 400 when malformed or sent twice, else 401.
+    /// The headers or the signature are not valid: 400 if a header is malformed or duplicate, else 401.
     Unverified(VerifyError),
-    /// The body is longer than the limit, or says it will be: 413.
+    /// The body, or its announced length, is over the limit: 413.
     BodyTooLarge,
-    /// The body stalled, crawled or took too long: 408.
+    /// The body stalled, was under the least rate or took too long: 408.
     BodyTimeout,
-    /// The body broke off: 400.
+    /// The connection failed before the body ended: 400.
     BodyBroken,
-    /// The bodies in flight used up the byte budget for too long: 503.
+    /// The body waited too long for the byte budget: 503.
     Overloaded,
-    /// The delivery is verified, but is not JSON that names a job: 400.
+    /// The signature matched, but the body is not JSON that names a job: 400.
     Malformed(EventError),
 }
 
 impl Rejection {
-    /// The status that the default response has.
+    /// Returns the status of the default response.
     #[must_use]
     pub const fn status(self) -> StatusCode {
         match self {
@@ -49,7 +49,7 @@ impl Rejection {
         }
     }
 
-    /// A word for it in snake case, as metrics and logs label it.
+    /// Returns the label for metrics and logs, in snake case.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -70,9 +70,11 @@ impl fmt::Display for Rejection {
             Self::MethodNotAllowed => f.write_str("the method is not POST"),
             Self::Unverified(error) => error.fmt(f),
             Self::BodyTooLarge => f.write_str("the body is longer than the body limit"),
-            Self::BodyTimeout => f.write_str("the body came too slowly"),
-            Self::BodyBroken => f.write_str("the body broke off"),
-            Self::Overloaded => f.write_str("the bodies in flight used up the byte budget"),
+            Self::BodyTimeout => f.write_str("the body arrived too slowly"),
+            Self::BodyBroken => f.write_str("the connection failed before the body ended"),
+            Self::Overloaded => {
+                f.write_str("other bodies used up the byte budget; raise it if this repeats")
+            }
             Self::Malformed(error) => error.fmt(f),
         }
     }
@@ -82,11 +84,11 @@ impl std::error::Error for Rejection {}
 
 /// Builds the response to a refused request.
 ///
-/// Closures of `FnMut(Rejection) -> Response<B>` are accepted. Whatever it answers goes to someone who may be an attacker:
-/// it should tell no more than the status, be no redirect, which pyannoteAI would follow, and no 2xx, which pyannoteAI takes
-/// for an accepted delivery. The layer adds the [`Rejection`] to the response's extensions by itself.
+/// Closures `FnMut(Rejection) -> Response<B>` implement it. The response may go to an attacker, so it should say no more than
+/// the status. It must not be a redirect, which pyannoteAI follows, nor 2xx, which pyannoteAI takes for an accepted delivery.
+/// The layer adds the [`Rejection`] to the response's extensions.
 pub trait ResponseForRejection<B> {
-    /// The response to a request refused for this reason.
+    /// Returns the response to a request that was refused for this reason.
     fn response_for_rejection(&mut self, rejection: Rejection) -> Response<B>;
 }
 
@@ -99,7 +101,7 @@ where
     }
 }
 
-/// The default refusal: [`Rejection::status`] and an empty body, `Allow` with 405, `Retry-After` with 503.
+/// The default response to refusals: [`Rejection::status`] and an empty body, with `Allow` at 405 and `Retry-After` at 503.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DefaultResponseForRejection;
 

@@ -10,16 +10,17 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::body::VerifiedBody;
-use super::future::{Next, ResponseFuture};
+use super::future::{InnerCall, ResponseFuture};
 use super::receive::Receive;
 use super::rejection::{DefaultResponseForRejection, Rejection, ResponseForRejection};
 use super::signature_layer::PyannoteSignatureLayer;
 use crate::clock::{Clock, SystemClock};
 use crate::event::{Delivery, Retry};
 use crate::headers::{RETRY_NUMBER, RETRY_REASON, SIGNATURE, TIMESTAMP, values};
+use crate::secret::SecretSet;
 
-/// Middleware that lets through only what pyannoteAI signed, with a [`WebhookEvent`](crate::WebhookEvent) in the request's
-/// extensions.
+/// Middleware that passes on only requests that pyannoteAI signed, with a [`WebhookEvent`](crate::WebhookEvent) in the
+/// request's extensions.
 ///
 /// See the [crate docs](crate) for an example and for what is refused.
 #[derive(Clone)]
@@ -27,6 +28,30 @@ use crate::headers::{RETRY_NUMBER, RETRY_REASON, SIGNATURE, TIMESTAMP, values};
 pub struct VerifySignature<S, C = SystemClock, R = DefaultResponseForRejection> {
     inner: S,
     layer: PyannoteSignatureLayer<C, R>,
+}
+
+impl VerifySignature<()> {
+    /// Returns a layer that accepts deliveries signed with any of `secrets`.
+    pub fn layer(secrets: impl Into<SecretSet>) -> PyannoteSignatureLayer {
+        PyannoteSignatureLayer::new(secrets)
+    }
+}
+
+impl<S, C, R> VerifySignature<S, C, R> {
+    /// Returns a reference to the inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// Returns a mutable reference to the inner service.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// Returns the inner service.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
 }
 
 impl<S, C, R> Layer<S> for PyannoteSignatureLayer<C, R>
@@ -72,17 +97,17 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // The ready service is taken even for a request that is refused: left here, it would keep what it reserved, such as
-        // a concurrency limit's permit, for as long as this connection lasts.
+        // Take the ready service even if the request is refused. Otherwise it would keep what it reserved, such as the permit
+        // of a concurrency limit, for as long as this connection lasts.
         let clone = self.inner.clone();
         let ready = mem::replace(&mut self.inner, clone);
         let rejection_response = self.layer.rejection_response.clone();
 
         let (parts, body) = request.into_parts();
-        match self.layer.admit(&parts, body) {
+        match self.layer.check_head(&parts, body) {
             Ok((receive, delivery)) => {
-                let next = Next::new(ready, parts, delivery);
-                ResponseFuture::receive(receive, next, rejection_response)
+                let inner_call = InnerCall::new(ready, parts, delivery);
+                ResponseFuture::receive(receive, inner_call, rejection_response)
             }
             Err(rejection) => ResponseFuture::refuse(rejection, rejection_response),
         }
@@ -93,8 +118,8 @@ impl<C, R> PyannoteSignatureLayer<C, R>
 where
     C: Clock + Clone,
 {
-    /// Refuses what the head alone betrays, before a byte of the body is read.
-    fn admit<B: Body>(
+    /// Refuses requests that are invalid by method or headers, before a byte of the body is read.
+    fn check_head<B: Body>(
         &self,
         head: &Parts,
         body: B,
@@ -131,8 +156,8 @@ where
     }
 }
 
-/// How long the body says it is. A body knows from its framing; one that has passed other middleware may know only from
-/// the header.
+/// Returns the announced length of the body. The body knows it from its framing, but after other middleware maybe only the
+/// header has it.
 fn announced(headers: &HeaderMap, body: &impl Body) -> Option<usize> {
     let header = || headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
     let length: u64 = match body.size_hint() {

@@ -8,14 +8,19 @@ use crate::verifier::Verifier;
 
 use super::{budget::ByteBudget, limits::Limits, rejection::DefaultResponseForRejection};
 
-/// Layer that applies the [`VerifySignature`](super::VerifySignature) middleware: it lets through only what pyannoteAI signed, with a
-/// [`WebhookEvent`](crate::WebhookEvent) in the request's extensions.
+/// Layer that applies the [`VerifySignature`](super::VerifySignature) middleware, which passes on only requests that pyannoteAI
+/// signed, with a [`WebhookEvent`](crate::WebhookEvent) in the request's extensions.
 ///
 /// See the [crate docs](crate) for an example and for what is refused.
 ///
-/// Put it outside whatever touches the body, decompression above all: the signature is over the bytes as sent. It reads
-/// time with its [`Clock`](crate::clock::Clock), by default Tokio's, of which it needs the timer when a body does not come at
-/// once.
+/// Put it outside of middleware that changes the body, such as decompression, because the signature is over the bytes as
+/// sent. Its [`Clock`](crate::clock::Clock) is by default [`SystemClock`], whose timer needs a Tokio runtime when a body does not
+/// arrive at once.
+///
+/// # Setters
+///
+/// A setter that accepts every value returns `Self`. A setter that refuses some values returns `Result<Self, ConfigError>`, so
+/// that a setting which cannot work is found at start. The same holds for all `with_*` methods of this crate.
 ///
 /// # Example: options
 ///
@@ -47,12 +52,12 @@ pub struct PyannoteSignatureLayer<C = SystemClock, R = DefaultResponseForRejecti
 }
 
 impl PyannoteSignatureLayer {
-    /// A layer that accepts what was signed with any of `secrets`, with the defaults that each setter names.
+    /// Creates a layer that accepts deliveries signed with any of `secrets`. Each setter states its default.
     pub fn new(secrets: impl Into<SecretSet>) -> Self {
         Self::from_verifier(Verifier::new(secrets))
     }
 
-    /// A layer that accepts what `verifier` does.
+    /// Creates a layer that accepts the deliveries that `verifier` accepts.
     pub fn from_verifier(verifier: Verifier) -> Self {
         Self {
             verifier,
@@ -65,18 +70,20 @@ impl PyannoteSignatureLayer {
 }
 
 impl<C, R> PyannoteSignatureLayer<C, R> {
-    /// Sets how much older and how much newer than now a timestamp may be, 600 s by default; see
+    /// Sets how much older and how much newer than now a timestamp may be. The default is 600 s; see
     /// [`Verifier::with_tolerance`].
     pub fn with_tolerance(mut self, tolerance: Duration) -> Self {
         self.verifier = self.verifier.with_tolerance(tolerance);
         self
     }
 
-    /// Sets how many bytes a body may have, 128 MiB by default: a day of audio with score curves takes over 64 MiB.
+    /// Sets the most bytes that a body may have. The default is 128 MiB, because a day of audio with score curves takes over
+    /// 64 MiB.
     ///
     /// # Errors
     ///
-    /// The limit is 0, or over the byte budget.
+    /// Returns [`ConfigError::ZeroBodyLimit`] if the limit is 0, and [`ConfigError::BodyLimitOverBudget`] if it is over the
+    /// byte budget.
     pub fn with_body_limit(mut self, bytes: usize) -> Result<Self, ConfigError> {
         if bytes == 0 {
             return Err(ConfigError::ZeroBodyLimit);
@@ -85,32 +92,32 @@ impl<C, R> PyannoteSignatureLayer<C, R> {
         self.check_budget()
     }
 
-    /// Sets how many bytes all bodies in flight may hold together, 256 MiB by default; see [`ByteBudget`].
+    /// Sets how many bytes all bodies in flight may hold together. The default is 256 MiB; see [`ByteBudget`].
     ///
     /// # Errors
     ///
-    /// The budget is under the body limit.
+    /// Returns [`ConfigError::BodyLimitOverBudget`] if the budget is under the body limit.
     pub fn with_byte_budget(mut self, budget: ByteBudget) -> Result<Self, ConfigError> {
         self.budget = budget;
         self.check_budget()
     }
 
-    /// Sets how long a piece of a body waits for the byte budget before the body is refused with 503, 5 s by default.
+    /// Sets how long a frame waits for the byte budget before the request is refused with 503. The default is 5 s.
     ///
-    /// pyannoteAI gives up after 10 s, so that longer helps nobody.
+    /// A wait over 10 s has no use, because pyannoteAI gives up after 10 s.
     pub fn with_budget_wait(mut self, wait: Duration) -> Self {
         self.limits.budget_wait = wait;
         self
     }
 
-    /// Sets how long the whole body may take to arrive, 30 s by default; what takes longer is refused with 408, or with 503
-    /// if it was waiting for the byte budget.
+    /// Sets how long the whole body may take to arrive. The default is 30 s. A slower body is refused with 408, or with 503 if
+    /// it was waiting for the byte budget.
     ///
-    /// The time begins when the body first does not come at once, and goes on while it waits for the budget.
+    /// The time starts when the body is first pending, and includes waits for the budget.
     ///
     /// # Errors
     ///
-    /// The time is zero.
+    /// Returns [`ConfigError::ZeroTimeout`] if the timeout is zero.
     pub fn with_body_read_timeout(mut self, timeout: Duration) -> Result<Self, ConfigError> {
         if timeout.is_zero() {
             return Err(ConfigError::ZeroTimeout {
@@ -121,14 +128,14 @@ impl<C, R> PyannoteSignatureLayer<C, R> {
         Ok(self)
     }
 
-    /// Sets how many bytes a second a body must bring, over every 5 s that it keeps us waiting, 16 KiB by default; one that
-    /// brings less is refused with 408, and 0 allows any rate.
+    /// Sets the least rate of a body in bytes a second, averaged over 5 s. The default is 16 KiB. A slower body is refused with
+    /// 408. With 0 any rate is allowed.
     pub fn with_least_rate(mut self, bytes_per_second: u32) -> Self {
         self.limits.least_rate = bytes_per_second;
         self
     }
 
-    /// Sets the clock, [`SystemClock`] by default.
+    /// Sets the clock. The default is [`SystemClock`].
     pub fn with_clock<C2>(self, clock: C2) -> PyannoteSignatureLayer<C2, R> {
         PyannoteSignatureLayer {
             verifier: self.verifier,
@@ -139,9 +146,9 @@ impl<C, R> PyannoteSignatureLayer<C, R> {
         }
     }
 
-    /// Sets what builds the response to a refused request, [`DefaultResponseForRejection`] by default.
+    /// Sets what builds the responses to refused requests. The default is [`DefaultResponseForRejection`].
     ///
-    /// The [`Rejection`] is added to the response's extensions whoever builds it.
+    /// The layer adds the [`Rejection`](super::Rejection) to the extensions of every such response.
     pub fn with_rejection_response<R2>(self, response: R2) -> PyannoteSignatureLayer<C, R2> {
         PyannoteSignatureLayer {
             verifier: self.verifier,
