@@ -3,8 +3,11 @@ use std::{borrow::Cow, ops::Range};
 use jiff::Timestamp;
 
 use super::{
-    EventError, Kind, Status, Text, lossy,
-    syntax::{Fault, Notes, Syntax},
+    EventError, Kind, Status, Text,
+    json::{
+        checker::{Fault, Notes, Syntax},
+        string as lossy,
+    },
 };
 
 /// What an event must know of its body before the output is typed.

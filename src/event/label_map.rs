@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use super::{
     Label,
-    scan::{ALLOCATION, Field, Scan, Scanner},
+    json::reader::{ALLOCATION, Field, Scan, Scanner},
 };
 
 /// A small map from speaker labels to values, in the order in which they were sent.

@@ -69,9 +69,9 @@ macro_rules! string_like {
             }
         }
 
-        impl crate::event::scan::Scan for $type {
+        impl crate::event::json::reader::Scan for $type {
             #[inline]
-            fn scan(json: &mut crate::event::scan::Scanner<'_>) -> Option<Self> {
+            fn scan(json: &mut crate::event::json::reader::Scanner<'_>) -> Option<Self> {
                 let text = json.string()?;
                 json.has_room(text.len())?;
                 let made = Self::from(&*text);
@@ -151,8 +151,8 @@ macro_rules! list_of {
             }
         }
 
-        impl crate::event::scan::Scan for $type {
-            fn scan(json: &mut crate::event::scan::Scanner<'_>) -> Option<Self> {
+        impl crate::event::json::reader::Scan for $type {
+            fn scan(json: &mut crate::event::json::reader::Scanner<'_>) -> Option<Self> {
                 json.items().map(Self)
             }
         }
@@ -174,7 +174,7 @@ macro_rules! list_of {
 macro_rules! read_object {
     ($type:ident { $($key:literal => $field:ident: $as:ty = $absent:expr),+ $(,)? }) => {
         const _: () = {
-            use crate::event::{read, scan};
+            use crate::event::{json::reader as scan, read};
 
             #[expect(non_camel_case_types, reason = "variants are named as the fields")]
             enum Key {

@@ -3,24 +3,20 @@
 #[macro_use]
 mod macros;
 
-mod captions;
 mod delivery;
 pub(crate) mod diarization;
 mod envelope;
 mod error;
+mod format;
 pub(crate) mod identification;
-mod intervals;
+mod json;
 mod label;
 mod label_map;
-mod lossy;
 pub(crate) mod output;
 mod read;
 mod retry;
-mod rttm;
-mod scan;
 mod scores;
 pub(crate) mod status;
-mod syntax;
 mod text;
 mod transcript;
 mod turns;
@@ -54,3 +50,6 @@ pub(crate) use self::{
     voiceprint::Voiceprint,
     webhook_event::WebhookEvent,
 };
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::{
     Diarization, Identification, Voiceprint,
-    scan::{Scan, Unread, scan},
+    json::reader::{Scan, Unread, scan},
 };
 
 /// What kind of output an event carries.

@@ -7,7 +7,7 @@ use serde::{
     de::{DeserializeSeed, MapAccess, SeqAccess, Visitor},
 };
 
-use super::scan::{Scan, Scanner};
+use super::json::reader::{Scan, Scanner};
 
 /// The known keys of one object.
 pub(super) trait Key {

@@ -7,7 +7,7 @@ use serde::{
 
 use super::{
     LabelMap,
-    scan::{Scan, Scanner},
+    json::reader::{Scan, Scanner},
 };
 
 /// A score for each step of the audio, from 0 to 100.

@@ -3,7 +3,7 @@ use std::{borrow::Borrow, fmt, ops::Deref};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use smol_str::SmolStr;
 
-use super::scan::ALLOCATION;
+use super::json::reader::ALLOCATION;
 
 /// A string that is cheap to clone; up to 23 bytes it is kept in place, without an allocation.
 ///

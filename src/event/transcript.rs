@@ -2,7 +2,10 @@ use std::ops::{Deref, Range};
 
 use serde::Serialize;
 
-use super::{Label, Text, captions, intervals};
+use super::{
+    Label, Text,
+    format::{captions, intervals},
+};
 
 /// A word or a turn of a transcript.
 ///

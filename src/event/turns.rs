@@ -2,7 +2,10 @@ use std::ops::{Deref, Range};
 
 use serde::Serialize;
 
-use super::{Label, LabelMap, intervals, rttm};
+use super::{
+    Label, LabelMap,
+    format::{intervals, rttm},
+};
 
 /// A stretch of audio in which one speaker speaks.
 ///

@@ -2,12 +2,12 @@
 
 use std::{collections::HashMap, ops::Range, time::Duration};
 
-use super::{Label, Turn};
+use crate::event::{Label, Turn};
 
-pub(super) type Interval = Range<f64>;
+pub(in crate::event) type Interval = Range<f64>;
 
 /// Returns the usable intervals of turns, with their speakers.
-pub(super) fn of(turns: &[Turn]) -> impl Iterator<Item = (&Label, Interval)> {
+pub(in crate::event) fn of(turns: &[Turn]) -> impl Iterator<Item = (&Label, Interval)> {
     turns
         .iter()
         .filter(|turn| turn.duration() > 0.0)
@@ -15,7 +15,7 @@ pub(super) fn of(turns: &[Turn]) -> impl Iterator<Item = (&Label, Interval)> {
 }
 
 /// Returns the seconds from start to end, 0 if that is not a positive, finite number.
-pub(super) fn length(start: f64, end: f64) -> f64 {
+pub(in crate::event) fn length(start: f64, end: f64) -> f64 {
     let length = end - start;
     if length.is_finite() && length > 0.0 {
         length
@@ -24,19 +24,19 @@ pub(super) fn length(start: f64, end: f64) -> f64 {
     }
 }
 
-pub(super) fn total(intervals: &[Interval]) -> f64 {
+pub(in crate::event) fn total(intervals: &[Interval]) -> f64 {
     sum(intervals
         .iter()
         .map(|interval| interval.end - interval.start))
 }
 
 /// Returns the sum, which is 0 for no seconds, where that of the standard library is -0.
-pub(super) fn sum(seconds: impl Iterator<Item = f64>) -> f64 {
+pub(in crate::event) fn sum(seconds: impl Iterator<Item = f64>) -> f64 {
     seconds.fold(0.0, |sum, seconds| sum + seconds)
 }
 
 /// Tells whether two intervals share time; an empty one does where it lies inside the other.
-pub(super) fn touch(interval: Interval, range: &Interval) -> bool {
+pub(in crate::event) fn touch(interval: Interval, range: &Interval) -> bool {
     interval.start <= interval.end
         && interval.start < range.end
         && (interval.end > range.start
@@ -44,7 +44,7 @@ pub(super) fn touch(interval: Interval, range: &Interval) -> bool {
 }
 
 /// Returns the speakers, the first heard first.
-pub(super) fn speakers(turns: &[Turn]) -> Vec<&Label> {
+pub(in crate::event) fn speakers(turns: &[Turn]) -> Vec<&Label> {
     let mut places = HashMap::new();
     let mut speakers: Vec<(&Label, f64)> = Vec::new();
     for turn in turns {
@@ -66,7 +66,7 @@ pub(super) fn speakers(turns: &[Turn]) -> Vec<&Label> {
 }
 
 /// Returns for each speaker the union of their own turns, the first heard first.
-pub(super) fn by_speaker(turns: &[Turn]) -> Vec<(&Label, Vec<Interval>)> {
+pub(in crate::event) fn by_speaker(turns: &[Turn]) -> Vec<(&Label, Vec<Interval>)> {
     let mut own: HashMap<&Label, Vec<Interval>> = HashMap::new();
     for (label, interval) in of(turns) {
         own.entry(label).or_default().push(interval);
@@ -78,7 +78,7 @@ pub(super) fn by_speaker(turns: &[Turn]) -> Vec<(&Label, Vec<Interval>)> {
 }
 
 /// Merges intervals that overlap or meet.
-pub(super) fn union(mut intervals: Vec<Interval>) -> Vec<Interval> {
+pub(in crate::event) fn union(mut intervals: Vec<Interval>) -> Vec<Interval> {
     intervals.sort_by(|a, b| a.start.total_cmp(&b.start));
     let mut merged: Vec<Interval> = Vec::new();
     for interval in intervals {
@@ -91,7 +91,7 @@ pub(super) fn union(mut intervals: Vec<Interval>) -> Vec<Interval> {
 }
 
 /// Returns the seconds that lie in two or more of the intervals.
-pub(super) fn overlap(intervals: impl Iterator<Item = Interval>) -> f64 {
+pub(in crate::event) fn overlap(intervals: impl Iterator<Item = Interval>) -> f64 {
     let edges = intervals.flat_map(|interval| [(interval.start, true), (interval.end, false)]);
     let mut edges: Vec<(f64, bool)> = edges.collect();
     // At one time ends come before starts, so that turns that only meet do not overlap.
@@ -114,7 +114,7 @@ pub(super) fn overlap(intervals: impl Iterator<Item = Interval>) -> f64 {
 }
 
 /// Returns the times of a turn in whole milliseconds, if they can be written and are in order.
-pub(super) fn span(start: f64, end: f64) -> Option<(Duration, Duration)> {
+pub(in crate::event) fn span(start: f64, end: f64) -> Option<(Duration, Duration)> {
     let (start, end) = (milliseconds(start)?, milliseconds(end)?);
     (start < end).then_some((start, end))
 }

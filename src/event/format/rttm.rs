@@ -1,8 +1,9 @@
 use std::fmt::Write;
 
-use super::{Turn, intervals::span};
+use super::intervals::span;
+use crate::event::Turn;
 
-pub(super) fn write(turns: &[Turn], uri: &str) -> String {
+pub(in crate::event) fn write(turns: &[Turn], uri: &str) -> String {
     let uri = field(uri);
     let mut rttm = String::new();
     for turn in turns {

@@ -8,7 +8,7 @@ use std::ops::Range;
 use form::Form;
 
 /// What is told of a value that stands at the root, or in an object that was asked for.
-pub(super) trait Notes {
+pub(in crate::event) trait Notes {
     /// A key was read, quotation marks included, of an object that is `depth` deep, the root being 1; says whether its
     /// value is wanted.
     fn key(&mut self, depth: usize, key: &[u8]) -> bool;
@@ -22,7 +22,7 @@ pub(super) trait Notes {
 
 /// How far a text has been checked.
 #[derive(Debug)]
-pub(super) struct Syntax {
+pub(in crate::event) struct Syntax {
     at: usize,
     state: State,
     nest: Nest,
@@ -37,7 +37,7 @@ pub(super) struct Syntax {
 
 /// A text is no JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Fault;
+pub(in crate::event) struct Fault;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -86,12 +86,16 @@ impl Default for Syntax {
 
 impl Syntax {
     /// The first byte that is not white space.
-    pub(super) fn begun_with(&self) -> Option<u8> {
+    pub(in crate::event) fn begun_with(&self) -> Option<u8> {
         self.begun_with
     }
 
     /// Goes on to the end of `text`, which is all that has come so far.
-    pub(super) fn advance(&mut self, text: &[u8], notes: &mut impl Notes) -> Result<(), Fault> {
+    pub(in crate::event) fn advance(
+        &mut self,
+        text: &[u8],
+        notes: &mut impl Notes,
+    ) -> Result<(), Fault> {
         let mut at = self.at;
         let mut state = self.state;
         while let Some(&byte) = text.get(at) {
@@ -304,7 +308,7 @@ impl Syntax {
     }
 
     /// Whether what has come is a whole text.
-    pub(super) fn is_whole(&self) -> bool {
+    pub(in crate::event) fn is_whole(&self) -> bool {
         // A number ends where the text does.
         let number = matches!(
             self.state,
@@ -433,7 +437,7 @@ fn is_blank(byte: u8) -> bool {
 
 /// Where what needs no look in a string ends: at a quotation mark, a backslash or a control character.
 #[inline]
-pub(super) fn end_of_plain(text: &[u8], at: usize) -> usize {
+pub(in crate::event) fn end_of_plain(text: &[u8], at: usize) -> usize {
     let mut end = at;
     // Most strings are short; a long one is looked through in blocks, as far as these are plain.
     for _ in 0..8 {
@@ -479,7 +483,7 @@ fn end_of_digits(text: &[u8], mut at: usize) -> usize {
 }
 
 #[inline]
-pub(super) fn eight_at(text: &[u8], at: usize) -> Option<u64> {
+pub(in crate::event) fn eight_at(text: &[u8], at: usize) -> Option<u64> {
     let eight = text.get(at..at + 8)?;
     Some(u64::from_le_bytes(eight.try_into().ok()?))
 }

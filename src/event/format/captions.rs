@@ -2,9 +2,10 @@
 
 use std::{fmt::Write, time::Duration};
 
-use super::{Segment, intervals::span};
+use super::intervals::span;
+use crate::event::Segment;
 
-pub(super) fn webvtt(segments: &[Segment]) -> String {
+pub(in crate::event) fn webvtt(segments: &[Segment]) -> String {
     let mut vtt = "WEBVTT\n".to_owned();
     for cue in cues(segments) {
         let (start, end) = (clock(cue.start, '.'), clock(cue.end, '.'));
@@ -19,7 +20,7 @@ pub(super) fn webvtt(segments: &[Segment]) -> String {
     vtt
 }
 
-pub(super) fn srt(segments: &[Segment]) -> String {
+pub(in crate::event) fn srt(segments: &[Segment]) -> String {
     let mut srt = String::new();
     for (number, cue) in (1_u64..).zip(cues(segments)) {
         let (start, end) = (clock(cue.start, ','), clock(cue.end, ','));
@@ -74,7 +75,7 @@ fn clock(time: Duration, point: char) -> String {
 }
 
 /// Folds all white space and control characters to single spaces.
-pub(super) fn one_line(text: &str) -> String {
+pub(in crate::event) fn one_line(text: &str) -> String {
     let words = text.split(|c: char| c.is_whitespace() || c.is_control());
     let mut line = String::with_capacity(text.len());
     for word in words.filter(|word| !word.is_empty()) {

@@ -8,19 +8,18 @@
 use std::borrow::Cow;
 
 use super::{
-    Label,
-    label_map::LastMap,
-    lossy,
-    syntax::{eight_at, end_of_plain},
+    checker::{eight_at, end_of_plain},
+    string as lossy,
 };
+use crate::event::{Label, label_map::LastMap};
 
 /// A type that can be read from valid JSON text; `None` if the text has another shape.
-pub(super) trait Scan: Sized {
+pub(in crate::event) trait Scan: Sized {
     fn scan(json: &mut Scanner<'_>) -> Option<Self>;
 }
 
 /// Reads a whole text, and takes at most four bytes of heap for each byte of it, and 64 KiB.
-pub(super) fn scan<T: Scan>(json: &str) -> Result<T, Unread> {
+pub(in crate::event) fn scan<T: Scan>(json: &str) -> Result<T, Unread> {
     let mut scanner = Scanner::new(json);
     T::scan(&mut scanner).ok_or(if scanner.has_given_up() {
         Unread::TooLarge
@@ -31,7 +30,7 @@ pub(super) fn scan<T: Scan>(json: &str) -> Result<T, Unread> {
 
 /// Why a text was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unread {
+pub(in crate::event) enum Unread {
     /// It has another shape.
     OtherShape,
     /// What was read of it takes more heap than it may.
@@ -39,13 +38,13 @@ pub(super) enum Unread {
 }
 
 /// What was read of a field: its value, no value for null, or that its value has another shape.
-pub(super) type Field<T> = Result<Option<T>, OtherShape>;
+pub(in crate::event) type Field<T> = Result<Option<T>, OtherShape>;
 
 /// A value has another shape than its field.
-pub(super) struct OtherShape;
+pub(in crate::event) struct OtherShape;
 
 /// Valid JSON text, and how far it has been read.
-pub(super) struct Scanner<'a> {
+pub(in crate::event) struct Scanner<'a> {
     /// Empty after [`give_up`](Self::give_up).
     json: &'a str,
     at: usize,
@@ -55,7 +54,7 @@ pub(super) struct Scanner<'a> {
 }
 
 impl<'a> Scanner<'a> {
-    fn new(json: &'a str) -> Self {
+    pub(in crate::event) fn new(json: &'a str) -> Self {
         Self {
             json,
             at: 0,
@@ -69,7 +68,7 @@ impl<'a> Scanner<'a> {
     /// Whatever grows with the text takes its heap here, before it allocates or, if it was made to see how much it needs,
     /// after [`has_room`](Self::has_room) said so.
     #[inline]
-    pub(super) fn take(&mut self, bytes: usize) -> Option<()> {
+    pub(in crate::event) fn take(&mut self, bytes: usize) -> Option<()> {
         self.has_room(bytes)?;
         self.taken += bytes;
         Some(())
@@ -77,7 +76,7 @@ impl<'a> Scanner<'a> {
 
     /// Asks for heap that is given back before more is taken.
     #[inline]
-    pub(super) fn has_room(&mut self, bytes: usize) -> Option<()> {
+    pub(in crate::event) fn has_room(&mut self, bytes: usize) -> Option<()> {
         let most = self.at.saturating_mul(HEAP_A_BYTE).saturating_add(FREE);
         if self.taken.saturating_add(bytes) > most {
             return self.give_up();
@@ -87,16 +86,16 @@ impl<'a> Scanner<'a> {
 
     /// Gives back heap that was taken.
     #[inline]
-    pub(super) fn give_back(&mut self, bytes: usize) {
+    pub(in crate::event) fn give_back(&mut self, bytes: usize) {
         self.taken -= bytes;
     }
 
     /// What is taken now, to be gone back to if what is read next is dropped.
-    pub(super) fn taken(&self) -> usize {
+    pub(in crate::event) fn taken(&self) -> usize {
         self.taken
     }
 
-    pub(super) fn go_back_to(&mut self, taken: usize) {
+    pub(in crate::event) fn go_back_to(&mut self, taken: usize) {
         self.taken = taken;
     }
 
@@ -114,7 +113,7 @@ impl<'a> Scanner<'a> {
 
     /// Appends to a list.
     #[inline]
-    pub(super) fn push<T>(&mut self, list: &mut Vec<T>, item: T) -> Option<()> {
+    pub(in crate::event) fn push<T>(&mut self, list: &mut Vec<T>, item: T) -> Option<()> {
         if list.len() == list.capacity() {
             self.grow(list)?;
         }
@@ -131,14 +130,14 @@ impl<'a> Scanner<'a> {
     }
 
     /// Gives back what a list that is whole does not need.
-    pub(super) fn fit<T>(&mut self, list: &mut Vec<T>) {
+    pub(in crate::event) fn fit<T>(&mut self, list: &mut Vec<T>) {
         self.give_back((list.capacity() - list.len()) * size_of::<T>());
         list.shrink_to_fit();
     }
 
     /// Reads a value or null.
     #[inline]
-    pub(super) fn nullable<T: Scan>(&mut self) -> Option<Option<T>> {
+    pub(in crate::event) fn nullable<T: Scan>(&mut self) -> Option<Option<T>> {
         if self.null() {
             return Some(None);
         }
@@ -147,7 +146,7 @@ impl<'a> Scanner<'a> {
 
     /// Reads null, if that comes next.
     #[inline]
-    pub(super) fn null(&mut self) -> bool {
+    pub(in crate::event) fn null(&mut self) -> bool {
         let null = self.peek() == Some(b'n');
         if null {
             self.at += "null".len();
@@ -159,7 +158,7 @@ impl<'a> Scanner<'a> {
     ///
     /// A value of another shape is passed over: it counts only if its key does not come again.
     #[inline]
-    pub(super) fn field<T: Scan>(&mut self) -> Field<T> {
+    pub(in crate::event) fn field<T: Scan>(&mut self) -> Field<T> {
         self.attempt(Self::nullable).ok_or_else(|| self.pass_over())
     }
 
@@ -172,7 +171,10 @@ impl<'a> Scanner<'a> {
 
     /// Reads something, or goes back to where it would have begun.
     #[inline]
-    pub(super) fn attempt<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+    pub(in crate::event) fn attempt<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Option<T> {
         let start = self.at;
         let read = read(self);
         if read.is_none() {
@@ -183,33 +185,36 @@ impl<'a> Scanner<'a> {
 
     /// Reads an object, calling `entry` to read each key and value.
     #[inline]
-    pub(super) fn object(&mut self, entry: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+    pub(in crate::event) fn object(
+        &mut self,
+        entry: impl FnMut(&mut Self) -> Option<()>,
+    ) -> Option<()> {
         self.open(b'{', b'}', entry)
     }
 
     /// Reads a key and the colon after it.
     #[inline]
-    pub(super) fn key(&mut self) -> Option<Cow<'a, str>> {
+    pub(in crate::event) fn key(&mut self) -> Option<Cow<'a, str>> {
         let key = self.string()?;
         self.expect(b':')?;
         Some(key)
     }
 
     /// Reads a key that is a label, and the colon after it; returns how both stand in the text, too.
-    pub(super) fn label(&mut self) -> Option<(Label, &'a str)> {
+    pub(in crate::event) fn label(&mut self) -> Option<(Label, &'a str)> {
         let start = self.at;
         let label = Label::scan(self)?;
         self.expect(b':')?;
         Some((label, self.json.get(start..self.at)?))
     }
 
-    pub(super) fn last_map(&mut self) -> &mut LastMap<'a> {
+    pub(in crate::event) fn last_map(&mut self) -> &mut LastMap<'a> {
         &mut self.last_map
     }
 
     /// Skips what comes next if it is exactly `text`.
     #[inline]
-    pub(super) fn eat(&mut self, text: &str) -> bool {
+    pub(in crate::event) fn eat(&mut self, text: &str) -> bool {
         let found = self.rest().starts_with(text.as_bytes());
         if found {
             self.at += text.len();
@@ -219,7 +224,7 @@ impl<'a> Scanner<'a> {
 
     /// Does what [`eat`](Self::eat) does, faster for what is not known before it is read.
     #[inline]
-    pub(super) fn eat_again(&mut self, text: &str) -> bool {
+    pub(in crate::event) fn eat_again(&mut self, text: &str) -> bool {
         let text = text.as_bytes();
         // Two words that overlap take less than a call for so few bytes.
         let alike = match text.len().checked_sub(8) {
@@ -236,12 +241,15 @@ impl<'a> Scanner<'a> {
 
     /// Reads an array, calling `item` to read each item.
     #[inline]
-    pub(super) fn array(&mut self, item: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+    pub(in crate::event) fn array(
+        &mut self,
+        item: impl FnMut(&mut Self) -> Option<()>,
+    ) -> Option<()> {
         self.open(b'[', b']', item)
     }
 
     /// Reads an array, leaving out the nulls in it.
-    pub(super) fn items<T: Scan>(&mut self) -> Option<Vec<T>> {
+    pub(in crate::event) fn items<T: Scan>(&mut self) -> Option<Vec<T>> {
         let mut items = Vec::new();
         self.array(|json| {
             if !json.null() {
@@ -256,7 +264,7 @@ impl<'a> Scanner<'a> {
 
     /// Reads a string, with replacement characters for what is not valid Unicode.
     #[inline]
-    pub(super) fn string(&mut self) -> Option<Cow<'a, str>> {
+    pub(in crate::event) fn string(&mut self) -> Option<Cow<'a, str>> {
         self.expect(b'"')?;
         let start = self.at;
         self.at = end_of_plain(self.json.as_bytes(), self.at);
@@ -273,7 +281,7 @@ impl<'a> Scanner<'a> {
 
     /// Reads a number.
     #[inline]
-    pub(super) fn number<T: Number>(&mut self) -> Option<T> {
+    pub(in crate::event) fn number<T: Number>(&mut self) -> Option<T> {
         self.peek()?;
         let rest = self.rest();
         let unsigned = rest.strip_prefix(b"-").unwrap_or(rest);
@@ -302,7 +310,7 @@ impl<'a> Scanner<'a> {
 
     /// Reads a whole number of up to three digits, if that comes next and is followed at once by a comma, bracket or brace.
     #[inline]
-    pub(super) fn short_whole_number(&mut self) -> Option<u16> {
+    pub(in crate::event) fn short_whole_number(&mut self) -> Option<u16> {
         let value = |digit: u8| u16::from(digit - b'0');
         let (number, length) = match *self.rest() {
             [a @ b'0'..=b'9', b',' | b']' | b'}', ..] => (value(a), 1),
@@ -323,7 +331,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Skips a value of any shape.
-    pub(super) fn skip(&mut self) -> Option<()> {
+    pub(in crate::event) fn skip(&mut self) -> Option<()> {
         let mut depth = 0_usize;
         loop {
             match self.peek()? {
@@ -437,7 +445,7 @@ fn digits(text: &[u8], mut number: u64) -> (usize, u64, &[u8]) {
 }
 
 /// A type of number that a score or time is kept as.
-pub(super) trait Number {
+pub(in crate::event) trait Number {
     fn narrow(number: f64) -> Self;
 }
 
@@ -484,7 +492,7 @@ const FREE: usize = 60 << 10;
 const LEAST_ROOM: usize = 1 << 10;
 
 /// What an allocation takes beside its bytes: two counts if it is shared, and the allocator's own.
-pub(super) const ALLOCATION: usize = 32;
+pub(in crate::event) const ALLOCATION: usize = 32;
 
 impl Scan for f32 {
     #[inline]
@@ -503,6 +511,3 @@ impl Scan for f64 {
         json.number()
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,13 +1,13 @@
 use proptest::prelude::*;
 use serde::de::DeserializeOwned;
 
-use super::*;
-use crate::event::{
+use super::{
     Diarization, Identification, Label, LabelMap, ScoreCurve, Segment, Turn, Turns, Voiceprint,
+    json::reader::{self, Scan, Scanner},
 };
 
 fn scan<T: Scan>(json: &str) -> Option<T> {
-    super::scan(json).ok()
+    reader::scan(json).ok()
 }
 
 /// Asserts that the scanner reads what serde reads, and nothing where serde reads nothing.

@@ -8,7 +8,7 @@ use serde::{
 /// Reads a JSON string, with replacement characters for what is not valid Unicode.
 ///
 /// `"\ud800"`, half of a pair, is valid JSON, but no string of Rust's.
-pub(super) fn string(json: &str) -> Option<String> {
+pub(in crate::event) fn string(json: &str) -> Option<String> {
     let whole = serde_json::from_str(json).ok();
     whole.or_else(|| {
         serde_json::Deserializer::from_str(json)
