@@ -3,6 +3,7 @@
 mod envelope;
 mod formats;
 mod helpers;
+mod json_test_suite;
 mod memory;
 mod naive;
 mod output;
