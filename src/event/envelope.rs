@@ -1,13 +1,10 @@
-use std::{borrow::Cow, ops::Range};
+use std::ops::Range;
 
 use jiff::Timestamp;
 
 use super::{
     EventError, Kind, Status, Text,
-    json::{
-        checker::{Fault, Notes, Syntax},
-        string as lossy,
-    },
+    json::{Checker, NotJson, Observer, string, string_lossy},
 };
 
 /// What an event must know of its body before the output is typed.
@@ -32,7 +29,7 @@ impl Envelope {
 /// is still arriving.
 #[derive(Debug, Default)]
 pub(crate) struct EnvelopeScan {
-    syntax: Syntax,
+    checker: Checker,
     fields: Fields,
     /// How much of the body has been looked at.
     scanned: usize,
@@ -67,10 +64,10 @@ impl EnvelopeScan {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
-        if !self.syntax.is_whole() {
+        if !self.checker.is_whole() {
             return Err(EventError::Syntax);
         }
-        if self.syntax.begun_with() != Some(b'{') {
+        if self.checker.root() != Some(b'{') {
             return Err(EventError::NotAnObject);
         }
         self.fields.into_envelope(body)
@@ -89,8 +86,8 @@ impl EnvelopeScan {
         }
         if self.fault.is_none() {
             let text = body.get(..self.utf8).unwrap_or_default();
-            let checked = self.syntax.advance(text, &mut self.fields);
-            self.fault = checked.err().map(|Fault| EventError::Syntax);
+            let checked = self.checker.advance(text, &mut self.fields);
+            self.fault = checked.err().map(|NotJson| EventError::Syntax);
         }
     }
 }
@@ -140,7 +137,7 @@ enum Field {
     Diarization,
 }
 
-impl Notes for Fields {
+impl Observer for Fields {
     fn key(&mut self, depth: usize, key: &[u8]) -> bool {
         let key = std::str::from_utf8(key).unwrap_or_default();
         let key = string(key).unwrap_or_default();
@@ -301,23 +298,6 @@ fn status(json: &str) -> Status {
 }
 
 const LONGEST_STATUS: usize = 64;
-
-/// Returns the string that a value is, if it is one and valid Unicode.
-fn string(json: &str) -> Option<Cow<'_, str>> {
-    let inner = json.strip_prefix('"')?.strip_suffix('"')?;
-    if inner.contains('\\') {
-        return serde_json::from_str(json).ok().map(Cow::Owned);
-    }
-    Some(Cow::Borrowed(inner))
-}
-
-/// Returns the string that a value is, with replacement characters for what is not valid Unicode.
-fn string_lossy(json: &str) -> Option<Cow<'_, str>> {
-    if !json.starts_with('"') {
-        return None;
-    }
-    string(json).or_else(|| lossy::string(json).map(Cow::Owned))
-}
 
 /// How much is scanned at once.
 const STRETCH: usize = 32 << 10;

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::{Label, LabelMap, ScoreCurve, SpeakerCurves, Text, Turn, Turns, read::Items};
+use super::{Label, LabelMap, ScoreCurve, SpeakerCurves, Text, Turn, Turns, json};
 
 /// The output of an identification: who of the given voiceprints spoke when.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -72,8 +72,8 @@ impl Identification {
 
 read_object!(Identification {
     "diarization" => diarization: Turns = Turns::default(),
-    "identification" => identification: Items<IdentifiedTurn> = Vec::new(),
-    "voiceprints" => voiceprints: Items<VoiceprintMatch> = Vec::new(),
+    "identification" => identification: Vec<IdentifiedTurn> = Vec::new(),
+    "voiceprints" => voiceprints: Vec<VoiceprintMatch> = Vec::new(),
     "confidence" => confidence: ScoreCurve = None,
     "speechProbability" => speech_probability: ScoreCurve = None,
     "crosstalkProbability" => crosstalk_probability: ScoreCurve = None,

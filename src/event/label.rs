@@ -7,9 +7,9 @@ use std::{
     sync::Arc,
 };
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::json::reader::ALLOCATION;
+use super::json::{ALLOCATION, Read, Reader};
 
 /// The label of a speaker: `SPEAKER_00` and so on from diarization, or a name given to a voiceprint.
 ///

@@ -1,4 +1,4 @@
-/// Gives a type that has `as_str`, `heap` and `From<&str>` what is expected of a string.
+/// Implements the traits of strings for a type that has `as_str`, `heap` and `From<&str>`.
 macro_rules! string_like {
     ($type:ident) => {
         impl Deref for $type {
@@ -69,9 +69,9 @@ macro_rules! string_like {
             }
         }
 
-        impl crate::event::json::reader::Scan for $type {
+        impl<K> Read<K> for $type {
             #[inline]
-            fn scan(json: &mut crate::event::json::reader::Scanner<'_>) -> Option<Self> {
+            fn read(json: &mut Reader<'_, K>) -> Option<Self> {
                 let text = json.string()?;
                 json.has_room(text.len())?;
                 let made = Self::from(&*text);
@@ -82,27 +82,13 @@ macro_rules! string_like {
 
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                struct Visitor;
-
-                impl de::Visitor<'_> for Visitor {
-                    type Value = $type;
-
-                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                        f.write_str("a string")
-                    }
-
-                    fn visit_str<E: de::Error>(self, text: &str) -> Result<$type, E> {
-                        Ok($type::from(text))
-                    }
-                }
-
-                deserializer.deserialize_str(Visitor)
+                String::deserialize(deserializer).map(Self::from)
             }
         }
     };
 }
 
-/// Gives a newtype over `Vec<$item>` what is expected of a list. Null items are left out.
+/// Implements the traits of lists for a newtype over `Vec<$item>`. Nulls are left out when it is read.
 macro_rules! list_of {
     ($type:ident, $item:ident) => {
         impl $type {
@@ -151,122 +137,70 @@ macro_rules! list_of {
             }
         }
 
-        impl crate::event::json::reader::Scan for $type {
-            fn scan(json: &mut crate::event::json::reader::Scanner<'_>) -> Option<Self> {
-                json.items().map(Self)
+        impl json::Read<Label> for $type {
+            fn read(json: &mut json::Reader<'_, Label>) -> Option<Self> {
+                json::Read::read(json).map(Self)
             }
         }
 
+        deserialize!($type);
+    };
+}
+
+/// Implements `Deserialize` through the reader of JSON text.
+macro_rules! deserialize {
+    ($type:ident) => {
         impl<'de> serde::Deserialize<'de> for $type {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                crate::event::read::items(deserializer).map(Self)
+                json::deserialize(deserializer, stringify!($type))
             }
         }
     };
 }
 
-/// Reads a struct from a JSON object: unknown keys are skipped, a null is the same as an absent
-/// field, the last of two equal keys counts, and keys that are no valid Unicode are unknown keys.
+/// Reads a struct from a JSON object.
 ///
-/// It is written out because derived code refuses all of these but unknown keys, and so that both
-/// readers, [`scan`](super::scan) and serde, follow from one table. They differ in two things: serde's
-/// refuses half a surrogate pair, and a value of another shape even where its key comes again.
+/// Unknown keys are skipped, null is the same as an absent field, and the last of two equal keys counts. Derived code accepts
+/// only the first of these.
 macro_rules! read_object {
     ($type:ident { $($key:literal => $field:ident: $as:ty = $absent:expr),+ $(,)? }) => {
         const _: () = {
-            use crate::event::{json::reader as scan, read};
-
             #[expect(non_camel_case_types, reason = "variants are named as the fields")]
             enum Key {
                 $($field,)+
                 Unknown,
             }
 
-            impl read::Key for Key {
+            impl json::Read<Label> for Key {
                 #[inline]
-                fn from_bytes(key: &[u8]) -> Self {
-                    $(if key == $key.as_bytes() {
-                        return Self::$field;
-                    })+
-                    Self::Unknown
-                }
-            }
-
-            impl scan::Scan for Key {
-                #[inline]
-                fn scan(json: &mut scan::Scanner<'_>) -> Option<Self> {
+                fn read(json: &mut json::Reader<'_, Label>) -> Option<Self> {
                     $(if json.eat(concat!("\"", $key, "\":")) {
                         return Some(Self::$field);
                     })+
-                    let key = json.key()?;
-                    Some(<Self as read::Key>::from_bytes(key.as_bytes()))
+                    Some(match &*json.key()? {
+                        $($key => Self::$field,)+
+                        _ => Self::Unknown,
+                    })
                 }
             }
 
-            #[derive(Default)]
-            struct Fields {
-                $($field: Option<$as>,)+
-            }
-
-            impl From<Fields> for $type {
-                #[inline]
-                fn from(fields: Fields) -> Self {
-                    Self {
-                        $($field: fields.$field.map_or_else(|| $absent, Into::into),)+
-                    }
-                }
-            }
-
-            impl scan::Scan for $type {
-                fn scan(json: &mut scan::Scanner<'_>) -> Option<Self> {
-                    $(let mut $field: scan::Field<$as> = Ok(None);)+
+            impl json::Read<Label> for $type {
+                fn read(json: &mut json::Reader<'_, Label>) -> Option<Self> {
+                    $(let mut $field: json::Field<$as> = Ok(None);)+
                     json.object(|json| {
-                        match Key::scan(json)? {
+                        match Key::read(json)? {
                             $(Key::$field => $field = json.field(),)+
                             Key::Unknown => json.skip()?,
                         }
                         Some(())
                     })?;
-                    let fields = Fields {
-                        $($field: $field.ok()?,)+
-                    };
-                    Some(fields.into())
-                }
-            }
-
-            impl<'de> serde::Deserialize<'de> for $type {
-                fn deserialize<D: serde::Deserializer<'de>>(
-                    deserializer: D,
-                ) -> Result<Self, D::Error> {
-                    deserializer.deserialize_map(Visitor)
-                }
-            }
-
-            struct Visitor;
-
-            impl<'de> serde::de::Visitor<'de> for Visitor {
-                type Value = $type;
-
-                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                    f.write_str("an object")
-                }
-
-                fn visit_map<A: serde::de::MapAccess<'de>>(
-                    self,
-                    mut map: A,
-                ) -> Result<$type, A::Error> {
-                    let mut fields = Fields::default();
-                    while let Some(key) = read::next_key(&mut map)? {
-                        match key {
-                            $(Key::$field => fields.$field = map.next_value()?,)+
-                            Key::Unknown => {
-                                map.next_value::<serde::de::IgnoredAny>()?;
-                            }
-                        }
-                    }
-                    Ok(fields.into())
+                    Some(Self {
+                        $($field: $field.ok()?.map_or_else(|| $absent, Into::into),)+
+                    })
                 }
             }
         };
+
+        deserialize!($type);
     };
 }

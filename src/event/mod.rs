@@ -13,7 +13,6 @@ mod json;
 mod label;
 mod label_map;
 pub(crate) mod output;
-mod read;
 mod retry;
 mod scores;
 pub(crate) mod status;

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::{
-    Diarization, Identification, Voiceprint,
-    json::reader::{Scan, Unread, scan},
+    Diarization, Identification, Label, Voiceprint,
+    json::{self, Read, Unread},
 };
 
 /// What kind of output an event carries.
@@ -200,8 +200,8 @@ fn typed(kind: Kind, raw: &[u8]) -> Result<Output, UnknownReason> {
     }
 }
 
-fn read<T: Scan>(raw: &[u8]) -> Result<T, UnknownReason> {
-    scan(text(raw)).map_err(|unread| match unread {
+fn read<T: Read<Label>>(raw: &[u8]) -> Result<T, UnknownReason> {
+    json::read(text(raw)).map_err(|unread| match unread {
         Unread::OtherShape => UnknownReason::Shape,
         Unread::TooLarge => UnknownReason::TooLarge,
     })

@@ -1,14 +1,8 @@
 use std::fmt;
 
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{SeqAccess, Visitor},
-};
+use serde::Serialize;
 
-use super::{
-    LabelMap,
-    json::reader::{Scan, Scanner},
-};
+use super::{Label, LabelMap, json};
 
 /// A score for each step of the audio, from 0 to 100.
 ///
@@ -74,7 +68,7 @@ impl fmt::Debug for ScoreCurve {
 }
 
 read_object!(ScoreCurve {
-    "score" => score: Scores = Vec::new(),
+    "score" => score: Vec<f32> = Vec::new(),
     "resolution" => resolution: f64 = f64::NAN,
 });
 
@@ -141,95 +135,9 @@ impl fmt::Debug for SpeakerCurves {
 }
 
 read_object!(SpeakerCurves {
-    "score" => score: Curves = LabelMap::new(),
+    "score" => score: LabelMap<Vec<f32>> = LabelMap::new(),
     "resolution" => resolution: f64 = f64::NAN,
 });
-
-/// Curves as they are read.
-struct Curves(LabelMap<Vec<f32>>);
-
-impl From<Curves> for LabelMap<Vec<f32>> {
-    fn from(curves: Curves) -> Self {
-        curves.0
-    }
-}
-
-impl Scan for Curves {
-    fn scan(json: &mut Scanner<'_>) -> Option<Self> {
-        Scan::scan(json).map(Self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Curves {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let curves = LabelMap::<Scores>::deserialize(deserializer)?.into_iter();
-        Ok(Self(
-            curves.map(|(label, scores)| (label, scores.0)).collect(),
-        ))
-    }
-}
-
-/// Scores as they are read: a null is NaN, since to leave it out would shift those after it.
-struct Scores(Vec<f32>);
-
-impl From<Scores> for Vec<f32> {
-    fn from(scores: Scores) -> Self {
-        scores.0
-    }
-}
-
-impl Scan for Scores {
-    fn scan(json: &mut Scanner<'_>) -> Option<Self> {
-        Scan::scan(json).map(Self)
-    }
-}
-
-impl Scan for Vec<f32> {
-    fn scan(json: &mut Scanner<'_>) -> Option<Self> {
-        let mut scores = Self::new();
-        json.array(|json| {
-            // A day's curve has millions of such scores.
-            while let Some(score) = json.short_whole_number() {
-                json.push(&mut scores, score.into())?;
-                if !json.eat(",") {
-                    return Some(());
-                }
-            }
-            let score = match json.null() {
-                true => f32::NAN,
-                false => json.number()?,
-            };
-            json.push(&mut scores, score)
-        })?;
-        json.fit(&mut scores);
-        Some(scores)
-    }
-}
-
-impl<'de> Deserialize<'de> for Scores {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(ScoresVisitor)
-    }
-}
-
-struct ScoresVisitor;
-
-impl<'de> Visitor<'de> for ScoresVisitor {
-    type Value = Scores;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array of scores")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Scores, A::Error> {
-        let mut scores = Vec::new();
-        while let Some(score) = seq.next_element::<Option<f32>>()? {
-            scores.push(score.unwrap_or(f32::NAN));
-        }
-        scores.shrink_to_fit();
-        Ok(Scores(scores))
-    }
-}
 
 fn score_at(scores: &[f32], resolution: f64, seconds: f64) -> Option<f32> {
     let index = step(seconds, resolution)?;

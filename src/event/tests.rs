@@ -3,19 +3,19 @@ use serde::de::DeserializeOwned;
 
 use super::{
     Diarization, Identification, Label, LabelMap, ScoreCurve, Segment, Turn, Turns, Voiceprint,
-    json::reader::{self, Scan, Scanner},
+    json::{self, Read, Reader},
 };
 
-fn scan<T: Scan>(json: &str) -> Option<T> {
-    reader::scan(json).ok()
+fn read<T: Read<Label>>(json: &str) -> Option<T> {
+    json::read(json).ok()
 }
 
 /// Asserts that the scanner reads what serde reads, and nothing where serde reads nothing.
-fn same<T: Scan + DeserializeOwned + std::fmt::Debug>(json: &str) {
+fn same<T: Read<Label> + DeserializeOwned + std::fmt::Debug>(json: &str) {
     let by_serde = serde_json::from_str::<T>(json).ok();
     // NaN equals nothing, so what is compared is what `Debug` shows.
     assert_eq!(
-        format!("{:?}", scan::<T>(json)),
+        format!("{:?}", read::<T>(json)),
         format!("{by_serde:?}"),
         "{json}"
     );
@@ -24,16 +24,25 @@ fn same<T: Scan + DeserializeOwned + std::fmt::Debug>(json: &str) {
 fn same_number(json: &str) {
     let bits = |number: Option<f64>| number.map(f64::to_bits);
     assert_eq!(
-        bits(scan(json)),
+        bits(read(json)),
         bits(serde_json::from_str(json).ok()),
         "{json}"
     );
     let bits = |number: Option<f32>| number.map(f32::to_bits);
     assert_eq!(
-        bits(scan(json)),
+        bits(read(json)),
         bits(serde_json::from_str(json).ok()),
         "{json}"
     );
+}
+
+/// A value that is skipped.
+struct Skipped;
+
+impl Read<Label> for Skipped {
+    fn read(json: &mut Reader<'_, Label>) -> Option<Self> {
+        json.skip().map(|()| Self)
+    }
 }
 
 #[test]
@@ -78,7 +87,7 @@ fn a_long_whole_number_is_rounded_as_a_short_one_is() {
     // Halfway between two f32 but for its last digit, which an f64 does not hold.
     for number in ["101893808425271297", "101893808425271297.0"] {
         let expected: f64 = serde_json::from_str(number).unwrap();
-        assert_eq!(scan::<f32>(number), Some(expected as f32), "{number}");
+        assert_eq!(read::<f32>(number), Some(expected as f32), "{number}");
     }
 }
 
@@ -94,7 +103,7 @@ fn what_is_no_number_is_none() {
         r#"{"a": 1}"#,
         "null",
     ] {
-        assert_eq!(scan::<f64>(json), None, "{json}");
+        assert_eq!(read::<f64>(json), None, "{json}");
     }
 }
 
@@ -103,15 +112,15 @@ fn blanks_may_stand_everywhere() {
     let json = "{ \"speaker\" :\r\n\t\"SPEAKER_01\" , \"start\" : 1 , \"confidence\" : { \"A\" : 2 } , \"end\":3 }";
     let mut turn = Turn::new("SPEAKER_01", 1.0, 3.0);
     turn.confidence = [("A", 2.0)].into_iter().collect();
-    assert_eq!(scan::<Turn>(json), Some(turn));
-    assert_eq!(scan::<Turns>(" [ ] "), Some(Turns::default()));
-    assert_eq!(scan::<Turns>("[\n null , null\n]"), Some(Turns::default()));
+    assert_eq!(read::<Turn>(json), Some(turn));
+    assert_eq!(read::<Turns>(" [ ] "), Some(Turns::default()));
+    assert_eq!(read::<Turns>("[\n null , null\n]"), Some(Turns::default()));
 }
 
 #[test]
 fn escaped_keys_and_strings_are_read() {
     let json = r#"{"sp\u0065aker": "Zo\u00eb \"\\\/\b\f\n\r\t\ud83d\ude00", "end": 2}"#;
-    let turn = scan::<Turn>(json).unwrap();
+    let turn = read::<Turn>(json).unwrap();
     assert_eq!(turn.speaker, "Zoë \"\\/\u{8}\u{c}\n\r\t😀");
     assert_eq!(turn.end, 2.0);
 }
@@ -119,7 +128,7 @@ fn escaped_keys_and_strings_are_read() {
 #[test]
 fn lone_surrogates_are_replaced() {
     let json = r#"{"\ud800": 1, "text": "a\udc00b\ud800", "speaker": "\udfff"}"#;
-    let segment = scan::<Segment>(json).unwrap();
+    let segment = read::<Segment>(json).unwrap();
     assert_eq!(
         segment.text,
         "a\u{fffd}\u{fffd}\u{fffd}b\u{fffd}\u{fffd}\u{fffd}"
@@ -149,7 +158,7 @@ fn unknown_values_of_any_shape_are_skipped() {
     for value in values {
         let json = format!(r#"{{"new": {value}, "end": 2 , "newer" :{value} }}"#);
         assert_eq!(
-            scan::<Turn>(&json).map(|turn| turn.end),
+            read::<Turn>(&json).map(|turn| turn.end),
             Some(2.0),
             "{value}"
         );
@@ -160,7 +169,7 @@ fn unknown_values_of_any_shape_are_skipped() {
         "[".repeat(100_000),
         "]".repeat(100_000)
     );
-    assert_eq!(scan::<Turn>(&deep).map(|turn| turn.end), Some(2.0));
+    assert_eq!(read::<Turn>(&deep).map(|turn| turn.end), Some(2.0));
 }
 
 #[test]
@@ -181,7 +190,7 @@ fn unforeseen_shapes_are_none() {
         r#"{"confidence": 5}"#,
     ];
     for json in turns {
-        assert!(scan::<Turn>(json).is_none(), "{json}");
+        assert!(read::<Turn>(json).is_none(), "{json}");
         same::<Turn>(json);
     }
 }
@@ -194,17 +203,17 @@ fn value_of_another_shape_counts_only_where_it_is_the_last_of_its_key() {
         r#"{"end":"}\\\"","start":{"a":[1]},"speaker":"SPEAKER_00","end":7.04,"start":0.5}"#,
         r#"{"end":true,"end":[],"end" : {} , "end":7.04,"start":0.5,"speaker":"SPEAKER_00"}"#,
     ] {
-        assert_eq!(scan::<Turn>(json), Some(turn.clone()), "{json}");
+        assert_eq!(read::<Turn>(json), Some(turn.clone()), "{json}");
     }
-    assert_eq!(scan::<Turn>(r#"{"end":7.04,"end":"x"}"#), None);
-    assert_eq!(scan::<Turn>(r#"{"end":"x","end":7.04,"end":"x"}"#), None);
-    let null_last = scan::<Turn>(r#"{"end":7.04,"end":"x","end":null}"#);
+    assert_eq!(read::<Turn>(r#"{"end":7.04,"end":"x"}"#), None);
+    assert_eq!(read::<Turn>(r#"{"end":"x","end":7.04,"end":"x"}"#), None);
+    let null_last = read::<Turn>(r#"{"end":7.04,"end":"x","end":null}"#);
     assert!(null_last.is_some_and(|turn| turn.end.is_nan()));
 }
 
 #[test]
 fn last_of_equal_labels_counts_if_it_is_null_or_of_another_shape_too() {
-    let map = |json| scan::<LabelMap<f32>>(json);
+    let map = |json| read::<LabelMap<f32>>(json);
     let only_b = LabelMap::from_iter([("B", 2.0)]);
     assert_eq!(map(r#"{"A":1,"B":"x","A":null,"B":2}"#), Some(only_b));
     assert_eq!(
@@ -230,7 +239,7 @@ fn scores_of_any_length_are_read() {
     for other in ["\"7\"", "[7]", "true", "{}"] {
         same::<ScoreCurve>(&format!("{{\"score\":[1,10,{other},100]}}"));
     }
-    assert_eq!(scan::<ScoreCurve>("{\"score\":[1,"), None);
+    assert_eq!(read::<ScoreCurve>("{\"score\":[1,"), None);
 }
 
 #[test]
@@ -301,7 +310,7 @@ fn maps_share_the_labels_of_the_one_before_as_far_as_these_are_the_same() {
         r#""B":9,"A":10"#,
     ];
     let json = format!("[{}]", maps.map(map).join(","));
-    let turns = scan::<Turns>(&json).unwrap();
+    let turns = read::<Turns>(&json).unwrap();
     let shares = |first: usize, second: usize| {
         let [mut first, mut second] = [first, second].map(|index| turns[index].confidence.keys());
         std::ptr::eq(first.next().unwrap(), second.next().unwrap())
@@ -316,7 +325,7 @@ fn maps_share_the_labels_of_the_one_before_as_far_as_these_are_the_same() {
 fn a_hundred_thousand_values_of_another_shape_are_passed_over() {
     let odd = |count| r#""A":"x","end":[[]],"#.repeat(count);
     let (few, many) = (odd(100), odd(100_000));
-    let turn = scan::<Turn>(&format!(
+    let turn = read::<Turn>(&format!(
         r#"{{"confidence":{{{few}"A":1,"end":2}},{many}"end":7}}"#
     ));
     assert!(turn.is_some_and(|turn| turn.end == 7.0 && turn.confidence.len() == 2));
@@ -328,9 +337,9 @@ fn cut_text_ends_without_panic() {
     let json = r#"{"diarization":[{"speaker":"SPEAKER_00","start":-1.5e1,"confidence":{"a\n":null}}],
         "new":[{"é":[true]}],"confidence":{"score":[1,2.5,null],"resolution":0.02},"warning":"\u00e9"}"#;
     for (end, _) in json.char_indices() {
-        assert!(scan::<Diarization>(&json[..end]).is_none());
+        assert!(read::<Diarization>(&json[..end]).is_none());
     }
-    assert!(scan::<Diarization>(json).is_some());
+    assert!(read::<Diarization>(json).is_some());
 }
 
 fn any_json() -> impl Strategy<Value = serde_json::Value> {
@@ -397,9 +406,9 @@ proptest! {
 
     #[test]
     fn scanner_never_panics(text in any::<String>(), json in "[\\[\\]{}\",:\\\\nu0-9.e é-]{0,40}") {
-        let _ = scan::<Diarization>(&text);
-        let _ = scan::<Identification>(&json);
-        let _ = scan::<Turns>(&json);
-        let _ = Scanner::new(&json).skip();
+        let _ = read::<Diarization>(&text);
+        let _ = read::<Identification>(&json);
+        let _ = read::<Turns>(&json);
+        let _ = json::read::<Label, Skipped>(&json);
     }
 }

@@ -1,9 +1,9 @@
 use std::{borrow::Borrow, fmt, ops::Deref};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smol_str::SmolStr;
 
-use super::json::reader::ALLOCATION;
+use super::json::{ALLOCATION, Read, Reader};
 
 /// A string that is cheap to clone; up to 23 bytes it is kept in place, without an allocation.
 ///

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::{
     Label, Text,
     format::{captions, intervals},
+    json,
 };
 
 /// A word or a turn of a transcript.

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::{
     Label, LabelMap,
     format::{intervals, rttm},
+    json,
 };
 
 /// A stretch of audio in which one speaker speaks.

@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::Text;
+use super::{Label, Text, json};
 
 /// The output of a voiceprint job.
 ///

@@ -1,5 +1,19 @@
-//! A checker and a reader of JSON text.
+//! A checker and a reader of JSON text. Nothing here knows what pyannoteAI sends.
 
-pub(super) mod checker;
-pub(super) mod reader;
-pub(super) mod string;
+mod bytes;
+mod checker;
+mod deserialize;
+mod heap;
+mod map;
+mod number;
+mod reader;
+mod string;
+
+pub(super) use self::{
+    checker::{Checker, NotJson, Observer},
+    deserialize::{deserialize, deserialize_map},
+    heap::ALLOCATION,
+    map::Map,
+    reader::{Field, Read, Reader, Unread, read},
+    string::{string, string_lossy},
+};

@@ -1,19 +1,26 @@
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde::{
     Deserializer,
     de::{Error, Visitor},
 };
 
-/// Reads a JSON string, with replacement characters for what is not valid Unicode.
+/// Reads a value as a string, if it is one and valid Unicode.
+pub(crate) fn string(json: &str) -> Option<Cow<'_, str>> {
+    let inner = json.strip_prefix('"')?.strip_suffix('"')?;
+    if inner.contains('\\') {
+        return serde_json::from_str(json).ok().map(Cow::Owned);
+    }
+    Some(Cow::Borrowed(inner))
+}
+
+/// Reads a value as a string, if it is one, with replacement characters for what is not valid Unicode.
 ///
-/// `"\ud800"`, half of a pair, is valid JSON, but no string of Rust's.
-pub(in crate::event) fn string(json: &str) -> Option<String> {
-    let whole = serde_json::from_str(json).ok();
-    whole.or_else(|| {
-        serde_json::Deserializer::from_str(json)
-            .deserialize_bytes(Lossy)
-            .ok()
+/// `"\ud800"`, half a surrogate pair, is valid JSON but not valid Unicode.
+pub(crate) fn string_lossy(json: &str) -> Option<Cow<'_, str>> {
+    string(json).or_else(|| {
+        let mut deserializer = serde_json::Deserializer::from_str(json);
+        deserializer.deserialize_bytes(Lossy).ok().map(Cow::Owned)
     })
 }
 

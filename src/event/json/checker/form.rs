@@ -1,20 +1,21 @@
-//! Objects that follow one another in a list are mostly of one form: what is alike is compared, eight bytes at once, and only
-//! the numbers and strings that differ are looked at.
+//! A fast way through lists of objects that have the same keys in the same order.
+//!
+//! The bytes that two such objects share are compared, eight at once. Only their numbers and strings are checked.
 
-use super::{eight_at, end_of_digits, end_of_plain, is_blank};
+use crate::event::json::bytes::{eight_at, end_of_digits, end_of_plain, is_blank};
 
-/// The form of the last object of a list.
+/// The form of the last object of a list: the bytes that stay the same, and where numbers and strings stand.
 #[derive(Debug, Default)]
 pub(super) struct Form {
     steps: Vec<Step>,
-    /// How deep the list is.
+    /// The depth of the list.
     depth: usize,
-    /// Where the last object of it begins that was tried.
+    /// The start of the last object of the list that was tried.
     last: Option<usize>,
     credit: Credit,
 }
 
-/// Up to eight bytes as they must come, and then what may differ.
+/// Up to eight bytes that stay the same, and what follows them.
 #[derive(Debug)]
 struct Step {
     bytes: u64,
@@ -25,24 +26,24 @@ struct Step {
 
 #[derive(Clone, Copy, Debug)]
 enum Then {
-    /// More bytes as they must come.
+    /// More bytes that stay the same, or the end.
     Bytes,
     Number,
-    /// A string up to its closing quotation mark.
+    /// The contents of a string, without its closing quotation mark.
     String,
 }
 
-/// Why an object was not passed.
+/// Why an object did not pass.
 enum Stop {
-    /// It is of another form, as is seen at this place.
+    /// The object has another form from this place on.
     Other(usize),
-    /// There is no form, or too little has come to tell.
+    /// There is no form, or the text ends too early to compare.
     Short,
 }
 
-/// How many bytes may yet be looked at in vain, so that lists of ever another form cost little more than without it.
+/// How many bytes may still be compared without success.
 ///
-/// What is passed earns it, byte for byte.
+/// Objects that pass earn it, byte for byte. It bounds the extra time for lists whose form keeps changing.
 #[derive(Debug)]
 struct Credit(usize);
 
@@ -57,17 +58,17 @@ impl Credit {
         self.0 = MOST_CREDIT.min(self.0.saturating_add(bytes));
     }
 
-    /// To compare in vain, or to learn, takes longer than what was passed had saved.
+    /// Counts twice, because a failed comparison or a new form costs more than a pass saves.
     fn spend(&mut self, bytes: usize) {
         self.0 = self.0.saturating_sub(bytes.saturating_mul(2));
     }
 }
 
 impl Form {
-    /// Passes the objects from `at` on that are of the form of the one before, with the commas between them; returns where
-    /// they end, which is after an object, if there are any.
+    /// Passes objects that have the form of the one before, and the commas between them; returns the end of the last, if any
+    /// passed.
     ///
-    /// At `at` an object begins, after a comma, in a list that is `depth` deep.
+    /// At `at` an object begins, after a comma, in a list at `depth`.
     #[inline]
     pub(super) fn pass(&mut self, text: &[u8], at: usize, depth: usize) -> Option<usize> {
         if self.credit.0 == 0 {
@@ -100,7 +101,7 @@ impl Form {
         }
     }
 
-    /// Takes the form of the object before `at`, if that is in the same list and simple.
+    /// Takes the form of the object before `at`, if it is in the same list and simple enough.
     fn learn(&mut self, text: &[u8], at: usize, depth: usize) {
         self.steps.clear();
         let last = self.last.filter(|_| self.depth == depth);
@@ -114,10 +115,10 @@ impl Form {
         }
     }
 
-    /// The steps of valid JSON that begins with an object; `None` if there is more than that, they are too many, or something
-    /// in it is not plain.
+    /// Appends the steps of a valid object; `None` if the text goes on after it, if it has too many steps or numbers, or if a
+    /// string has an escape or a number an exponent.
     fn steps_of(&mut self, object: &[u8]) -> Option<()> {
-        let mut alike = 0;
+        let mut same = 0;
         let mut at = 0;
         let mut before = 0;
         let mut depth = 0_usize;
@@ -130,8 +131,8 @@ impl Form {
                 b'"' => {
                     let end = end_of_plain(object, at + 1);
                     if before == b':' {
-                        self.bytes(object.get(alike..=at)?, Then::String)?;
-                        alike = end;
+                        self.bytes(object.get(same..=at)?, Then::String)?;
+                        same = end;
                     }
                     if object.get(end) != Some(&b'"') {
                         return None;
@@ -143,9 +144,9 @@ impl Form {
                     if list > MOST_NUMBERS {
                         return None;
                     }
-                    self.bytes(object.get(alike..at)?, Then::Number)?;
-                    alike = end_of_number(object, at)?;
-                    at = alike;
+                    self.bytes(object.get(same..at)?, Then::Number)?;
+                    same = end_of_number(object, at)?;
+                    at = same;
                     if let Some(b'e' | b'E') = object.get(at) {
                         return None;
                     }
@@ -163,7 +164,7 @@ impl Form {
                 before = byte;
             }
         }
-        self.bytes(object.get(alike..)?, Then::Bytes)
+        self.bytes(object.get(same..)?, Then::Bytes)
     }
 
     fn bytes(&mut self, bytes: &[u8], then: Then) -> Option<()> {
@@ -185,7 +186,7 @@ impl Form {
         Some(())
     }
 
-    /// Where an object of this form ends that begins at `at`.
+    /// Returns the end of an object of this form that begins at `at`.
     #[inline]
     fn object(&self, text: &[u8], mut at: usize) -> Result<usize, Stop> {
         if self.steps.is_empty() {
@@ -207,7 +208,7 @@ impl Form {
     }
 }
 
-/// Where a number ends that begins at `at`; `None` if there is none. One with an exponent is taken to end before that.
+/// Returns the end of the number at `at`, an exponent left out; `None` if there is no number.
 #[inline]
 fn end_of_number(text: &[u8], at: usize) -> Option<usize> {
     let at = at + usize::from(text.get(at) == Some(&b'-'));
@@ -222,10 +223,11 @@ fn end_of_number(text: &[u8], at: usize) -> Option<usize> {
     (end > whole + 1).then_some(end)
 }
 
-/// A form of more is left alone.
+/// Longer forms are not learned.
 const MOST_STEPS: usize = 64;
 
-/// Of an array of more numbers, which are faster to check in blocks, no form is taken.
+/// Forms with longer arrays of numbers are not learned, because these are faster to check in blocks.
 const MOST_NUMBERS: usize = 8;
 
+/// The credit at the start, and the most that can be earned, in bytes.
 const MOST_CREDIT: usize = 16 << 10;

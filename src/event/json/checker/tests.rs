@@ -1,14 +1,15 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde::de::IgnoredAny;
+use std::ops::Range;
 
-use super::*;
+use super::{watch::DEEPEST, *};
 
 /// Notes the keys and values that are told: of the root, and of each object in it.
 #[derive(Debug, Default, PartialEq)]
-struct Told(Vec<(usize, Vec<u8>, Range<usize>)>, [Vec<u8>; TOLD]);
+struct Told(Vec<(usize, Vec<u8>, Range<usize>)>, [Vec<u8>; DEEPEST]);
 
-impl Notes for Told {
+impl Observer for Told {
     fn key(&mut self, depth: usize, key: &[u8]) -> bool {
         self.1[depth - 1] = key.to_vec();
         key != b"\"unwanted\""
@@ -25,7 +26,7 @@ impl Notes for Told {
 
 /// What is told of a text that comes in pieces, which end at these places.
 fn told(text: &[u8], ends: impl IntoIterator<Item = usize>) -> Option<Told> {
-    let mut syntax = Syntax::default();
+    let mut syntax = Checker::default();
     let mut notes = Told::default();
     for end in ends.into_iter().chain([text.len()]) {
         syntax
