@@ -1,12 +1,8 @@
-use std::ops::{Deref, Range};
+use std::ops::Deref;
 
 use serde::Serialize;
 
-use super::{
-    Label, Text,
-    format::{captions, intervals},
-    json,
-};
+use super::{Label, Text, json};
 
 /// A word or a turn of a transcript.
 ///
@@ -14,13 +10,13 @@ use super::{
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Segment {
-    /// When it begins, in seconds.
+    /// The start, in seconds.
     pub start: f64,
-    /// When it ends, in seconds.
+    /// The end, in seconds.
     pub end: f64,
-    /// What is said.
+    /// The words.
     pub text: Text,
-    /// Who says it; empty if it was not sent.
+    /// The speaker; empty if it was not sent.
     pub speaker: Label,
 }
 
@@ -44,9 +40,9 @@ read_object!(Segment {
     "speaker" => speaker: Label = Label::default(),
 });
 
-/// What was said, by words or by turns, in the order in which it was sent.
+/// The transcript of a recording, by words or by turns, in the order in which it was sent.
 ///
-/// It is a slice of [`Segment`]s with helpers.
+/// `Transcript` derefs to a slice of [`Segment`]s.
 ///
 /// ```
 /// use tower_pyannote::event::{Segment, Transcript};
@@ -64,68 +60,5 @@ read_object!(Segment {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Transcript(Vec<Segment>);
-
-impl Transcript {
-    /// Returns the text, a line each time that the speaker changes, led by the speaker's label.
-    ///
-    /// White space in a segment, line ends included, becomes a single space.
-    #[must_use]
-    pub fn text(&self) -> String {
-        let mut text = String::new();
-        let mut speaker = None;
-        for segment in self {
-            let words = captions::one_line(&segment.text);
-            if words.is_empty() {
-                continue;
-            }
-            if speaker == Some(&segment.speaker) {
-                text.push(' ');
-            } else {
-                if speaker.is_some() {
-                    text.push('\n');
-                }
-                let label = captions::one_line(&segment.speaker);
-                if !label.is_empty() {
-                    text.push_str(&label);
-                    text.push_str(": ");
-                }
-                speaker = Some(&segment.speaker);
-            }
-            text.push_str(&words);
-        }
-        if speaker.is_some() {
-            text.push('\n');
-        }
-        text
-    }
-
-    /// Iterates over the segments that share some time with a range, in seconds.
-    ///
-    /// A segment that only ends where the range starts, or starts where it ends, is not among them.
-    pub fn between(&self, range: Range<f64>) -> impl Iterator<Item = &Segment> {
-        self.iter()
-            .filter(move |segment| intervals::touch(segment.start..segment.end, &range))
-    }
-
-    /// Writes the transcript as WebVTT subtitles, a cue a segment, sorted by start, with the
-    /// speaker as the cue's voice.
-    ///
-    /// Segments without text or usable times (missing, negative, not in order, beyond 100 hours)
-    /// are left out.
-    #[must_use]
-    pub fn to_webvtt(&self) -> String {
-        captions::webvtt(self)
-    }
-
-    /// Writes the transcript as SRT subtitles, a cue a segment, sorted by start, with the speaker
-    /// before the text.
-    ///
-    /// Segments without text or usable times (missing, negative, not in order, beyond 100 hours)
-    /// are left out.
-    #[must_use]
-    pub fn to_srt(&self) -> String {
-        captions::srt(self)
-    }
-}
 
 list_of!(Transcript, Segment);

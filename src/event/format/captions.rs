@@ -1,43 +1,86 @@
-//! WebVTT and SRT.
+//! Plain text, WebVTT and SRT.
 
 use std::{fmt::Write, time::Duration};
 
 use super::intervals::span;
-use crate::event::Segment;
+use crate::event::{Segment, Transcript};
 
-pub(in crate::event) fn webvtt(segments: &[Segment]) -> String {
-    let mut vtt = "WEBVTT\n".to_owned();
-    for cue in cues(segments) {
-        let (start, end) = (clock(cue.start, '.'), clock(cue.end, '.'));
-        let text = escape(&cue.text);
-        let voice = match cue.speaker.as_str() {
-            "" => String::new(),
-            speaker => format!("<v {}>", escape(speaker)),
-        };
-        // Writing to a String cannot fail.
-        let _ = write!(vtt, "\n{start} --> {end}\n{voice}{text}\n");
+impl Transcript {
+    /// Returns the text. Each time the speaker changes, a line begins with the speaker's label.
+    ///
+    /// White space in a segment, line ends included, becomes a single space.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        let mut speaker = None;
+        for segment in self {
+            let words = one_line(&segment.text);
+            if words.is_empty() {
+                continue;
+            }
+            if speaker == Some(&segment.speaker) {
+                text.push(' ');
+            } else {
+                if speaker.is_some() {
+                    text.push('\n');
+                }
+                let label = one_line(&segment.speaker);
+                if !label.is_empty() {
+                    text.push_str(&label);
+                    text.push_str(": ");
+                }
+                speaker = Some(&segment.speaker);
+            }
+            text.push_str(&words);
+        }
+        if speaker.is_some() {
+            text.push('\n');
+        }
+        text
     }
-    vtt
+
+    /// Writes the transcript as WebVTT subtitles: one cue for each segment, sorted by start, with the speaker as its voice.
+    ///
+    /// Segments without text or usable times (missing, negative, not in order, beyond 100 hours) are left out.
+    #[must_use]
+    pub fn to_webvtt(&self) -> String {
+        let mut vtt = "WEBVTT\n".to_owned();
+        for cue in cues(self) {
+            let (start, end) = (clock(cue.start, '.'), clock(cue.end, '.'));
+            let text = escape(&cue.text);
+            let voice = match cue.speaker.as_str() {
+                "" => String::new(),
+                speaker => format!("<v {}>", escape(speaker)),
+            };
+            // Writing to a String cannot fail.
+            let _ = write!(vtt, "\n{start} --> {end}\n{voice}{text}\n");
+        }
+        vtt
+    }
+
+    /// Writes the transcript as SRT subtitles: one cue for each segment, sorted by start, with the speaker before the text.
+    ///
+    /// Segments without text or usable times (missing, negative, not in order, beyond 100 hours) are left out.
+    #[must_use]
+    pub fn to_srt(&self) -> String {
+        let mut srt = String::new();
+        for (number, cue) in (1_u64..).zip(cues(self)) {
+            let (start, end) = (clock(cue.start, ','), clock(cue.end, ','));
+            let line = match cue.speaker.as_str() {
+                "" => cue.text,
+                speaker => format!("{speaker}: {}", cue.text),
+            };
+            // SRT has no escapes, and a parser may read the arrow as a line of times.
+            let line = line.replace("-->", "→");
+            let gap = if number > 1 { "\n" } else { "" };
+            // Writing to a String cannot fail.
+            let _ = write!(srt, "{gap}{number}\n{start} --> {end}\n{line}\n");
+        }
+        srt
+    }
 }
 
-pub(in crate::event) fn srt(segments: &[Segment]) -> String {
-    let mut srt = String::new();
-    for (number, cue) in (1_u64..).zip(cues(segments)) {
-        let (start, end) = (clock(cue.start, ','), clock(cue.end, ','));
-        let line = match cue.speaker.as_str() {
-            "" => cue.text,
-            speaker => format!("{speaker}: {}", cue.text),
-        };
-        // SRT has no escapes, and a reader may take the arrow for a line of times.
-        let line = line.replace("-->", "→");
-        let gap = if number > 1 { "\n" } else { "" };
-        // Writing to a String cannot fail.
-        let _ = write!(srt, "{gap}{number}\n{start} --> {end}\n{line}\n");
-    }
-    srt
-}
-
-/// What both formats show of a segment; the text is one line.
+/// What WebVTT and SRT show of a segment. The text is one line.
 struct Cue {
     start: Duration,
     end: Duration,
@@ -45,7 +88,7 @@ struct Cue {
     text: String,
 }
 
-/// Returns the cues sorted by start, as WebVTT demands.
+/// Returns the cues sorted by start, as WebVTT requires.
 fn cues(segments: &[Segment]) -> Vec<Cue> {
     let mut cues: Vec<Cue> = segments
         .iter()
@@ -74,8 +117,8 @@ fn clock(time: Duration, point: char) -> String {
     )
 }
 
-/// Folds all white space and control characters to single spaces.
-pub(in crate::event) fn one_line(text: &str) -> String {
+/// Replaces each run of white space and control characters with one space.
+fn one_line(text: &str) -> String {
     let words = text.split(|c: char| c.is_whitespace() || c.is_control());
     let mut line = String::with_capacity(text.len());
     for word in words.filter(|word| !word.is_empty()) {

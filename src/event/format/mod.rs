@@ -1,5 +1,5 @@
-//! Formats that turns and transcripts are written in, and arithmetic over their times.
+//! Formats of turns and transcripts, and arithmetic over their times.
 
-pub(super) mod captions;
-pub(super) mod intervals;
-pub(super) mod rttm;
+mod captions;
+mod intervals;
+mod rttm;

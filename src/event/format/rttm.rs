@@ -1,27 +1,34 @@
 use std::fmt::Write;
 
 use super::intervals::span;
-use crate::event::Turn;
+use crate::event::Turns;
 
-pub(in crate::event) fn write(turns: &[Turn], uri: &str) -> String {
-    let uri = field(uri);
-    let mut rttm = String::new();
-    for turn in turns {
-        let Some((start, end)) = span(turn.start, turn.end) else {
-            continue;
-        };
-        let (start, length) = (start.as_secs_f64(), (end - start).as_secs_f64());
-        let speaker = field(&turn.speaker);
-        // Writing to a String cannot fail.
-        let _ = writeln!(
-            rttm,
-            "SPEAKER {uri} 1 {start:.3} {length:.3} <NA> <NA> {speaker} <NA> <NA>"
-        );
+impl Turns {
+    /// Writes the turns as RTTM, the format of diarization benchmarks, one line each.
+    ///
+    /// `uri` names the recording. White space in it and in labels becomes `_`, an empty name `<NA>`. Turns without usable
+    /// times (missing, negative, not in order, beyond 100 hours) are left out.
+    #[must_use]
+    pub fn to_rttm(&self, uri: &str) -> String {
+        let uri = field(uri);
+        let mut rttm = String::new();
+        for turn in self {
+            let Some((start, end)) = span(turn.start, turn.end) else {
+                continue;
+            };
+            let (start, length) = (start.as_secs_f64(), (end - start).as_secs_f64());
+            let speaker = field(&turn.speaker);
+            // Writing to a String cannot fail.
+            let _ = writeln!(
+                rttm,
+                "SPEAKER {uri} 1 {start:.3} {length:.3} <NA> <NA> {speaker} <NA> <NA>"
+            );
+        }
+        rttm
     }
-    rttm
 }
 
-/// Fields are parted by white space and may not be empty.
+/// Makes a field: white space separates fields, and no field may be empty.
 fn field(value: &str) -> String {
     if value.is_empty() {
         return "<NA>".to_owned();
