@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-use super::{Label, ScoreCurve, SpeakerCurves, Text, Transcript, Turns, json};
+use super::{ScoreCurve, SpeakerCurves, Text, Transcript, Turns};
 
 /// The output of a diarization: who spoke when.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]

@@ -7,11 +7,11 @@ use super::{
     json::{Checker, NotJson, Observer, string, string_lossy},
 };
 
-/// What an event must know of its body before the output is typed.
+/// What an event reads of its body before the output is typed.
 pub(super) struct Envelope {
     pub(super) job_id: Text,
     pub(super) status: Status,
-    /// What the keys of the output tell, and where in the body it stands.
+    /// The kind of the output by its keys, and its place in the body.
     pub(super) output: Option<(Kind, Range<usize>)>,
     pub(super) error: Option<Text>,
     pub(super) warning: Option<Text>,
@@ -25,37 +25,40 @@ impl Envelope {
     }
 }
 
-/// An envelope in the making: checks the syntax of a body and finds its fields in one pass, which may begin while the body
-/// is still arriving.
+/// Checks the syntax of a body and finds the fields of its envelope, in one pass that can be done in slices.
 #[derive(Debug, Default)]
 pub(crate) struct EnvelopeScan {
     checker: Checker,
     fields: Fields,
-    /// How much of the body has been looked at.
+    /// How many bytes of the body were checked.
     scanned: usize,
-    /// How much of it is UTF-8; what is not scanned yet may be half a character.
+    /// How many of these are known to be UTF-8; the rest is the start of a character.
     utf8: usize,
     fault: Option<EventError>,
 }
 
 impl EnvelopeScan {
-    /// How much of the body has been scanned.
+    /// Returns how many bytes of the body were checked.
     #[cfg(feature = "layer")]
     pub(crate) fn scanned(&self) -> usize {
         self.scanned
     }
 
-    /// Scans on to the end of `body`, which is all that has come of it so far.
+    /// Checks on to the end of `body`, which begins with the bytes of earlier calls.
     pub(crate) fn advance(&mut self, body: &[u8]) {
         while self.scanned < body.len() {
-            // Each stretch stays in the cache from one check to the other.
+            // A stretch is still in the cache when its syntax is checked after its encoding.
             let end = body.len().min(self.scanned + STRETCH);
-            self.stretch(body.get(..end).unwrap_or_default());
+            self.check(body.get(..end).unwrap_or_default());
             self.scanned = end;
         }
     }
 
-    /// Scans what has not been scanned yet of the whole body, and reads the envelope.
+    /// Checks the rest of `body`, which is now whole, and reads the envelope.
+    ///
+    /// # Errors
+    ///
+    /// Returns why the body is no event. An error of the encoding comes before one of the syntax.
     pub(super) fn finish(mut self, body: &[u8]) -> Result<Envelope, EventError> {
         self.advance(body);
         if self.utf8 < body.len() {
@@ -73,14 +76,14 @@ impl EnvelopeScan {
         self.fields.into_envelope(body)
     }
 
-    fn stretch(&mut self, body: &[u8]) {
+    fn check(&mut self, body: &[u8]) {
         if self.fault == Some(EventError::NotUtf8) {
             return;
         }
         let new = body.get(self.utf8..).unwrap_or_default();
         match std::str::from_utf8(new) {
             Ok(text) => self.utf8 += text.len(),
-            // The rest of a character may be on its way.
+            // The next stretch may have the rest of the character.
             Err(error) if error.error_len().is_none() => self.utf8 += error.valid_up_to(),
             Err(_) => self.fault = Some(EventError::NotUtf8),
         }
@@ -92,12 +95,13 @@ impl EnvelopeScan {
     }
 }
 
-/// Where the values of the known fields of a body stand.
+/// The places of the known fields of a body.
 #[derive(Debug, Default)]
 struct Fields {
-    /// Which field the last key at the root is, and which the last in the output.
-    root: Option<Field>,
-    inner: Option<Field>,
+    /// The fields of the last key at the root and of the last key in the output.
+    last: [Option<Field>; 2],
+    /// Whether the last key at the root is `output`.
+    at_output: bool,
     job_id: Place,
     status: Place,
     error: Place,
@@ -108,10 +112,13 @@ struct Fields {
     in_output: OutputFields,
 }
 
-/// Where a value stands in the body.
+/// The place of a value in the body, if its key was there.
 type Place = Option<Range<usize>>;
 
-/// Where the values stand that decide the kind of an output or concern every event.
+/// Borrows the place of one field.
+type Field = fn(&mut Fields) -> &mut Place;
+
+/// The places of the fields of an output that decide its kind or concern every event.
 #[derive(Debug, Default)]
 struct OutputFields {
     voiceprint: Place,
@@ -122,96 +129,61 @@ struct OutputFields {
     warning: Place,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Field {
-    JobId,
-    Status,
-    Error,
-    Warning,
-    CreatedAt,
-    UpdatedAt,
-    Output,
-    Voiceprint,
-    Identification,
-    Voiceprints,
-    Diarization,
-}
-
 impl Observer for Fields {
     fn key(&mut self, depth: usize, key: &[u8]) -> bool {
         let key = std::str::from_utf8(key).unwrap_or_default();
         let key = string(key).unwrap_or_default();
-        let (last, field) = match depth {
-            1 => (&mut self.root, Field::of_root(&key)),
-            _ => (&mut self.inner, Field::of_output(&key)),
-        };
-        *last = field;
+        let field = field(depth, &key);
+        if depth == 1 {
+            self.at_output = key == "output";
+        }
+        if let Some(last) = self.last.get_mut(depth - 1) {
+            *last = field;
+        }
         field.is_some()
     }
 
-    fn value_begins(&mut self, depth: usize, with: u8) -> bool {
-        let output = depth == 1 && matches!(self.root, Some(Field::Output));
-        if output {
+    fn value_begins(&mut self, depth: usize, first: u8) -> bool {
+        let is_output = depth == 1 && self.at_output;
+        if is_output {
+            // The last of two outputs counts.
             self.in_output = OutputFields::default();
         }
-        output && with == b'{'
+        is_output && first == b'{'
     }
 
     fn value(&mut self, depth: usize, at: Range<usize>) {
-        let place = match depth {
-            1 => self.root.and_then(|field| self.root_place(field)),
-            _ => self.inner.and_then(|field| self.in_output.place(field)),
-        };
-        if let Some(place) = place {
-            *place = Some(at);
+        let last = self.last.get(depth - 1).copied().flatten();
+        if let Some(field) = last {
+            *field(self) = Some(at);
         }
     }
 }
 
-impl Field {
-    fn of_root(key: &str) -> Option<Self> {
-        match key {
-            "jobId" => Some(Self::JobId),
-            "status" => Some(Self::Status),
-            "output" => Some(Self::Output),
-            "error" => Some(Self::Error),
-            "warning" => Some(Self::Warning),
-            "createdAt" => Some(Self::CreatedAt),
-            "updatedAt" => Some(Self::UpdatedAt),
-            _ => None,
-        }
-    }
-
-    fn of_output(key: &str) -> Option<Self> {
-        match key {
-            "voiceprint" => Some(Self::Voiceprint),
-            "identification" => Some(Self::Identification),
-            "voiceprints" => Some(Self::Voiceprints),
-            "diarization" => Some(Self::Diarization),
-            "error" => Some(Self::Error),
-            "warning" => Some(Self::Warning),
-            _ => None,
-        }
-    }
+fn field(depth: usize, key: &str) -> Option<Field> {
+    let field: Field = match (depth, key) {
+        (1, "jobId") => |fields| &mut fields.job_id,
+        (1, "status") => |fields| &mut fields.status,
+        (1, "output") => |fields| &mut fields.output,
+        (1, "error") => |fields| &mut fields.error,
+        (1, "warning") => |fields| &mut fields.warning,
+        (1, "createdAt") => |fields| &mut fields.created_at,
+        (1, "updatedAt") => |fields| &mut fields.updated_at,
+        (2, "voiceprint") => |fields| &mut fields.in_output.voiceprint,
+        (2, "identification") => |fields| &mut fields.in_output.identification,
+        (2, "voiceprints") => |fields| &mut fields.in_output.voiceprints,
+        (2, "diarization") => |fields| &mut fields.in_output.diarization,
+        (2, "error") => |fields| &mut fields.in_output.error,
+        (2, "warning") => |fields| &mut fields.in_output.warning,
+        _ => return None,
+    };
+    Some(field)
 }
 
 impl Fields {
-    fn root_place(&mut self, field: Field) -> Option<&mut Place> {
-        match field {
-            Field::JobId => Some(&mut self.job_id),
-            Field::Status => Some(&mut self.status),
-            Field::Error => Some(&mut self.error),
-            Field::Warning => Some(&mut self.warning),
-            Field::CreatedAt => Some(&mut self.created_at),
-            Field::UpdatedAt => Some(&mut self.updated_at),
-            Field::Output => Some(&mut self.output),
-            _ => None,
-        }
-    }
-
     fn into_envelope(self, body: &[u8]) -> Result<Envelope, EventError> {
         let bytes = |place: &Place| body.get(place.clone()?);
-        // The whole body was checked, so that this fails for none.
+        // This never fails, because the whole body was checked.
         let read = |place| std::str::from_utf8(bytes(place)?).ok();
         let inner = &self.in_output;
         let job_id = read(&self.job_id)
@@ -241,54 +213,42 @@ impl Fields {
 }
 
 impl OutputFields {
-    fn place(&mut self, field: Field) -> Option<&mut Place> {
-        match field {
-            Field::Voiceprint => Some(&mut self.voiceprint),
-            Field::Identification => Some(&mut self.identification),
-            Field::Voiceprints => Some(&mut self.voiceprints),
-            Field::Diarization => Some(&mut self.diarization),
-            Field::Error => Some(&mut self.error),
-            Field::Warning => Some(&mut self.warning),
-            _ => None,
-        }
-    }
-
     fn kind<'a>(&self, bytes: impl Fn(&Place) -> Option<&'a [u8]>) -> Kind {
         let voiceprint = Shape::of(bytes(&self.voiceprint), b'"');
         let identification = Shape::of(bytes(&self.identification), b'[');
         let voiceprints = Shape::of(bytes(&self.voiceprints), b'[');
         let diarization = Shape::of(bytes(&self.diarization), b'[');
         match (voiceprint, identification, voiceprints, diarization) {
-            (Shape::Odd, ..) | (_, Shape::Odd, ..) => Kind::Unknown,
-            (_, _, Shape::Odd, _) | (_, _, _, Shape::Odd) => Kind::Unknown,
-            (Shape::Foreseen, ..) => Kind::Voiceprint,
-            (_, Shape::Foreseen, ..) | (_, _, Shape::Foreseen, _) => Kind::Identification,
-            (_, _, _, Shape::Foreseen | Shape::Null) => Kind::Diarization,
+            (Shape::Unexpected, ..) | (_, Shape::Unexpected, ..) => Kind::Unknown,
+            (_, _, Shape::Unexpected, _) | (_, _, _, Shape::Unexpected) => Kind::Unknown,
+            (Shape::Expected, ..) => Kind::Voiceprint,
+            (_, Shape::Expected, ..) | (_, _, Shape::Expected, _) => Kind::Identification,
+            (_, _, _, Shape::Expected | Shape::Null) => Kind::Diarization,
             (_, _, _, Shape::Absent) => Kind::Unknown,
         }
     }
 }
 
-/// What a deciding key has for a value.
+/// The value of a key that decides the kind.
 enum Shape {
     Absent,
     Null,
-    Foreseen,
-    Odd,
+    Expected,
+    Unexpected,
 }
 
 impl Shape {
-    fn of(value: Option<&[u8]>, foreseen: u8) -> Self {
+    fn of(value: Option<&[u8]>, expected: u8) -> Self {
         match value {
             None => Self::Absent,
             Some(b"null") => Self::Null,
-            Some(value) if value.first() == Some(&foreseen) => Self::Foreseen,
-            Some(_) => Self::Odd,
+            Some(value) if value.first() == Some(&expected) => Self::Expected,
+            Some(_) => Self::Unexpected,
         }
     }
 }
 
-/// Returns a status of any shape by name.
+/// Reads a status; one that is not a string is kept as JSON text.
 fn status(json: &str) -> Status {
     match string_lossy(json) {
         Some(status) => Status::from(&*status),
@@ -299,5 +259,5 @@ fn status(json: &str) -> Status {
 
 const LONGEST_STATUS: usize = 64;
 
-/// How much is scanned at once.
+/// How many bytes are checked at once.
 const STRETCH: usize = 32 << 10;

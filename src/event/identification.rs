@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::{Label, LabelMap, ScoreCurve, SpeakerCurves, Text, Turn, Turns, json};
+use super::{Label, LabelMap, ScoreCurve, SpeakerCurves, Text, Turn, Turns};
 
 /// The output of an identification: who of the given voiceprints spoke when.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]

@@ -9,7 +9,7 @@ use std::{
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::json::{ALLOCATION, Read, Reader};
+use super::json::{self, ALLOCATION};
 
 /// The label of a speaker: `SPEAKER_00` and so on from diarization, or a name given to a voiceprint.
 ///

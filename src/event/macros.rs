@@ -69,9 +69,9 @@ macro_rules! string_like {
             }
         }
 
-        impl<K> Read<K> for $type {
+        impl<K> json::Read<K> for $type {
             #[inline]
-            fn read(json: &mut Reader<'_, K>) -> Option<Self> {
+            fn read(json: &mut json::Reader<'_, K>) -> Option<Self> {
                 let text = json.string()?;
                 json.has_room(text.len())?;
                 let made = Self::from(&*text);
@@ -137,11 +137,15 @@ macro_rules! list_of {
             }
         }
 
-        impl json::Read<Label> for $type {
-            fn read(json: &mut json::Reader<'_, Label>) -> Option<Self> {
-                json::Read::read(json).map(Self)
+        const _: () = {
+            use crate::event::{Label, json};
+
+            impl json::Read<Label> for $type {
+                fn read(json: &mut json::Reader<'_, Label>) -> Option<Self> {
+                    json::Read::read(json).map(Self)
+                }
             }
-        }
+        };
 
         deserialize!($type);
     };
@@ -152,7 +156,7 @@ macro_rules! deserialize {
     ($type:ident) => {
         impl<'de> serde::Deserialize<'de> for $type {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                json::deserialize(deserializer, stringify!($type))
+                crate::event::json::deserialize(deserializer, stringify!($type))
             }
         }
     };
@@ -165,6 +169,8 @@ macro_rules! deserialize {
 macro_rules! read_object {
     ($type:ident { $($key:literal => $field:ident: $as:ty = $absent:expr),+ $(,)? }) => {
         const _: () = {
+            use crate::event::{Label, json};
+
             #[expect(non_camel_case_types, reason = "variants are named as the fields")]
             enum Key {
                 $($field,)+

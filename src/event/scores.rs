@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Label, LabelMap, json};
+use super::LabelMap;
 
 /// A score for each step of the audio, from 0 to 100.
 ///

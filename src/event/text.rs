@@ -3,7 +3,7 @@ use std::{borrow::Borrow, fmt, ops::Deref};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smol_str::SmolStr;
 
-use super::json::{ALLOCATION, Read, Reader};
+use super::json::{self, ALLOCATION};
 
 /// A string that is cheap to clone; up to 23 bytes it is kept in place, without an allocation.
 ///

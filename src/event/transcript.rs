@@ -2,7 +2,7 @@ use std::ops::Deref;
 
 use serde::Serialize;
 
-use super::{Label, Text, json};
+use super::{Label, Text};
 
 /// A word or a turn of a transcript.
 ///

@@ -2,7 +2,7 @@ use std::ops::Deref;
 
 use serde::Serialize;
 
-use super::{Label, LabelMap, json};
+use super::{Label, LabelMap};
 
 /// A stretch of audio in which one speaker speaks.
 ///

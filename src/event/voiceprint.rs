@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Label, Text, json};
+use super::Text;
 
 /// The output of a voiceprint job.
 ///

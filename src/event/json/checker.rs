@@ -5,10 +5,16 @@
 mod form;
 mod nest;
 mod numbers;
+mod state;
 mod watch;
 
 pub(crate) use self::watch::Observer;
-use self::{form::Form, nest::Nest, watch::Watch};
+use self::{
+    form::Form,
+    nest::Nest,
+    state::{Role, State},
+    watch::Watch,
+};
 use super::bytes::{end_of_digits, end_of_plain, end_of_string, is_blank};
 
 /// How far a text has been checked.
@@ -24,38 +30,6 @@ pub(crate) struct Checker {
 /// The text is not JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NotJson;
-
-/// What the next byte may be.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum State {
-    #[default]
-    Value,
-    FirstItem,
-    FirstKey,
-    Key,
-    Colon,
-    AfterValue,
-    InString(Role),
-    Escape(Role),
-    /// How many hexadecimal digits are missing.
-    Hex(Role, u8),
-    Minus,
-    Zero,
-    Whole,
-    Point,
-    Fraction,
-    Exponent,
-    ExponentSign,
-    ExponentDigits,
-    /// The index in [`WORDS`] of the next byte.
-    Word(u8),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
-    Key,
-    Value,
-}
 
 impl Checker {
     /// Returns the first byte that is not blank.
@@ -245,7 +219,7 @@ impl Checker {
                     }
                 },
                 State::Word(next) => {
-                    let rest = WORDS.get(usize::from(next)..).unwrap_or_default();
+                    let rest = state::WORDS.get(usize::from(next)..).unwrap_or_default();
                     if rest.first() != Some(&byte) {
                         return Err(NotJson);
                     }
@@ -313,9 +287,6 @@ impl Checker {
         Ok(())
     }
 }
-
-/// The words that are values, each with a blank after it.
-const WORDS: &[u8] = b"true false null ";
 
 #[cfg(test)]
 mod tests;

@@ -8,11 +8,7 @@ use serde::{
 };
 use serde_json::Value;
 
-use super::{
-    heap::Heap,
-    map::Map,
-    reader::{Read, Reader},
-};
+use super::{heap::Heap, map::Map, read::Read, reader::Reader};
 
 /// Deserializes a value by way of its JSON text. Its heap has no limit, as usual with serde.
 pub(crate) fn deserialize<'de, D, K, T>(deserializer: D, name: &str) -> Result<T, D::Error>

@@ -6,7 +6,8 @@ use smallvec::SmallVec;
 
 use super::{
     heap::ALLOCATION,
-    reader::{Field, Read, Reader},
+    read::{Field, Read},
+    reader::Reader,
 };
 
 /// A map in the order of its entries. Up to four values are kept in place.

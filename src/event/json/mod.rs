@@ -6,6 +6,7 @@ mod deserialize;
 mod heap;
 mod map;
 mod number;
+mod read;
 mod reader;
 mod string;
 
@@ -14,6 +15,7 @@ pub(super) use self::{
     deserialize::{deserialize, deserialize_map},
     heap::ALLOCATION,
     map::Map,
-    reader::{Field, Read, Reader, Unread, read},
+    read::{Field, Read, Unread, read},
+    reader::Reader,
     string::{string, string_lossy},
 };

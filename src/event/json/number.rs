@@ -1,4 +1,4 @@
-use super::reader::{Read, Reader};
+use super::{read::Read, reader::Reader};
 
 impl<K> Reader<'_, K> {
     /// Reads a number.

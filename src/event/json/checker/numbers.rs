@@ -1,4 +1,4 @@
-use super::State;
+use super::state::State;
 use crate::event::json::bytes::BLOCK;
 
 /// Passes whole blocks of numbers that single commas separate; returns where they end, and the state there.
