@@ -14,8 +14,8 @@ struct TalkTime;
 
 impl WebhookHandler for TalkTime {
     async fn diarization(&self, event: &TypedEvent<Diarization>) -> Result<(), HandlerError> {
-        for speaker in event.diarization.speakers() {
-            let seconds = event.diarization.talk_time_of(speaker);
+        for speaker in event.output().diarization.speakers() {
+            let seconds = event.output().diarization.talk_time_of(speaker);
             tracing::info!(%speaker, seconds, "talk time");
         }
         Ok(())

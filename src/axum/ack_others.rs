@@ -22,7 +22,7 @@ use crate::event::{EventOutput, TypedEvent};
 /// use tower_pyannote::{axum::AckOthers, Diarization, PyannoteSignatureLayer, WebhookSecret};
 ///
 /// async fn webhook(AckOthers(event): AckOthers<Diarization>) {
-///     println!("{} turns", event.diarization.len());
+///     println!("{} turns", event.output().diarization.len());
 /// }
 ///
 /// let layer = PyannoteSignatureLayer::new(WebhookSecret::new("whs_example")?);

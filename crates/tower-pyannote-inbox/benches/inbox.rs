@@ -3,9 +3,6 @@
 //! One commit each: as many connections as there are senders, up to ten, of which each commits one event at a time; with
 //! SQLite, which has one writer, a single one. The two ways take turns, and the medians of their rounds are printed.
 
-#[path = "../tests/support/postgres.rs"]
-mod postgres;
-
 use std::{
     env, fs,
     sync::{
@@ -19,7 +16,7 @@ use tokio::{runtime::Runtime, sync::Mutex};
 use tower_pyannote::{WebhookEvent, event::Delivery};
 use tower_pyannote_inbox::Inbox;
 
-use self::postgres::Postgres;
+use tower_pyannote_test_support::postgres::Postgres;
 
 fn main() {
     // `cargo test --benches` wants to see it run, not to wait for figures.
