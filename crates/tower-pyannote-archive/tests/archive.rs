@@ -16,9 +16,9 @@ use object_store::{
 use proptest::prelude::*;
 use tempfile::TempDir;
 use tower_pyannote::{
-    ConfigError, HandlerError, HandlerRegistry, WebhookEvent, WebhookHandler, event::Delivery,
+    HandlerError, HandlerRegistry, WebhookEvent, WebhookHandler, event::Delivery,
 };
-use tower_pyannote_archive::Archive;
+use tower_pyannote_archive::{Archive, ConfigError};
 
 /// 2026-11-24 03:40:00 UTC.
 const RECEIVED: Duration = Duration::from_secs(1_795_491_600);
@@ -177,7 +177,7 @@ mod keeping {
     fn a_prefix_that_is_no_path_is_refused() {
         for prefix in ["..", "a/../b", ".", "a//b", "a/\n", "a\0"] {
             let error = Archive::new(Arc::new(InMemory::new()), prefix).unwrap_err();
-            let ConfigError::InvalidArchivePrefix { prefix: told, .. } = &error else {
+            let ConfigError::InvalidPrefix { prefix: told, .. } = &error else {
                 panic!("{error:?}");
             };
             assert_eq!(told, prefix);
@@ -316,7 +316,7 @@ mod repeats {
     fn a_repeat_that_differs_is_counted_as_a_conflict() {
         use metrics_util::debugging::DebugValue;
 
-        let metrics = crate::observe::measure(async || {
+        let metrics = tower_pyannote_test_support::observe::measure(async || {
             let archive = Archive::new(Arc::new(InMemory::new()), "").unwrap();
             for body in [BODY, BODY, r#"{"jobId":"j","status":"succeeded"}"#, BODY] {
                 archive.keep(&event(body)).await.unwrap();
