@@ -4,241 +4,257 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Url;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_platform_verifier::BuilderVerifierExt;
+use tower_pyannote::clock::{Clock, SystemClock};
 use zeroize::Zeroizing;
 
 use crate::ConfigError;
-use crate::address::{Address, is_loopback, is_secure};
-use crate::client::{Client, Inner};
-use crate::key::ApiKey;
+use crate::address::Address;
+use crate::api_key::ApiKey;
+use crate::client::{Client, Shared};
 use crate::limiter::Limiter;
-use crate::log::{AnySubmissionLog, SubmissionLog};
-use crate::time::Time;
-use tower_pyannote::clock::{Clock, SystemClock};
+use crate::shared_clock::SharedClock;
+use crate::submission_log::{DynSubmissionLog, SubmissionLog};
+use crate::tls;
+use crate::url::{is_loopback, is_secure};
 
 /// The settings of a [`Client`], from [`Client::builder`].
 ///
-/// # Example: for a simulator on this machine
+/// # Example: a client of a simulator on this machine
 ///
 /// ```
 /// use std::time::Duration;
 /// use pyannoteai_client::Client;
 ///
 /// let client = Client::builder("sk_example")
-///     .with_base_url("http://127.0.0.1:8001")
-///     .with_webhook("http://127.0.0.1:8000/webhook")
-///     .with_timeout(Duration::from_secs(10))
+///     .with_base_url("http://127.0.0.1:8001")?
+///     .with_webhook("http://127.0.0.1:8000/webhook")?
+///     .with_timeout(Duration::from_secs(10))?
 ///     .without_rate_limit()
 ///     .build()?;
 ///
-/// assert!(Client::builder("sk_example").with_base_url("http://example.com").build().is_err());
+/// let refused = Client::builder("sk_example").with_rate_limit(0).unwrap_err();
+/// assert_eq!(refused.to_string(), "the client's rate limit is 0: give at least 1 request a minute");
 /// # Ok::<(), pyannoteai_client::ConfigError>(())
 /// ```
 #[must_use]
 pub struct ClientBuilder {
     key: Zeroizing<String>,
-    base_url: String,
+    base_url: Option<Url>,
     insecure_http: bool,
-    webhook: Option<String>,
+    webhook: Option<Address>,
     connect_timeout: Duration,
     timeout: Duration,
     stall_timeout: Duration,
-    rate_limit: Option<u32>,
+    rate_limit: Option<NonZeroU32>,
     max_retries: usize,
     job_limit: usize,
-    log: Option<Arc<dyn AnySubmissionLog>>,
-    time: Time,
+    log: Option<Arc<dyn DynSubmissionLog>>,
+    clock: SharedClock,
 }
 
 impl ClientBuilder {
     pub(crate) fn new(key: Zeroizing<String>) -> Self {
         Self {
             key,
-            base_url: BASE_URL.to_owned(),
+            base_url: None,
             insecure_http: false,
             webhook: None,
             connect_timeout: Duration::from_secs(10),
             timeout: Duration::from_secs(60),
             stall_timeout: Duration::from_secs(60),
-            rate_limit: Some(100),
+            rate_limit: NonZeroU32::new(100),
             max_retries: 3,
             job_limit: 128 * 1024 * 1024,
             log: None,
-            time: Time::new(SystemClock),
+            clock: SharedClock::new(SystemClock),
         }
     }
 
-    /// Sets where the API is, `https://api.pyannote.ai` by default; a path is kept before those of the API.
+    /// Sets the URL of the API. Default: `https://api.pyannote.ai`.
     ///
-    /// It must be `https`, or `http` on a loopback address. With the latter no proxy is used, and a machine without
-    /// certificates will do.
-    pub fn with_base_url(mut self, url: impl Into<String>) -> Self {
-        self.base_url = url.into();
-        self
+    /// A path in the URL is kept before the API's own paths. An `http` URL must have a loopback
+    /// address, unless [`with_insecure_http`](Self::with_insecure_http) is set. For a loopback
+    /// address the client uses no proxy and needs no certificates.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError`] if the URL is not `http` or `https`, or has a user, a query or a
+    /// fragment.
+    pub fn with_base_url(mut self, url: impl AsRef<str>) -> Result<Self, ConfigError> {
+        self.base_url = Some(parse_base_url(url.as_ref())?);
+        Ok(self)
     }
 
     /// Allows `http` to other machines, for the API and for its storage. Default: not allowed.
     ///
-    /// The API key, the audio and the results can then be read on the way.
+    /// The network can then read the API key, the audio and the results.
     pub fn with_insecure_http(mut self) -> Self {
         self.insecure_http = true;
         self
     }
 
-    /// Sets the webhook of jobs that name none. Default: none.
-    pub fn with_webhook(mut self, url: impl Into<String>) -> Self {
-        self.webhook = Some(url.into());
-        self
-    }
-
-    /// Sets how long it may take to connect, 10 s by default.
-    pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
-        self.connect_timeout = timeout;
-        self
-    }
-
-    /// Sets how long one request may take, answer included, 60 s by default. Waiting for the rate limit does not count,
-    /// and each repetition has this time anew.
-    pub fn with_timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
-        self
-    }
-
-    /// Sets how long an upload or a download may stand still, 60 s by default; how long it takes is not limited.
-    pub fn with_stall_timeout(mut self, timeout: Duration) -> Self {
-        self.stall_timeout = timeout;
-        self
-    }
-
-    /// Sets how many requests go out in any 60 s, 100 by default, which is what pyannoteAI allows.
+    /// Sets the webhook of requests that have none. Default: none.
     ///
-    /// A tenth of them may go out at once; the others follow evenly. Requests wait for their turn, in order. All clones
-    /// of a client share the limit, other clients and other processes do not.
-    pub fn with_rate_limit(mut self, per_minute: u32) -> Self {
-        self.rate_limit = Some(per_minute);
-        self
+    /// # Errors
+    ///
+    /// Returns [`ConfigError`] if the URL is not `https`, nor `http` with a loopback address.
+    pub fn with_webhook(mut self, url: impl AsRef<str>) -> Result<Self, ConfigError> {
+        let webhook = Address::webhook(url.as_ref());
+        self.webhook = Some(webhook.map_err(|error| ConfigError::new("webhook", error.reason()))?);
+        Ok(self)
     }
 
-    /// Limits the rate only when the API asks for it.
+    /// Sets the timeout for making a connection. Default: 10 s.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError`] if the timeout is zero.
+    pub fn with_connect_timeout(mut self, timeout: Duration) -> Result<Self, ConfigError> {
+        self.connect_timeout = above_zero("connect timeout", timeout)?;
+        Ok(self)
+    }
+
+    /// Sets the timeout of one request, response included. Default: 60 s.
+    ///
+    /// The wait for the rate limit does not count. Each retry has the whole timeout.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError`] if the timeout is zero.
+    pub fn with_timeout(mut self, timeout: Duration) -> Result<Self, ConfigError> {
+        self.timeout = above_zero("timeout", timeout)?;
+        Ok(self)
+    }
+
+    /// Sets how long an upload or a download may make no progress. Default: 60 s.
+    ///
+    /// The total time of a transfer is not limited.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError`] if the timeout is zero.
+    pub fn with_stall_timeout(mut self, timeout: Duration) -> Result<Self, ConfigError> {
+        self.stall_timeout = above_zero("stall timeout", timeout)?;
+        Ok(self)
+    }
+
+    /// Sets the number of requests in any 60 s. Default: 100, which is pyannoteAI's limit.
+    ///
+    /// A tenth of the requests may be sent at once, the others are spread evenly. Requests wait in
+    /// the order of their calls. All clones of a client share the limit. Other clients and other
+    /// processes do not.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError`] if the limit is 0.
+    pub fn with_rate_limit(mut self, per_minute: u32) -> Result<Self, ConfigError> {
+        let limit = NonZeroU32::new(per_minute).ok_or_else(|| {
+            ConfigError::new("rate limit", "is 0: give at least 1 request a minute")
+        })?;
+        self.rate_limit = Some(limit);
+        Ok(self)
+    }
+
+    /// Turns off the client's own rate limit, so that it pauses only when the API asks for it.
     pub fn without_rate_limit(mut self) -> Self {
         self.rate_limit = None;
         self
     }
 
-    /// Sets how often a request is repeated at most, 3 times by default, after growing delays.
+    /// Sets the maximum number of retries of a request. Default: 3.
     pub fn with_max_retries(mut self, retries: usize) -> Self {
         self.max_retries = retries;
         self
     }
 
-    /// Sets how large a job's answer may be, 128 MiB by default.
-    pub fn with_job_limit(mut self, bytes: usize) -> Self {
+    /// Sets the maximum size of a response with a job, in bytes. Default: 128 MiB.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError`] if the limit is 0.
+    pub fn with_job_limit(mut self, bytes: usize) -> Result<Self, ConfigError> {
+        if bytes == 0 {
+            let reason = "is 0: give several megabytes, as an hour's meeting needs";
+            return Err(ConfigError::new("job limit", reason));
+        }
         self.job_limit = bytes;
-        self
+        Ok(self)
     }
 
-    /// Sets what records the jobs that are submitted. Default: nothing.
+    /// Sets the log that records submitted jobs. Default: none.
     pub fn with_submission_log(mut self, log: impl SubmissionLog) -> Self {
         self.log = Some(Arc::new(log));
         self
     }
 
-    /// Sets the clock that the rate limit, the delays and polling go by, [`SystemClock`] by default.
+    /// Sets the clock of the rate limit, the backoff, the stall timeout and polling. Default:
+    /// [`SystemClock`].
     ///
-    /// The time that one request may take is Tokio's, whatever the clock.
+    /// The timeouts of single requests use Tokio's timer, not this clock.
     pub fn with_clock<C>(mut self, clock: C) -> Self
     where
         C: Clock + Send + Sync + 'static,
         C::Sleep: Send + 'static,
     {
-        self.time = Time::new(clock);
+        self.clock = SharedClock::new(clock);
         self
     }
 
-    /// Makes the client; nothing is sent yet.
+    /// Builds the client without sending anything.
     ///
     /// # Errors
     ///
-    /// The setting that cannot work, by name; or this machine has no certificates to know pyannoteAI by.
+    /// Returns [`ConfigError`] if the API key is empty or has an invalid character, if the base URL
+    /// is `http` to another machine without [`with_insecure_http`](Self::with_insecure_http), or if
+    /// this machine has no certificates to verify the API's certificate.
     pub fn build(self) -> Result<Client, ConfigError> {
         let key = ApiKey::new(&self.key)?;
-        let base = self.base()?;
-        let webhook = self.webhook.as_deref().map(Address::of_webhook).transpose();
-        let webhook = webhook.map_err(|error| invalid("webhook", error.reason()))?;
-        for (setting, timeout) in [
-            ("connect_timeout", self.connect_timeout),
-            ("timeout", self.timeout),
-            ("stall_timeout", self.stall_timeout),
-        ] {
-            if timeout.is_zero() {
-                return Err(invalid(setting, "is zero: give a time above zero"));
-            }
-        }
-        let zero = || invalid("rate limit", "is 0: give at least 1 a minute, or none");
-        let rate_limit = match self.rate_limit {
-            Some(limit) => Some(NonZeroU32::new(limit).ok_or_else(zero)?),
-            None => None,
+        let base_url = match &self.base_url {
+            Some(url) => url.clone(),
+            None => parse_base_url(DEFAULT_BASE_URL)?,
         };
-        if self.job_limit == 0 {
-            return Err(invalid("job limit", "is 0: a real meeting takes megabytes"));
+        if !is_secure(&base_url) && !self.insecure_http {
+            return Err(ConfigError::new(
+                "base url",
+                "is http to another machine and would reveal the api key: give https, or allow insecure http",
+            ));
         }
-        let http = self.http(&base)?;
+        let http = self.http(&base_url)?;
         Ok(Client {
-            inner: Arc::new(Inner {
+            shared: Arc::new(Shared {
                 http,
-                base,
+                base_url,
                 key,
                 insecure_http: self.insecure_http,
-                webhook,
+                webhook: self.webhook,
                 timeout: self.timeout,
                 stall_timeout: self.stall_timeout,
-                limiter: Limiter::new(rate_limit, self.time.clone()),
+                limiter: Limiter::new(self.rate_limit, self.clock.clone()),
                 max_retries: self.max_retries,
                 job_limit: self.job_limit,
                 log: self.log,
-                time: self.time,
+                clock: self.clock,
             }),
         })
     }
 
-    fn base(&self) -> Result<Url, ConfigError> {
-        let wrong = |reason| invalid("base url", reason);
-        let url = Url::parse(&self.base_url).map_err(|_| wrong("is no url"))?;
-        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-            return Err(wrong("is neither https nor http"));
-        }
-        if !is_secure(&url) && !self.insecure_http {
-            return Err(wrong(
-                "is http to another machine, which would show it the api key: give https, or allow it",
-            ));
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(wrong("has a user: the api key is all that is sent"));
-        }
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err(wrong("has a query or a fragment: give a host and a path"));
-        }
-        Ok(url)
-    }
-
-    fn http(&self, base: &Url) -> Result<reqwest::Client, ConfigError> {
-        let encrypted = base.scheme() == "https";
+    fn http(&self, base_url: &Url) -> Result<reqwest::Client, ConfigError> {
+        let encrypted = base_url.scheme() == "https";
         let mut http = reqwest::Client::builder()
-            .user_agent(concat!("tower-pyannote/", env!("CARGO_PKG_VERSION")))
+            .user_agent(concat!("pyannoteai-client/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(self.connect_timeout)
             .https_only(encrypted && !self.insecure_http)
-            // Another host must not get the key, and a submission must not be sent twice.
+            // A redirect could take the key to another host, and a retry could submit a job twice.
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .referer(false)
-            .tls_backend_preconfigured(tls(encrypted)?);
-        if is_loopback(base) {
+            .tls_backend_preconfigured(tls::config(encrypted)?);
+        if is_loopback(base_url) {
             http = http.no_proxy();
         }
         http.build().map_err(|error| {
             let error = error.without_url();
-            invalid("http client", &format!("cannot be made: {error}"))
+            ConfigError::new("http client", format!("cannot be built: {error}"))
         })
     }
 }
@@ -249,29 +265,28 @@ impl fmt::Debug for ClientBuilder {
     }
 }
 
-/// TLS by ring, with the certificates of this machine. If they are not needed there may be none; nothing is trusted then.
-fn tls(required: bool) -> Result<ClientConfig, ConfigError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let failed = |error: rustls::Error| {
-        let reason = format!("cannot be set up: {error}; install this machine's certificates");
-        invalid("tls", &reason)
-    };
-    let versions = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(failed)?;
-    let config = match versions.clone().with_platform_verifier() {
-        Ok(config) => config,
-        Err(error) if required => return Err(failed(error)),
-        Err(_) => versions.with_root_certificates(RootCertStore::empty()),
-    };
-    Ok(config.with_no_client_auth())
-}
-
-pub(crate) fn invalid(setting: &'static str, reason: &str) -> ConfigError {
-    ConfigError::InvalidSetting {
-        setting,
-        reason: reason.to_owned(),
+fn parse_base_url(url: &str) -> Result<Url, ConfigError> {
+    let invalid = |reason: &str| Err(ConfigError::new("base url", reason));
+    match Url::parse(url) {
+        Ok(url) if !matches!(url.scheme(), "http" | "https") || !url.has_host() => {
+            invalid("is not an http or https url: give one like https://api.pyannote.ai")
+        }
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+            invalid("has a user: remove it, because the api key authenticates")
+        }
+        Ok(url) if url.query().is_some() || url.fragment().is_some() => {
+            invalid("has a query or a fragment: give only a host and a path")
+        }
+        Ok(url) => Ok(url),
+        Err(_) => invalid("is not a url: give one like https://api.pyannote.ai"),
     }
 }
 
-const BASE_URL: &str = "https://api.pyannote.ai";
+fn above_zero(setting: &'static str, timeout: Duration) -> Result<Duration, ConfigError> {
+    match timeout.is_zero() {
+        true => Err(ConfigError::new(setting, "is zero: give a longer time")),
+        false => Ok(timeout),
+    }
+}
+
+const DEFAULT_BASE_URL: &str = "https://api.pyannote.ai";

@@ -8,62 +8,31 @@ use zeroize::Zeroizing;
 
 use crate::ConfigError;
 use crate::address::Address;
+use crate::api_key::ApiKey;
 use crate::builder::ClientBuilder;
 use crate::error::ClientError;
-use crate::error_kind::ClientErrorKind;
+use crate::invalid_request::InvalidRequest;
 use crate::job::{Job, JobPage, KeyTest, SubmittedJob};
-use crate::key::ApiKey;
 use crate::limiter::Limiter;
-use crate::log::AnySubmissionLog;
 use crate::pages::JobPages;
-use crate::request::{
-    DiarizeRequest, IdentifyRequest, InvalidRequest, JobRequest, ListJobs, VoiceprintRequest,
-};
+use crate::request::{DiarizeRequest, IdentifyRequest, JobRequest, ListJobs, VoiceprintRequest};
 use crate::send::{Call, Effect};
+use crate::shared_clock::SharedClock;
+use crate::submission_log::DynSubmissionLog;
 use crate::telemetry;
-use crate::time::Time;
 
-/// A client of pyannoteAI's API: it submits jobs, reads and lists them, and moves media.
+/// A client of pyannoteAI's API. See the [crate docs](crate) for its rules and an example.
 ///
-/// 1. A submission is a billed job, and is never repeated once any of it may have reached the API: not after a timeout,
-///    an answer of 500 and above, or a broken connection. [`ClientError::may_have_been_submitted`] tells of those. It is
-///    repeated if it was refused for the rate alone, with 429, or if no connection could be made.
-/// 2. What only reads is repeated after all of these, 3 times by default, after growing delays.
-/// 3. No more than 100 requests go out in any 60 s, by default, and none while the API asks to wait, by `Retry-After` or
-///    `X-RateLimit-Reset`; it is obeyed for 2 minutes at most.
-/// 4. What the API would refuse is refused before it is sent, with the field's name.
-/// 5. The API key goes to the API alone: no redirect is followed, and the storage behind a presigned URL does not get it.
-/// 6. Answers are bounded: a job's to 128 MiB by default, others to 1 MiB.
-///
-/// Cloning is cheap, and clones share connections and the rate limit. It must run on Tokio, with I/O and timer enabled.
-///
-/// # Example: submit a job, and look how it stands
-///
-/// ```no_run
-/// use pyannoteai_client::{Client, DiarizeRequest, MediaKey, Upload};
-///
-/// # async fn submit() -> Result<(), Box<dyn std::error::Error>> {
-/// let client = Client::from_env()?;
-///
-/// let key = client
-///     .upload(MediaKey::new("meeting.wav")?, Upload::from_path("meeting.wav").await?)
-///     .await?;
-/// let request = DiarizeRequest::new(&key)?.with_webhook("https://example.com/webhook")?;
-/// let submitted = client.diarize(request).await?;
-///
-/// let job = client.job(&submitted.job_id).await?;
-/// println!("{}: {}", job.job_id(), job.status());
-/// # Ok(())
-/// # }
-/// ```
+/// Clones are cheap and share connections and the rate limit. The client runs on Tokio with I/O and
+/// time enabled.
 #[derive(Clone)]
 pub struct Client {
-    pub(crate) inner: Arc<Inner>,
+    pub(crate) shared: Arc<Shared>,
 }
 
-pub(crate) struct Inner {
+pub(crate) struct Shared {
     pub(crate) http: reqwest::Client,
-    pub(crate) base: Url,
+    pub(crate) base_url: Url,
     pub(crate) key: ApiKey,
     pub(crate) insecure_http: bool,
     pub(crate) webhook: Option<Address>,
@@ -72,41 +41,44 @@ pub(crate) struct Inner {
     pub(crate) limiter: Limiter,
     pub(crate) max_retries: usize,
     pub(crate) job_limit: usize,
-    pub(crate) log: Option<Arc<dyn AnySubmissionLog>>,
-    pub(crate) time: Time,
+    pub(crate) log: Option<Arc<dyn DynSubmissionLog>>,
+    pub(crate) clock: SharedClock,
 }
 
 impl Client {
-    /// Makes a client with the default settings, by an API key from pyannoteAI's dashboard.
+    /// Makes a client with the default settings and an API key from pyannoteAI's dashboard.
     ///
-    /// The key is overwritten in memory when the last clone is dropped; the buffers of connections are not.
+    /// The key is overwritten in memory when the last clone is dropped. Buffers of connections are
+    /// not overwritten.
     ///
     /// # Errors
     ///
-    /// The key is empty or no key, or this machine has no certificates to know pyannoteAI by.
+    /// As [`ClientBuilder::build`].
     pub fn new(key: impl Into<String>) -> Result<Self, ConfigError> {
         Self::builder(key).build()
     }
 
-    /// Makes a client with the default settings, by the API key in the environment variable `PYANNOTEAI_API_KEY`.
+    /// Makes a client with the default settings and the API key in the environment variable
+    /// `PYANNOTEAI_API_KEY`.
     ///
     /// # Errors
     ///
-    /// The variable is not set, or as [`new`](Self::new).
+    /// Returns [`ConfigError`] if the variable is not set or not Unicode, and as
+    /// [`ClientBuilder::build`].
     pub fn from_env() -> Result<Self, ConfigError> {
         Self::builder_from_env()?.build()
     }
 
-    /// Begins to make a client with settings of one's own.
+    /// Starts to build a client with an API key.
     pub fn builder(key: impl Into<String>) -> ClientBuilder {
         ClientBuilder::new(Zeroizing::new(key.into()))
     }
 
-    /// Begins to make a client, by the API key in the environment variable `PYANNOTEAI_API_KEY`.
+    /// Starts to build a client with the API key in the environment variable `PYANNOTEAI_API_KEY`.
     ///
     /// # Errors
     ///
-    /// The variable is not set, or not Unicode.
+    /// Returns [`ConfigError`] if the variable is not set or not Unicode.
     pub fn builder_from_env() -> Result<ClientBuilder, ConfigError> {
         ApiKey::from_env().map(ClientBuilder::new)
     }
@@ -141,101 +113,99 @@ impl Client {
         self.submit(request).await
     }
 
-    /// Submits a job of any kind, to the client's webhook if it names none.
+    /// Submits a job of any kind. A request without a webhook gets the client's.
     ///
-    /// To drop the future does not take the job back: it may have been submitted, unrecorded.
+    /// Dropping the future does not cancel the job: it may exist without a record in the
+    /// [`SubmissionLog`](crate::SubmissionLog).
     ///
     /// # Errors
     ///
-    /// The API refused, or did not answer. Before submitting the same again, ask
-    /// [`ClientError::may_have_been_submitted`].
+    /// Returns [`ClientError`] if the API refused the request or sent no valid response. Check
+    /// [`ClientError::may_have_been_submitted`] before submitting again.
     pub async fn submit(
         &self,
         request: impl Into<JobRequest>,
     ) -> Result<SubmittedJob, ClientError> {
         let mut request = request.into();
-        if let Some(webhook) = &self.inner.webhook {
+        if let Some(webhook) = &self.shared.webhook {
             request.set_default_webhook(webhook);
         }
-        let body = serde_json::to_vec(&request).map_err(|error| {
-            ClientError::new(ClientErrorKind::InvalidRequest).with_source(error)
-        })?;
         let url = self.url(&["v1", request.call()]);
-        let call = Call::post(request.call(), Effect::Submission, url, body);
-        let answer = self.send(&call).await?;
-        let read = SubmittedJob::read(&answer, &request, self.inner.time.now());
-        let job = read.map_err(|error| error.with_body_sent(true).of_submission())?;
+        let call = Call::post(request.call(), Effect::Submission, url, &request)?;
+        let response = self.send(&call).await?;
+        let job = SubmittedJob::read(&response, &request, self.now())
+            .map_err(|error| error.with_body_sent(true).of_submission())?;
         telemetry::submitted(&job);
         Ok(self.record(job).await)
     }
 
-    /// Reads a job: how it stands, and its output once it is over, for 24 h.
+    /// Reads a job's status, and its output for 24 h after the end of the job.
     ///
     /// # Errors
     ///
-    /// There is no such job, or no longer; or the API did not answer as documented.
+    /// Returns [`ClientError`] of kind [`NotFound`](crate::ClientErrorKind::NotFound) if the job does not
+    /// exist, or not any more, and of another kind if the API sent no valid response.
     pub async fn job(&self, job_id: impl AsRef<str>) -> Result<Job, ClientError> {
         let job_id = job_id.as_ref();
-        // The URL's path would be another with these.
+        // These ids would change the path of the URL.
         if matches!(job_id, "" | "." | "..") {
-            return Err(InvalidRequest::new("jobId", "names no job").into());
+            return Err(InvalidRequest::new("jobId", "is not the id of a job").into());
         }
         let mut call = Call::get("job", self.url(&["v1", "jobs", job_id]));
-        call.limit = self.inner.job_limit;
-        let answer = self.send(&call).await?;
-        let (job_id, received_at) = (job_id.to_owned(), self.inner.time.now());
-        let large = answer.len() > READ_INLINE;
-        let read = move || Job::read(answer.clone(), &job_id, received_at);
-        if !large {
+        call.limit = self.shared.job_limit;
+        let response = self.send(&call).await?;
+        let (job_id, received_at) = (job_id.to_owned(), self.now());
+        let is_small = response.len() <= MAX_READ_INLINE;
+        let read = move || Job::read(response.clone(), &job_id, received_at);
+        if is_small {
             return read();
         }
-        // The join fails only if the runtime shuts down.
-        let handle = Handle::current().spawn_blocking(read.clone());
-        handle.await.unwrap_or_else(|_| read())
+        // The task is lost only if the runtime shuts down.
+        let task = Handle::current().spawn_blocking(read.clone());
+        task.await.unwrap_or_else(|_| read())
     }
 
-    /// Lists a page of jobs, newest first, without their outputs.
+    /// Reads one page of the list of jobs, newest first, without outputs.
     ///
     /// # Errors
     ///
-    /// The API refused, or did not answer as documented.
+    /// Returns [`ClientError`] if the API refused the request or sent no valid response.
     pub async fn jobs(&self, list: &ListJobs) -> Result<JobPage, ClientError> {
         let mut url = self.url(&["v2", "jobs"]);
         list.write_to(&mut url);
-        let answer = self.send(&Call::get("jobs", url)).await?;
-        JobPage::read(&answer)
+        let response = self.send(&Call::get("jobs", url)).await?;
+        JobPage::read(&response)
     }
 
-    /// Lists jobs page by page, from this one to the last.
+    /// Reads the list of jobs page by page, beginning with the page that `list` asks for.
     pub fn job_pages(&self, list: ListJobs) -> JobPages {
         JobPages::new(self.clone(), list)
     }
 
-    /// Asks the API whether it takes the API key.
+    /// Asks the API whether the API key is valid.
     ///
     /// # Errors
     ///
-    /// It does not, which is [`ClientErrorKind::Unauthorized`], or it did not answer.
+    /// Returns [`ClientError`] of kind [`Unauthorized`](crate::ClientErrorKind::Unauthorized) if the key is
+    /// invalid, and of another kind if the API sent no valid response.
     pub async fn test_key(&self) -> Result<KeyTest, ClientError> {
-        let answer = self
-            .send(&Call::get("test", self.url(&["v1", "test"])))
-            .await?;
-        KeyTest::read(&answer)
+        let call = Call::get("test", self.url(&["v1", "test"]));
+        KeyTest::read(&self.send(&call).await?)
     }
 
-    /// Returns the current time of the client's clock.
+    /// Returns the current time of the client's clock, [`ClientBuilder::with_clock`].
     #[must_use]
     pub fn now(&self) -> SystemTime {
-        self.inner.time.now()
+        self.shared.clock.now()
     }
 
-    /// Waits for a duration by the client's clock.
+    /// Waits until a duration has passed on the client's clock, [`ClientBuilder::with_clock`].
     pub async fn sleep(&self, duration: Duration) {
-        self.inner.time.sleep(duration).await;
+        self.shared.clock.sleep(duration).await;
     }
 
     async fn record(&self, mut job: SubmittedJob) -> SubmittedJob {
-        let Some(log) = &self.inner.log else {
+        let Some(log) = &self.shared.log else {
             return job;
         };
         if let Err(error) = log.record(&job).await {
@@ -246,8 +216,8 @@ impl Client {
     }
 
     pub(crate) fn url(&self, path: &[&str]) -> Url {
-        let mut url = self.inner.base.clone();
-        // A base with a host, which the builder made sure of, has a path.
+        let mut url = self.shared.base_url.clone();
+        // Never an error, because the builder refuses a base URL without a host.
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(path);
         }
@@ -258,11 +228,11 @@ impl Client {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("base_url", &self.inner.base.as_str())
-            .field("key", &self.inner.key)
+            .field("base_url", &self.shared.base_url.as_str())
+            .field("key", &self.shared.key)
             .finish_non_exhaustive()
     }
 }
 
-/// An answer up to this size is read without a change of thread: a read takes about 1.5 ms a MiB.
-const READ_INLINE: usize = 1024 * 1024;
+/// A larger response is read on the blocking pool, because reading takes about 1.5 ms a MiB.
+const MAX_READ_INLINE: usize = 1024 * 1024;

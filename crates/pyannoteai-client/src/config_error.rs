@@ -1,26 +1,40 @@
-use std::{error::Error, fmt};
+use std::error::Error;
+use std::fmt;
 
-/// A setting of a client that cannot work, found when the client is built.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An invalid setting of a [`Client`](crate::Client) or a [`JobWaiter`](crate::JobWaiter).
+///
+/// `Debug` writes the same text as `Display`, so that a `main` that returns the error prints it
+/// readably.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// A setting cannot work.
+    /// A setting has an invalid value.
     #[non_exhaustive]
     InvalidSetting {
-        /// The name of the setting.
+        /// The name of the setting, `base url` for example.
         setting: &'static str,
-        /// What is wrong with it, and what to do; never the API key.
+        /// What is wrong with the value, and what to do. Never the API key.
         reason: String,
     },
 }
 
+impl ConfigError {
+    pub(crate) fn new(setting: &'static str, reason: impl Into<String>) -> Self {
+        let reason = reason.into();
+        Self::InvalidSetting { setting, reason }
+    }
+}
+
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::InvalidSetting { setting, reason } => {
-                write!(f, "the client's {setting} {reason}")
-            }
-        }
+        let Self::InvalidSetting { setting, reason } = self;
+        write!(f, "the client's {setting} {reason}")
+    }
+}
+
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

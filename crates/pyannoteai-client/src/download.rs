@@ -7,9 +7,10 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use crate::error::ClientError;
 use crate::error_kind::ClientErrorKind;
-use crate::time::Time;
+use crate::shared_clock::SharedClock;
 
-/// Media on its way here, from [`Client::download`](crate::Client::download); it is never held whole.
+/// A download in progress, from [`Client::download`](crate::Client::download). It holds one chunk at
+/// a time in memory.
 ///
 /// # Example: to a file
 ///
@@ -27,45 +28,46 @@ pub struct Download {
     response: Response,
     received: u64,
     limit: u64,
-    stall: Duration,
-    time: Time,
+    stall_timeout: Duration,
+    clock: SharedClock,
 }
 
 impl Download {
-    pub(crate) fn new(response: Response, stall: Duration, time: Time) -> Self {
+    pub(crate) fn new(response: Response, stall_timeout: Duration, clock: SharedClock) -> Self {
         Self {
             response,
             received: 0,
             limit: DEFAULT_LIMIT,
-            stall,
-            time,
+            stall_timeout,
+            clock,
         }
     }
 
-    /// Sets how many bytes are taken at most, 1 GiB by default, which is what an upload may have.
-    pub fn with_limit(mut self, limit: u64) -> Self {
-        self.limit = limit;
+    /// Sets the maximum size, in bytes. Default: 1 GiB, which is also the maximum of an upload.
+    pub fn with_limit(mut self, bytes: u64) -> Self {
+        self.limit = bytes;
         self
     }
 
-    /// Returns how many bytes there are, if the storage says so.
+    /// Returns the size in bytes, if the storage announced it.
     #[must_use]
     pub fn content_length(&self) -> Option<u64> {
         self.response.content_length()
     }
 
-    /// Receives the next piece, `None` at the end.
+    /// Receives the next chunk. Returns `None` at the end.
     ///
     /// # Errors
     ///
-    /// The connection broke or stalled, or there are more bytes than the limit allows.
+    /// Returns [`ClientError`] if the connection broke or stalled, or if the media exceeds the limit.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, ClientError> {
         let announced = self.response.content_length().unwrap_or(0);
-        let received = self.time.within(self.stall, self.response.chunk()).await;
-        let Some(received) = received else {
-            return Err(ClientError::new(ClientErrorKind::Timeout));
-        };
-        let chunk = received?;
+        let chunk = self
+            .clock
+            .within(self.stall_timeout, self.response.chunk())
+            .await
+            .ok_or_else(|| ClientError::new(ClientErrorKind::Timeout))?
+            .map_err(ClientError::from_reqwest)?;
         let len = chunk.as_ref().map_or(0, Bytes::len);
         self.received += u64::try_from(len).unwrap_or(u64::MAX);
         if self.received.max(announced) > self.limit {
@@ -74,16 +76,16 @@ impl Download {
         Ok(chunk)
     }
 
-    /// Writes all that comes, flushes it, and returns how many bytes it was.
+    /// Writes all chunks, flushes the writer, and returns the number of bytes.
     ///
     /// # Errors
     ///
-    /// As [`chunk`](Self::chunk), or it could not be written; then a part may have been.
+    /// As [`chunk`](Self::chunk), and if the writer fails. A part may then have been written.
     pub async fn copy_to<W>(mut self, writer: &mut W) -> Result<u64, ClientError>
     where
         W: AsyncWrite + Unpin + ?Sized,
     {
-        let cannot_write = |error| ClientError::io("the download could not be written", error);
+        let cannot_write = |error| ClientError::io("cannot write the download", error);
         while let Some(chunk) = self.chunk().await? {
             writer.write_all(&chunk).await.map_err(cannot_write)?;
         }

@@ -5,13 +5,13 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::error_kind::ClientErrorKind;
-use crate::request::InvalidRequest;
+use crate::invalid_request::InvalidRequest;
 
-/// Why a call of the [`Client`](crate::Client) did not succeed.
+/// An error of a call of the [`Client`](crate::Client).
 ///
-/// It shows neither the API key nor a presigned URL, even if the answer repeats them.
+/// Contains neither the API key nor a presigned URL, even if the response repeats them.
 ///
-/// # Example: what may be submitted again
+/// # Example: which submissions may be repeated
 ///
 /// ```
 /// use pyannoteai_client::{ClientError, ClientErrorKind};
@@ -20,27 +20,27 @@ use crate::request::InvalidRequest;
 ///     !error.may_have_been_submitted() && error.kind() != ClientErrorKind::InvalidRequest
 /// }
 ///
-/// fn complain(error: &ClientError) {
+/// fn report(error: &ClientError) {
 ///     eprintln!("{error}");
 ///     for error in error.field_errors() {
 ///         eprintln!("  {}: {}", error.field, error.message);
 ///     }
 /// }
 /// ```
-pub struct ClientError(Box<Inner>);
+pub struct ClientError(Box<Details>);
 
-struct Inner {
+struct Details {
     kind: ClientErrorKind,
-    answer: Answer,
+    response: ErrorResponse,
     context: Option<&'static str>,
     body_sent: bool,
     may_have_been_submitted: bool,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-/// What an answer that tells of an error says.
+/// The contents of a response that reports an error.
 #[derive(Debug, Default)]
-pub(crate) struct Answer {
+pub(crate) struct ErrorResponse {
     pub(crate) status: Option<StatusCode>,
     pub(crate) message: Option<String>,
     pub(crate) fields: Vec<FieldError>,
@@ -49,55 +49,56 @@ pub(crate) struct Answer {
 }
 
 impl ClientError {
-    /// Returns what kind of error it is.
+    /// Returns the category of the error.
     #[must_use]
     pub fn kind(&self) -> ClientErrorKind {
         self.0.kind
     }
 
-    /// Returns the status of the answer, if there was one.
+    /// Returns the status of the response, if there was one.
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
-        self.0.answer.status
+        self.0.response.status
     }
 
-    /// Returns what the API says, at most 1,000 characters.
+    /// Returns the API's message, cut to 1,000 characters.
     #[must_use]
     pub fn message(&self) -> Option<&str> {
-        self.0.answer.message.as_deref()
+        self.0.response.message.as_deref()
     }
 
-    /// Returns what the API, or a check before sending, says of single fields.
+    /// Returns the fields that the API, or a check before sending, found invalid.
     #[must_use]
     pub fn field_errors(&self) -> &[FieldError] {
-        &self.0.answer.fields
+        &self.0.response.fields
     }
 
-    /// Returns the id by which pyannoteAI's support finds the request, if the answer has one.
+    /// Returns the id under which pyannoteAI's support finds the request, if the response has one.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
-        self.0.answer.request_id.as_deref()
+        self.0.response.request_id.as_deref()
     }
 
-    /// Returns how long the API asked to wait.
+    /// Returns the pause that the API asked for, if the response is a 429 with one.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        self.0.answer.retry_after
+        self.0.response.retry_after
     }
 
-    /// Tells whether this was a submission that pyannoteAI may have taken, so that submitting it again may bill a second
-    /// job: the request was sent, in part at least, and no answer refused it.
+    /// Tells whether pyannoteAI may have accepted the submission, so that submitting again may bill
+    /// a second job.
     ///
-    /// If so, look for the job in [`Client::jobs`](crate::Client::jobs), or wait for its webhook.
+    /// This is so if the request was sent, at least in part, and no response refused it. Look for
+    /// the job in [`Client::jobs`](crate::Client::jobs), or wait for its webhook.
     #[must_use]
     pub fn may_have_been_submitted(&self) -> bool {
         self.0.may_have_been_submitted
     }
 
     pub(crate) fn new(kind: ClientErrorKind) -> Self {
-        Self(Box::new(Inner {
+        Self(Box::new(Details {
             kind,
-            answer: Answer::default(),
+            response: ErrorResponse::default(),
             context: None,
             body_sent: false,
             may_have_been_submitted: false,
@@ -105,17 +106,27 @@ impl ClientError {
         }))
     }
 
-    pub(crate) fn answered(status: StatusCode, answer: Answer) -> Self {
-        let mut error = Self::new(ClientErrorKind::of(status));
-        error.0.answer = answer;
-        error.0.answer.status = Some(status);
+    pub(crate) fn from_response(
+        kind: ClientErrorKind,
+        status: StatusCode,
+        mut response: ErrorResponse,
+    ) -> Self {
+        let mut error = Self::new(kind);
+        response.status = Some(status);
+        error.0.response = response;
         error
     }
 
-    pub(crate) fn of_storage(answer: Answer) -> Self {
-        let mut error = Self::new(ClientErrorKind::Storage);
-        error.0.answer = answer;
-        error
+    /// Takes the URL out of the error, because a presigned URL is a credential.
+    pub(crate) fn from_reqwest(error: reqwest::Error) -> Self {
+        let kind = if error.is_connect() {
+            ClientErrorKind::Connect
+        } else if error.is_timeout() {
+            ClientErrorKind::Timeout
+        } else {
+            ClientErrorKind::Transport
+        };
+        Self::new(kind).with_source(error.without_url())
     }
 
     pub(crate) fn decode(context: &'static str) -> Self {
@@ -128,7 +139,7 @@ impl ClientError {
             .with_source(source)
     }
 
-    pub(crate) fn with_context(mut self, context: &'static str) -> Self {
+    fn with_context(mut self, context: &'static str) -> Self {
         self.0.context = Some(context);
         self
     }
@@ -138,14 +149,15 @@ impl ClientError {
         self
     }
 
-    /// Notes whether any of the request's body was handed to the connection.
+    /// Sets whether any part of the request's body was handed to the connection.
     pub(crate) fn with_body_sent(mut self, sent: bool) -> Self {
         self.0.body_sent = sent;
         self
     }
 
+    /// Marks the error as that of a submission, and decides whether a job may exist.
     pub(crate) fn of_submission(mut self) -> Self {
-        // 408 says that the server tired of waiting, not that it took nothing.
+        // A 408 says that the server stopped waiting, not that it created no job.
         let refused = self.status().is_some_and(|status| {
             status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT
         });
@@ -158,24 +170,10 @@ impl ClientError {
     }
 }
 
-impl From<reqwest::Error> for ClientError {
-    fn from(error: reqwest::Error) -> Self {
-        let kind = if error.is_connect() {
-            ClientErrorKind::Connect
-        } else if error.is_timeout() {
-            ClientErrorKind::Timeout
-        } else {
-            ClientErrorKind::Transport
-        };
-        // A presigned URL is as good as a password.
-        Self::new(kind).with_source(error.without_url())
-    }
-}
-
 impl From<InvalidRequest> for ClientError {
     fn from(invalid: InvalidRequest) -> Self {
         let mut error = Self::new(ClientErrorKind::InvalidRequest);
-        error.0.answer.fields.push(FieldError {
+        error.0.response.fields.push(FieldError {
             field: invalid.field().to_owned(),
             message: invalid.reason().to_owned(),
         });
@@ -199,7 +197,7 @@ impl fmt::Display for ClientError {
             write!(f, " (request {id})")?;
         }
         if self.may_have_been_submitted() {
-            f.write_str("; the job may have been submitted all the same")?;
+            f.write_str("; the job may have been submitted: look for it before submitting again")?;
         }
         Ok(())
     }
@@ -210,7 +208,7 @@ impl fmt::Debug for ClientError {
         f.debug_struct("ClientError")
             .field("kind", &self.0.kind)
             .field("context", &self.0.context)
-            .field("answer", &self.0.answer)
+            .field("response", &self.0.response)
             .field("may_have_been_submitted", &self.0.may_have_been_submitted)
             .field("source", &self.0.source)
             .finish_non_exhaustive()
@@ -224,18 +222,12 @@ impl Error for ClientError {
     }
 }
 
-/// What is wrong with one field of a request.
+/// An invalid field of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FieldError {
-    /// The field, as the API calls it.
+    /// The field, by the API's name.
     pub field: String,
-    /// What is wrong with it.
+    /// What is wrong with the field.
     pub message: String,
-}
-
-impl FieldError {
-    pub(crate) fn new(field: String, message: String) -> Self {
-        Self { field, message }
-    }
 }

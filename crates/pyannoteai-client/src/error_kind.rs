@@ -6,42 +6,42 @@ use http::StatusCode;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ClientErrorKind {
-    /// A limit was not kept, so nothing was sent.
+    /// The request violates a limit of the API and was not sent.
     InvalidRequest,
-    /// The API refused the request: 400.
+    /// The API rejected the request: 400.
     Rejected,
-    /// The API key is not valid: 401.
+    /// The API key is invalid: 401.
     Unauthorized,
-    /// The team has to pay first: 402.
+    /// The team's account needs a payment: 402.
     PaymentRequired,
-    /// The API key may not do that: 403.
+    /// The API key lacks a permission: 403.
     Forbidden,
-    /// There is no such job or media, or no longer: 404 or 410.
+    /// The job or media does not exist, or not any more: 404 or 410.
     NotFound,
-    /// Too many requests were sent, and waiting did not help: 429.
+    /// The API's rate limit was exceeded, and the retries did not help: 429.
     RateLimited,
     /// The API failed: 500 and above.
     Server,
-    /// The answer has a status that the API does not document, a redirect among them.
+    /// The response has a status that the API does not document, such as a redirect.
     UnexpectedStatus,
-    /// The answer is not what the API documents.
+    /// The body of the response is not what the API documents.
     Decode,
-    /// The answer is over the limit.
+    /// The response exceeds its size limit.
     TooLarge,
-    /// No connection could be made.
+    /// The connection could not be made.
     Connect,
-    /// The answer did not come in time.
+    /// The response did not arrive in time, or a transfer stalled.
     Timeout,
     /// The connection broke.
     Transport,
-    /// The storage behind a presigned URL refused.
+    /// The storage behind a presigned URL refused the request.
     Storage,
-    /// What was to be uploaded could not be read, or a download not be written.
+    /// The media to upload could not be read, or a download could not be written.
     Io,
 }
 
 impl ClientErrorKind {
-    /// Returns one word for the kind, such as a metric's label needs.
+    /// Returns the kind as a word in snake case, for a metric's label.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -77,23 +77,31 @@ impl ClientErrorKind {
         }
     }
 
+    /// Tells whether the same request may succeed later.
+    pub(crate) const fn is_transient(self) -> bool {
+        matches!(
+            self,
+            Self::Connect | Self::Timeout | Self::Transport | Self::Server | Self::RateLimited
+        )
+    }
+
     pub(crate) const fn describe(self) -> &'static str {
         match self {
-            Self::InvalidRequest => "the request keeps not to a limit and was not sent",
+            Self::InvalidRequest => "the request violates an api limit and was not sent",
             Self::Rejected => "the api rejected the request",
-            Self::Unauthorized => "the api key is not valid, copy it from the dashboard",
-            Self::PaymentRequired => "the api asks for payment, see the team's billing",
-            Self::Forbidden => "the api key does not allow this",
-            Self::NotFound => "not found, outputs are deleted 24 h after completion",
-            Self::RateLimited => "too many requests, lower the rate or wait",
+            Self::Unauthorized => "the api key is invalid: copy it from the dashboard",
+            Self::PaymentRequired => "the api asks for a payment: see the team's billing",
+            Self::Forbidden => "the api key lacks a permission: see its scopes",
+            Self::NotFound => "not found: outputs are deleted 24 h after completion",
+            Self::RateLimited => "too many requests: lower the rate or wait",
             Self::Server => "the api failed",
-            Self::UnexpectedStatus => "the answer has an undocumented status, check the base url",
-            Self::Decode => "the answer is not as documented",
-            Self::TooLarge => "the answer is over the limit, raise the limit",
-            Self::Connect => "no connection could be made",
-            Self::Timeout => "no answer came in time",
+            Self::UnexpectedStatus => "the response has an undocumented status: check the base url",
+            Self::Decode => "the response is not what the api documents",
+            Self::TooLarge => "the response exceeds the size limit: raise the limit",
+            Self::Connect => "could not connect",
+            Self::Timeout => "the request timed out",
             Self::Transport => "the connection broke",
-            Self::Storage => "the media storage refused",
+            Self::Storage => "the media storage refused the request",
             Self::Io => "the media could not be read or written",
         }
     }

@@ -5,51 +5,51 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Deserialize;
-
-use crate::error::ClientError;
-use crate::request::JobRequest;
 use tower_pyannote::event::{Delivery, Text};
 use tower_pyannote::{Kind, Output, Status, WebhookEvent};
 
-/// A job that pyannoteAI took, and bills.
+use crate::error::ClientError;
+use crate::request::JobRequest;
+
+/// A job that pyannoteAI accepted.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SubmittedJob {
     /// The id of the job.
     pub job_id: Text,
-    /// What kind of output it will have.
+    /// The kind of the job's output.
     pub kind: Kind,
-    /// The status, `created` most likely.
+    /// The status, usually `created`.
     pub status: Status,
-    /// What pyannoteAI warns of.
+    /// A warning from pyannoteAI.
     pub warning: Option<Text>,
-    /// Whether its webhook tells the status only, without the output.
+    /// Whether the job's webhook has only the status, without the output.
     pub webhook_status_only: bool,
-    /// When the answer came, by the client's clock.
+    /// When the response arrived, by the client's clock.
     pub submitted_at: SystemTime,
     pub(crate) log_error: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 impl SubmittedJob {
-    /// Returns why the [`SubmissionLog`](crate::SubmissionLog) did not record the job, if it did not.
+    /// Returns the error of the [`SubmissionLog`](crate::SubmissionLog), if it did not record the job.
     #[must_use]
     pub fn log_error(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
         self.log_error.as_deref()
     }
 
     pub(crate) fn read(
-        answer: &[u8],
+        response: &[u8],
         request: &JobRequest,
         submitted_at: SystemTime,
     ) -> Result<Self, ClientError> {
-        let submitted: Submitted = serde_json::from_slice(answer)
+        let submitted: SubmitResponse = serde_json::from_slice(response)
             .ok()
-            .filter(|submitted: &Submitted| !submitted.job_id.is_empty())
-            .ok_or_else(|| ClientError::decode("it names no job"))?;
+            .filter(|submitted: &SubmitResponse| !submitted.job_id.is_empty())
+            .ok_or_else(|| ClientError::decode("no job id"))?;
         Ok(Self {
             job_id: submitted.job_id,
             kind: request.kind(),
-            status: Status::from(submitted.status.as_deref().unwrap_or_default()),
+            status: status(submitted.status),
             warning: submitted.warning,
             webhook_status_only: request.is_status_only(),
             submitted_at,
@@ -58,15 +58,7 @@ impl SubmittedJob {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Submitted {
-    job_id: Text,
-    status: Option<Text>,
-    warning: Option<Text>,
-}
-
-/// A job as the API tells of it: what its webhook brings once it is over, and its dates.
+/// A job with its status and dates, and with its output once it ended.
 ///
 /// # Example
 ///
@@ -92,59 +84,60 @@ impl Job {
         self.0.job_id()
     }
 
-    /// Returns how the job stands: `created`, `pending` and `running` are [`Status::Other`].
+    /// Returns the status. `created`, `pending` and `running` are [`Status::Other`].
     #[must_use]
     pub fn status(&self) -> &Status {
         self.0.status()
     }
 
-    /// Returns when the job was created, if the answer says so.
+    /// Returns when the job was created, if the response has a valid date.
     #[must_use]
     pub fn created_at(&self) -> Option<Timestamp> {
         self.0.created_at()
     }
 
-    /// Returns when the job last changed, if the answer says so.
+    /// Returns when the job last changed, if the response has a valid date.
     #[must_use]
     pub fn updated_at(&self) -> Option<Timestamp> {
         self.0.updated_at()
     }
 
-    /// Returns the output, `None` if there is none, or none yet.
+    /// Returns the output, if the job has one.
     #[must_use]
     pub fn output(&self) -> Option<&Output> {
         self.0.output()
     }
 
-    /// Returns the answer as it was received.
+    /// Returns the body of the response.
     #[must_use]
     pub fn raw(&self) -> &Bytes {
         self.0.raw()
     }
 
-    /// Returns when the answer came.
+    /// Returns when the response arrived, by the client's clock.
     #[must_use]
     pub fn received_at(&self) -> SystemTime {
         self.0.received_at()
     }
 
-    /// Returns the event that the job's webhook brings, `None` while the job is not over.
+    /// Returns the event of the job's webhook, or `None` if the job has not ended.
     ///
-    /// It counts as received and signed when the answer came, and has the job's dates, which a webhook has not.
+    /// The event's times of receipt and signature are the time of the response. Unlike the event of
+    /// a webhook it has the job's dates.
     #[must_use]
     pub fn event(&self) -> Option<WebhookEvent> {
         self.status().is_terminal().then(|| self.0.clone())
     }
 
     pub(crate) fn read(
-        answer: Bytes,
+        response: Bytes,
         job_id: &str,
         received_at: SystemTime,
     ) -> Result<Self, ClientError> {
-        let event = WebhookEvent::new(answer, Delivery::at(received_at))
-            .map_err(|error| ClientError::decode("it is no job").with_source(error))?;
+        let event = WebhookEvent::new(response, Delivery::at(received_at))
+            .map_err(|error| ClientError::decode("not a job").with_source(error))?;
         if event.job_id() != job_id {
-            return Err(ClientError::decode("it is another job"));
+            return Err(ClientError::decode("a job of another id"));
         }
         Ok(Self(event))
     }
@@ -156,22 +149,22 @@ impl Job {
 pub struct JobPage {
     /// The jobs, without their outputs.
     pub items: Vec<JobSummary>,
-    /// Where the next page begins, `None` if this is the last.
+    /// The cursor of the next page, or `None` on the last page.
     pub next_cursor: Option<Text>,
 }
 
 impl JobPage {
-    pub(crate) fn read(answer: &[u8]) -> Result<Self, ClientError> {
-        let page: Page = serde_json::from_slice(answer)
-            .map_err(|_| ClientError::decode("it is no list of jobs"))?;
-        let items = page.items.into_iter().map(|item| JobSummary {
+    pub(crate) fn read(response: &[u8]) -> Result<Self, ClientError> {
+        let list: ListResponse = serde_json::from_slice(response)
+            .map_err(|_| ClientError::decode("not a list of jobs"))?;
+        let items = list.items.into_iter().map(|item| JobSummary {
             job_id: item.id,
-            status: Status::from(item.status.as_deref().unwrap_or_default()),
+            status: status(item.status),
             created_at: item.created_at.and_then(|date| date.parse().ok()),
         });
         Ok(Self {
             items: items.collect(),
-            next_cursor: page.next_cursor.filter(|cursor| !cursor.is_empty()),
+            next_cursor: list.next_cursor.filter(|cursor| !cursor.is_empty()),
         })
     }
 }
@@ -182,41 +175,26 @@ impl JobPage {
 pub struct JobSummary {
     /// The id of the job.
     pub job_id: Text,
-    /// How the job stands.
+    /// The status of the job.
     pub status: Status,
-    /// When the job was created, if the list has a readable date.
+    /// When the job was created, if the list has a valid date.
     pub created_at: Option<Timestamp>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Page {
-    items: Vec<Item>,
-    next_cursor: Option<Text>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Item {
-    id: Text,
-    status: Option<Text>,
-    created_at: Option<Text>,
-}
-
-/// What the API says of the API key that it was asked with.
+/// The API's reply to a test of the API key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KeyTest {
     /// The status, `OK` for example.
     pub status: Text,
-    /// What it says besides.
+    /// The message.
     pub message: Text,
 }
 
 impl KeyTest {
-    pub(crate) fn read(answer: &[u8]) -> Result<Self, ClientError> {
-        let test: Test = serde_json::from_slice(answer)
-            .map_err(|_| ClientError::decode("it is no test of a key"))?;
+    pub(crate) fn read(response: &[u8]) -> Result<Self, ClientError> {
+        let test: KeyTestResponse = serde_json::from_slice(response)
+            .map_err(|_| ClientError::decode("not the result of a key test"))?;
         Ok(Self {
             status: test.status.unwrap_or_default(),
             message: test.message.unwrap_or_default(),
@@ -224,8 +202,35 @@ impl KeyTest {
     }
 }
 
+fn status(text: Option<Text>) -> Status {
+    Status::from(text.as_deref().unwrap_or_default())
+}
+
 #[derive(Deserialize)]
-struct Test {
+#[serde(rename_all = "camelCase")]
+struct SubmitResponse {
+    job_id: Text,
+    status: Option<Text>,
+    warning: Option<Text>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ListResponse {
+    items: Vec<ListItem>,
+    next_cursor: Option<Text>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ListItem {
+    id: Text,
+    status: Option<Text>,
+    created_at: Option<Text>,
+}
+
+#[derive(Deserialize)]
+struct KeyTestResponse {
     status: Option<Text>,
     message: Option<Text>,
 }

@@ -1,4 +1,52 @@
-//! Client of pyannoteAI's API: it submits jobs, awaits them, reads and lists them, and moves media.
+//! Client of pyannoteAI's API: submits diarization, identification and voiceprint jobs, waits for
+//! them, reads and lists them, and moves media.
+//!
+//! 1. **A submission is repeated only if it created no job**: the API refused it with 429, or no
+//!    connection could be made. pyannoteAI bills jobs, and a repeated submission is a second job.
+//!    After a timeout, a 5xx response or a broken connection the call fails, and
+//!    [`ClientError::may_have_been_submitted`] returns `true`.
+//! 2. **Reads are retried** after all of these errors: 3 times by default, with exponential backoff.
+//! 3. **Requests keep to a rate limit**: at most 100 in any 60 s by default. While the API asks for a
+//!    pause (`Retry-After`, `X-RateLimit-Reset`) the client sends nothing, for at most 2 minutes.
+//! 4. **Invalid requests are not sent**: the setter that got the value returns [`InvalidRequest`],
+//!    which names the field.
+//! 5. **Only the API gets the API key**: the client follows no redirect and sends no key to the
+//!    storage behind a presigned URL.
+//! 6. **Responses are bounded**: a job to 128 MiB by default, a download to 1 GiB by default, every
+//!    other response to 1 MiB.
+//!
+//! A setter `with_*` returns `Self` if every value is valid. Otherwise it returns a `Result`: with
+//! [`ConfigError`] for a setting of the client, with [`InvalidRequest`] for a field of a request.
+//! Settings that depend on each other are checked by [`ClientBuilder::build`].
+//!
+//! # Example: upload an audio file and diarize it
+//!
+//! ```no_run
+//! use pyannoteai_client::{Client, DiarizeRequest, MediaKey, Upload};
+//!
+//! # async fn submit() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = Client::from_env()?;
+//!
+//! let audio = Upload::from_path("meeting.wav").await?;
+//! let key = client.upload(MediaKey::new("meeting.wav")?, audio).await?;
+//! let request = DiarizeRequest::new(&key)?.with_webhook("https://example.com/webhook")?;
+//! let submitted = client.diarize(request).await?;
+//!
+//! let job = client.job(&submitted.job_id).await?;
+//! println!("{}: {}", job.job_id(), job.status());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`JobWaiter`] waits for the end of a job. [`SubmissionLog`] records submitted jobs, so that the
+//! events of lost webhooks can be fetched.
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `tracing` | log events, through `tracing` |
+//! | `metrics` | counters and a histogram, through the `metrics` facade: see the module `metrics` |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -8,27 +56,33 @@
 )]
 
 mod address;
-mod answer;
+mod api_key;
 mod builder;
 mod client;
 mod config_error;
-mod desk;
 mod download;
 mod error;
 mod error_kind;
+mod invalid_request;
 mod job;
-mod key;
 mod limiter;
-mod log;
 mod media;
+#[cfg(feature = "metrics")]
+#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+pub mod metrics;
 mod pages;
 mod pending;
 mod request;
+mod response;
 mod send;
+mod shared_clock;
+mod submission_log;
+mod subscriptions;
 mod telemetry;
-mod time;
+mod tls;
 mod transfer;
 mod upload;
+mod url;
 mod waiter;
 
 pub use self::{
@@ -38,20 +92,21 @@ pub use self::{
     download::Download,
     error::{ClientError, FieldError},
     error_kind::ClientErrorKind,
+    invalid_request::InvalidRequest,
     job::{Job, JobPage, JobSummary, KeyTest, SubmittedJob},
-    log::SubmissionLog,
     media::{MediaKey, PresignedUrl},
     pages::JobPages,
     pending::PendingJob,
     request::{
-        DiarizeRequest, IdentifyRequest, InvalidRequest, JobRequest, ListJobs, Model,
-        TranscriptionModel, VoiceprintRequest,
+        DiarizeRequest, IdentifyRequest, JobRequest, ListJobs, Model, TranscriptionModel,
+        VoiceprintRequest,
     },
+    submission_log::SubmissionLog,
     upload::{Upload, UploadProgress},
     waiter::JobWaiter,
 };
 
-/// Compiles what the README shows.
+/// Compiles the examples of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 mod readme {}

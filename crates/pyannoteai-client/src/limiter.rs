@@ -6,55 +6,57 @@ use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
-use crate::{telemetry, time::Time};
+use crate::shared_clock::SharedClock;
+use crate::telemetry;
 
-/// Holds requests back so that no window of 60 s sees more than the limit, and while the API asked for a pause.
+/// Delays requests so that no window of 60 s has more of them than the limit, and during a pause that
+/// the API asked for.
 ///
-/// Its waiters are let through one by one, in the order they came.
+/// Requests wait in the order of their calls.
 #[derive(Debug)]
 pub(crate) struct Limiter {
     bucket: Option<Bucket>,
     paused_until: Mutex<Duration>,
-    turn: tokio::sync::Mutex<()>,
-    time: Time,
+    queue: tokio::sync::Mutex<()>,
+    clock: SharedClock,
 }
 
-type Bucket = RateLimiter<NotKeyed, InMemoryState, Time, NoOpMiddleware<Duration>>;
+type Bucket = RateLimiter<NotKeyed, InMemoryState, SharedClock, NoOpMiddleware<Duration>>;
 
 impl Limiter {
-    pub(crate) fn new(per_minute: Option<NonZeroU32>, time: Time) -> Self {
-        let bucket = |limit| RateLimiter::direct_with_clock(quota(limit), time.clone());
+    pub(crate) fn new(per_minute: Option<NonZeroU32>, clock: SharedClock) -> Self {
+        let bucket = |limit| RateLimiter::direct_with_clock(quota(limit), clock.clone());
         Self {
             bucket: per_minute.map(bucket),
             paused_until: Mutex::new(Duration::ZERO),
-            turn: tokio::sync::Mutex::new(()),
-            time,
+            queue: tokio::sync::Mutex::new(()),
+            clock,
         }
     }
 
-    /// Waits until a request may go out, and counts it.
+    /// Waits until a request may be sent, and counts the request.
     pub(crate) async fn ready(&self) {
-        let asked = self.time.elapsed();
-        let _turn = self.turn.lock().await;
+        let called_at = self.clock.elapsed();
+        let _place = self.queue.lock().await;
         while let Some(wait) = self.wait() {
-            self.time.sleep(wait.max(SHORTEST_SLEEP)).await;
+            self.clock.sleep(wait.max(MIN_SLEEP)).await;
         }
-        let waited = self.time.elapsed().saturating_sub(asked);
+        let waited = self.clock.elapsed().saturating_sub(called_at);
         if !waited.is_zero() {
             telemetry::waited_for_rate_limit(waited);
         }
     }
 
-    /// Lets nobody through for a while, 2 minutes at most.
+    /// Delays all requests for a duration of at most 2 minutes.
     pub(crate) fn pause(&self, duration: Duration) {
-        let until = self.time.elapsed() + duration.min(LONGEST_PAUSE);
+        let until = self.clock.elapsed() + duration.min(MAX_PAUSE);
         let mut paused_until = self.paused_until();
         *paused_until = until.max(*paused_until);
     }
 
-    /// How long to wait, `None` if the request was counted and may go out.
+    /// Returns how long to wait. `None` means that the request was counted and may be sent.
     fn wait(&self) -> Option<Duration> {
-        let now = self.time.elapsed();
+        let now = self.clock.elapsed();
         let pause = self.paused_until().saturating_sub(now);
         if !pause.is_zero() {
             return Some(pause);
@@ -70,15 +72,15 @@ impl Limiter {
     }
 }
 
-/// A bucket of a tenth of the limit, refilled with the rest of it in a minute.
+/// Makes a bucket of a tenth of the limit, which refills with the other nine tenths in a minute.
 ///
-/// A bucket that held the whole limit would let through nearly twice the limit in its first minute.
+/// A bucket of the whole limit would allow nearly twice the limit in the first minute.
 fn quota(limit: NonZeroU32) -> Quota {
     let burst = NonZeroU32::new(limit.get() / 10).unwrap_or(NonZeroU32::MIN);
     let refills = u64::from(limit.get() - burst.get());
     let period = match refills {
-        // A second request exactly 60 s after the first would share a window with it.
-        0 => WINDOW + SHORTEST_SLEEP,
+        // Two requests exactly 60 s apart would be in one window.
+        0 => WINDOW + MIN_SLEEP,
         refills => Duration::from_nanos(NANOS_PER_WINDOW.div_ceil(refills)),
     };
     Quota::with_period(period).map_or_else(|| Quota::per_minute(burst), |q| q.allow_burst(burst))
@@ -86,8 +88,8 @@ fn quota(limit: NonZeroU32) -> Quota {
 
 const WINDOW: Duration = Duration::from_secs(60);
 const NANOS_PER_WINDOW: u64 = 60_000_000_000;
-const LONGEST_PAUSE: Duration = Duration::from_secs(120);
-const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
+const MAX_PAUSE: Duration = Duration::from_secs(120);
+const MIN_SLEEP: Duration = Duration::from_millis(1);
 
 #[cfg(test)]
 mod tests {
@@ -96,23 +98,23 @@ mod tests {
 
     use proptest::collection::vec;
     use proptest::prelude::*;
+    use tower_pyannote::clock::ManualClock;
 
     use super::*;
-    use tower_pyannote::clock::ManualClock;
 
     fn limiter(per_minute: u32) -> (ManualClock, Limiter) {
         let clock = ManualClock::new(UNIX_EPOCH);
-        let limiter = Limiter::new(NonZeroU32::new(per_minute), Time::new(clock.clone()));
+        let limiter = Limiter::new(NonZeroU32::new(per_minute), SharedClock::new(clock.clone()));
         (clock, limiter)
     }
 
-    /// How many may go out at this moment.
+    /// Counts the requests that may be sent now.
     fn drain(limiter: &Limiter) -> usize {
         std::iter::from_fn(|| limiter.wait().is_none().then_some(())).count()
     }
 
     #[test]
-    fn a_hundred_a_minute_begin_with_ten_at_once() {
+    fn a_limit_of_100_allows_10_requests_at_once() {
         let (clock, limiter) = limiter(100);
         assert_eq!(drain(&limiter), 10);
         assert_eq!(limiter.wait(), Some(Duration::from_nanos(666_666_667)));
@@ -123,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_holds_for_its_time_and_never_over_two_minutes() {
+    fn a_pause_lasts_as_long_as_asked_but_at_most_two_minutes() {
         let (clock, limiter) = limiter(100);
         limiter.pause(Duration::from_secs(7));
         limiter.pause(Duration::from_secs(3));
@@ -143,9 +145,9 @@ mod tests {
             let (clock, limiter) = limiter(limit);
             let mut sent = VecDeque::new();
             let mut now = Duration::ZERO;
-            // After the given pauses, greed: each request goes out as soon as it may.
-            let greedy = std::iter::repeat_n(None, 2 * usize::try_from(limit).unwrap() + 20);
-            for step in steps.into_iter().map(|ms| Some(Duration::from_millis(ms))).chain(greedy) {
+            // After the given pauses each request is sent as soon as possible.
+            let as_soon_as_possible = std::iter::repeat_n(None, 2 * usize::try_from(limit).unwrap() + 20);
+            for step in steps.into_iter().map(|ms| Some(Duration::from_millis(ms))).chain(as_soon_as_possible) {
                 let step = step.or_else(|| limiter.wait()).unwrap_or_default();
                 clock.advance(step);
                 now += step;

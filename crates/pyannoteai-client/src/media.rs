@@ -3,13 +3,14 @@ use std::ops::Deref;
 
 use reqwest::Url;
 
-use crate::address::{is_secure, without_secrets};
 use crate::error::ClientError;
-use crate::request::InvalidRequest;
+use crate::invalid_request::InvalidRequest;
+use crate::url::{is_secure, without_secrets};
 
-/// The name of an audio in pyannoteAI's temporary storage: `media://` and a key of one's own choice.
+/// The URL of an audio in pyannoteAI's temporary storage: `media://` and a key that the caller
+/// chooses.
 ///
-/// It derefs to the whole name, which is what a request takes as its URL.
+/// Dereferences to the whole URL, so that a request takes it as its URL.
 ///
 /// # Example
 ///
@@ -27,19 +28,20 @@ use crate::request::InvalidRequest;
 pub struct MediaKey(String);
 
 impl MediaKey {
-    /// Takes a key of 1 to 255 letters, digits, `-`, `_`, `.` and `/`, with or without `media://` before it.
+    /// Makes the URL of a key of 1 to 255 ASCII letters, digits, `-`, `_`, `.` and `/`, with or
+    /// without `media://` before it.
     ///
     /// # Errors
     ///
-    /// The key has another character or another length.
+    /// Returns [`InvalidRequest`] if the key has another character or another length.
     pub fn new(key: impl AsRef<str>) -> Result<Self, InvalidRequest> {
         let key = key.as_ref();
-        let key = key.strip_prefix(SCHEME).unwrap_or(key);
+        let key = key.strip_prefix(URL_PREFIX).unwrap_or(key);
         check_key("url", key)?;
-        Ok(Self(format!("{SCHEME}{key}")))
+        Ok(Self(format!("{URL_PREFIX}{key}")))
     }
 
-    /// Borrows the whole name, with `media://`.
+    /// Returns the whole URL, with `media://`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -66,22 +68,22 @@ impl fmt::Display for MediaKey {
     }
 }
 
-/// An address in the storage that needs no API key: whoever has it may read or write the media for a while.
+/// A URL that grants access to one media file for a limited time, without the API key.
 ///
-/// `Debug` leaves out the part that grants this.
+/// `Debug` leaves out the query, because it holds the grant.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PresignedUrl(Url);
 
 impl PresignedUrl {
-    /// Borrows the whole URL; keep it out of logs.
+    /// Returns the whole URL. Keep it out of logs.
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
 
     pub(crate) fn parse(url: &str, insecure_http: bool) -> Result<Self, ClientError> {
-        let url =
-            Url::parse(url).map_err(|_| ClientError::decode("the presigned url is no url"))?;
+        let url = Url::parse(url)
+            .map_err(|_| ClientError::decode("the presigned url is not a valid url"))?;
         if is_secure(&url) || (insecure_http && url.scheme() == "http") {
             return Ok(Self(url));
         }
@@ -100,20 +102,18 @@ impl fmt::Debug for PresignedUrl {
 }
 
 pub(crate) fn check_key(field: &'static str, key: &str) -> Result<(), InvalidRequest> {
-    if key.is_empty() {
-        return Err(InvalidRequest::new(field, "has an empty media key"));
-    }
-    if key.len() > LONGEST_KEY {
-        let reason = "has a media key of over 255 characters, give a shorter one";
-        return Err(InvalidRequest::new(field, reason));
-    }
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
-    if !key.bytes().all(allowed) {
-        let reason = "has a media key of other than ascii letters, digits, `-`, `_`, `.` and `/`";
-        return Err(InvalidRequest::new(field, reason));
-    }
-    Ok(())
+    let reason = if key.is_empty() {
+        "has an empty media key: give at least one character"
+    } else if key.len() > MAX_KEY_LEN {
+        "has a media key of more than 255 characters: give a shorter key"
+    } else if !key.bytes().all(allowed) {
+        "has a media key with characters other than ascii letters, digits, `-`, `_`, `.` and `/`"
+    } else {
+        return Ok(());
+    };
+    Err(InvalidRequest::new(field, reason))
 }
 
-pub(crate) const SCHEME: &str = "media://";
-const LONGEST_KEY: usize = 255;
+pub(crate) const URL_PREFIX: &str = "media://";
+const MAX_KEY_LEN: usize = 255;

@@ -1,4 +1,4 @@
-use crate::Client;
+use crate::client::Client;
 use crate::error::ClientError;
 use crate::job::JobPage;
 use crate::request::ListJobs;
@@ -24,35 +24,30 @@ use crate::request::ListJobs;
 #[must_use]
 pub struct JobPages {
     client: Client,
-    next: Option<ListJobs>,
+    next_list: Option<ListJobs>,
 }
 
 impl JobPages {
     pub(crate) fn new(client: Client, list: ListJobs) -> Self {
-        Self {
-            client,
-            next: Some(list),
-        }
+        let next_list = Some(list);
+        Self { client, next_list }
     }
 
-    /// Reads the next page, `None` after the last.
+    /// Reads the next page. Returns `None` after the last.
     ///
     /// # Errors
     ///
-    /// As [`Client::jobs`]; the same page comes when asked again.
+    /// As [`Client::jobs`]. The next call then reads the same page again.
     pub async fn next(&mut self) -> Result<Option<JobPage>, ClientError> {
-        let Some(list) = &self.next else {
+        let Some(list) = &self.next_list else {
             return Ok(None);
         };
         let page = self.client.jobs(list).await?;
         if page.next_cursor.is_some() && page.next_cursor.as_ref() == list.cursor() {
-            return Err(ClientError::decode("the list of jobs goes in a circle"));
+            return Err(ClientError::decode("the list of jobs repeats a cursor"));
         }
-        let list = list.clone();
-        self.next = page
-            .next_cursor
-            .clone()
-            .map(|cursor| list.with_cursor(cursor));
+        let next_list = |cursor| list.clone().with_cursor(cursor);
+        self.next_list = page.next_cursor.clone().map(next_list);
         Ok(Some(page))
     }
 }

@@ -6,28 +6,27 @@ use std::time::Duration;
 use backon::ExponentialBackoff;
 use futures_util::future::{Either, select};
 use tokio::sync::oneshot;
-
-use crate::Client;
-use crate::desk::{Claim, Desk};
-use crate::error::ClientError;
-use crate::error_kind::ClientErrorKind;
-use crate::job::SubmittedJob;
-use crate::time::Time;
 use tower_pyannote::WebhookEvent;
 use tower_pyannote::event::Text;
 
-/// A job that is waited for, from [`JobWaiter`](crate::JobWaiter).
+use crate::client::Client;
+use crate::error::ClientError;
+use crate::job::SubmittedJob;
+use crate::shared_clock::SharedClock;
+use crate::subscriptions::{Subscription, Subscriptions};
+
+/// A job whose end can be awaited, from [`JobWaiter`](crate::JobWaiter).
 ///
-/// To drop it is to wait no longer; the job goes on.
+/// Dropping it ends the wait but not the job.
 #[must_use]
 pub struct PendingJob {
     client: Client,
     job_id: Text,
     submitted: Option<SubmittedJob>,
-    polls: Option<Polls>,
-    arrival: oneshot::Receiver<WebhookEvent>,
+    polls: Option<PollSchedule>,
+    webhook: oneshot::Receiver<WebhookEvent>,
     event: Option<WebhookEvent>,
-    _claim: Claim,
+    _subscription: Subscription,
 }
 
 impl PendingJob {
@@ -37,37 +36,41 @@ impl PendingJob {
         &self.job_id
     }
 
-    /// Returns what the submission answered, `None` if it was not submitted here.
+    /// Returns the submission, or `None` if the job is from
+    /// [`JobWaiter::wait_for`](crate::JobWaiter::wait_for).
     #[must_use]
     pub fn submitted(&self) -> Option<&SubmittedJob> {
         self.submitted.as_ref()
     }
 
-    /// Waits until the job is over, however it ends, and returns the event of it, by webhook or by polling.
+    /// Waits until the job succeeded, failed or was canceled, and returns its event, from the webhook
+    /// or from a poll.
     ///
-    /// A poll that fails in a way that may pass is followed by the next. The future may be dropped, and the job waited
-    /// for again.
+    /// A poll that fails with a transient error is followed by the next poll. The future can be
+    /// dropped and the method called again.
     ///
     /// # Errors
     ///
-    /// A poll failed in a way that does not pass: the job is not known, or no longer, or the API key is refused. The
-    /// webhook may still come, so waiting again is possible.
+    /// Returns [`ClientError`] if a poll failed with a permanent error: the job does not exist, or
+    /// not any more, or the API key is invalid. The webhook may still arrive, so the method can be
+    /// called again.
     pub async fn wait(&mut self) -> Result<WebhookEvent, ClientError> {
         loop {
             if let Some(event) = &self.event {
                 return Ok(event.clone());
             }
-            let poll = pin!(Polls::next(&mut self.polls, &self.client, &self.job_id));
-            self.event = match select(&mut self.arrival, poll).await {
+            let poll = pin!(poll(&mut self.polls, &self.client, &self.job_id));
+            self.event = match select(&mut self.webhook, poll).await {
                 Either::Left((Ok(event), _)) => Some(event),
-                // The desk keeps the other end for as long as the claim lives.
+                // The sender exists as long as the subscription.
                 Either::Left((Err(_), poll)) => poll.await?,
                 Either::Right((polled, _)) => polled?,
             };
         }
     }
 
-    /// Waits like [`wait`](Self::wait), but no longer than this; `None` says that the job is not over yet.
+    /// Waits as [`wait`](Self::wait) does, but at most for a duration. Returns `None` if the job has
+    /// not ended by then.
     ///
     /// # Errors
     ///
@@ -76,25 +79,25 @@ impl PendingJob {
         &mut self,
         limit: Duration,
     ) -> Result<Option<WebhookEvent>, ClientError> {
-        let time = self.client.inner.time.clone();
-        time.within(limit, self.wait()).await.transpose()
+        let clock = self.client.shared.clock.clone();
+        clock.within(limit, self.wait()).await.transpose()
     }
 
     pub(crate) fn new(
         client: &Client,
-        desk: &Arc<Desk>,
+        subscriptions: &Arc<Subscriptions>,
         job_id: Text,
-        polls: Option<Polls>,
+        polls: Option<PollSchedule>,
     ) -> Self {
-        let (claim, arrival) = Desk::claim(desk, job_id.clone());
+        let (subscription, webhook) = subscriptions.subscribe(job_id.clone());
         Self {
             client: client.clone(),
             job_id,
             submitted: None,
             polls,
-            arrival,
+            webhook,
             event: None,
-            _claim: claim,
+            _subscription: subscription,
         }
     }
 
@@ -113,56 +116,45 @@ impl fmt::Debug for PendingJob {
     }
 }
 
-/// When a job is polled.
-pub(crate) struct Polls {
+/// The times at which a job is polled.
+pub(crate) struct PollSchedule {
     delays: ExponentialBackoff,
-    /// When the next poll is due; it stays so until that poll has an answer, however often waiting is broken off.
+    /// When the next poll is due. It changes only after a poll has a result, so that a dropped wait
+    /// does not postpone the poll.
     due: Duration,
 }
 
-impl Polls {
-    pub(crate) fn new(time: &Time, mut delays: ExponentialBackoff, at_once: bool) -> Self {
+impl PollSchedule {
+    pub(crate) fn new(clock: &SharedClock, mut delays: ExponentialBackoff, at_once: bool) -> Self {
         let first = match at_once {
             true => Duration::ZERO,
             false => delays.next().unwrap_or_default(),
         };
-        Self {
-            delays,
-            due: time.elapsed() + first,
-        }
-    }
-
-    /// Polls once, when it is due; without polls, never.
-    async fn next(
-        polls: &mut Option<Self>,
-        client: &Client,
-        job_id: &str,
-    ) -> Result<Option<WebhookEvent>, ClientError> {
-        let Some(polls) = polls else {
-            return std::future::pending().await;
-        };
-        let time = &client.inner.time;
-        let wait = polls.due.saturating_sub(time.elapsed());
-        if !wait.is_zero() {
-            time.sleep(wait).await;
-        }
-        let polled = client.job(job_id).await;
-        polls.due = time.elapsed() + polls.delays.next().unwrap_or_default();
-        match polled {
-            Ok(job) => Ok(job.event()),
-            Err(error) if may_pass(error.kind()) => Ok(None),
-            Err(error) => Err(error),
-        }
+        let due = clock.elapsed().saturating_add(first);
+        Self { delays, due }
     }
 }
 
-const fn may_pass(kind: ClientErrorKind) -> bool {
-    matches!(
-        kind,
-        ClientErrorKind::Connect
-            | ClientErrorKind::Timeout
-            | ClientErrorKind::Transport
-            | ClientErrorKind::Server
-            | ClientErrorKind::RateLimited
-    )
+/// Polls once, when the poll is due. Never completes without a schedule.
+async fn poll(
+    polls: &mut Option<PollSchedule>,
+    client: &Client,
+    job_id: &str,
+) -> Result<Option<WebhookEvent>, ClientError> {
+    let Some(polls) = polls else {
+        return std::future::pending().await;
+    };
+    let clock = &client.shared.clock;
+    let wait = polls.due.saturating_sub(clock.elapsed());
+    if !wait.is_zero() {
+        clock.sleep(wait).await;
+    }
+    let polled = client.job(job_id).await;
+    let delay = polls.delays.next().unwrap_or_default();
+    polls.due = clock.elapsed().saturating_add(delay);
+    match polled {
+        Ok(job) => Ok(job.event()),
+        Err(error) if error.kind().is_transient() => Ok(None),
+        Err(error) => Err(error),
+    }
 }

@@ -1,3 +1,4 @@
+use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,10 +12,12 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method};
 use http_body::{Body, Frame, SizeHint};
 use reqwest::Url;
+use serde::Serialize;
 
+use crate::client::Client;
 use crate::error::ClientError;
 use crate::error_kind::ClientErrorKind;
-use crate::{Client, answer, telemetry};
+use crate::{response, telemetry};
 
 /// A request to the API.
 pub(crate) struct Call {
@@ -22,17 +25,18 @@ pub(crate) struct Call {
     pub(crate) effect: Effect,
     pub(crate) url: Url,
     pub(crate) body: Option<Bytes>,
+    /// The maximum size of the response, in bytes.
     pub(crate) limit: usize,
 }
 
-/// What it means to send a request twice.
+/// What a request does, which decides when it may be repeated.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effect {
-    /// Nothing.
+    /// Changes nothing.
     Read,
-    /// Something, though not a bill.
+    /// Changes something that is not billed.
     Write,
-    /// A second job, billed.
+    /// Creates a job, which is billed.
     Submission,
 }
 
@@ -43,34 +47,43 @@ impl Call {
             effect: Effect::Read,
             url,
             body: None,
-            limit: SMALL_ANSWER,
+            limit: SMALL_RESPONSE,
         }
     }
 
-    pub(crate) fn post(name: &'static str, effect: Effect, url: Url, body: Vec<u8>) -> Self {
-        Self {
+    pub(crate) fn post(
+        name: &'static str,
+        effect: Effect,
+        url: Url,
+        body: &impl Serialize,
+    ) -> Result<Self, ClientError> {
+        let body = serde_json::to_vec(body).map_err(|error| {
+            ClientError::new(ClientErrorKind::InvalidRequest).with_source(error)
+        })?;
+        Ok(Self {
             name,
             effect,
             url,
             body: Some(body.into()),
-            limit: SMALL_ANSWER,
-        }
+            limit: SMALL_RESPONSE,
+        })
     }
 }
 
 impl Client {
-    /// Sends a request, within the rate limit, and again if it is safe to, and returns the body of the answer.
+    /// Sends a request within the rate limit, repeats it where that is safe, and returns the body of
+    /// the response.
     pub(crate) async fn send(&self, call: &Call) -> Result<Bytes, ClientError> {
-        self.repeat(call.name, call.effect, async || {
-            self.inner.limiter.ready().await;
-            let answer = self.attempt(call).await;
-            telemetry::requested(call.name, answer.as_ref().err());
-            answer
+        self.retry(call.name, call.effect, async || {
+            self.shared.limiter.ready().await;
+            let response = self.attempt(call).await;
+            telemetry::requested(call.name, response.as_ref().err());
+            response
         })
         .await
     }
 
-    pub(crate) async fn repeat<T, F>(
+    pub(crate) async fn retry<T, F>(
         &self,
         name: &'static str,
         effect: Effect,
@@ -80,37 +93,36 @@ impl Client {
         F: Future<Output = Result<T, ClientError>>,
     {
         let mut delays = ExponentialBuilder::new()
-            .with_min_delay(FIRST_DELAY)
-            .with_max_delay(LONGEST_DELAY)
-            .with_max_times(self.inner.max_retries)
+            .with_min_delay(MIN_DELAY)
+            .with_max_delay(MAX_DELAY)
+            .with_max_times(self.shared.max_retries)
             .with_jitter()
             .build();
         loop {
             let error = match attempt().await {
-                Ok(answer) => return Ok(answer),
-                Err(error) if may_repeat(effect, &error) => error,
+                Ok(response) => return Ok(response),
+                Err(error) if may_retry(effect, &error) => error,
                 Err(error) => return Err(error),
             };
             let Some(delay) = delays.next() else {
                 return Err(error);
             };
-            telemetry::repeating(name, &error);
-            // A limit holds for every request of the key, so all of them wait for it, not this one alone.
+            telemetry::retrying(name, &error);
+            // The API's limit is per key, so all requests of the client wait, not only this one.
             if error.kind() == ClientErrorKind::RateLimited {
-                self.inner
-                    .limiter
-                    .pause(error.retry_after().unwrap_or(delay));
+                let pause = error.retry_after().unwrap_or(delay);
+                self.shared.limiter.pause(pause);
             } else {
-                self.inner.time.sleep(delay).await;
+                self.sleep(delay).await;
             }
         }
     }
 
     async fn attempt(&self, call: &Call) -> Result<Bytes, ClientError> {
-        let begun = Arc::new(AtomicBool::new(false));
-        let answer = self.exchange(call, &begun).await;
-        answer.map_err(|error| {
-            let error = error.with_body_sent(begun.load(Ordering::SeqCst));
+        let body_sent = Arc::new(AtomicBool::new(false));
+        let response = self.exchange(call, &body_sent).await;
+        response.map_err(|error| {
+            let error = error.with_body_sent(body_sent.load(Ordering::SeqCst));
             match call.effect {
                 Effect::Submission => error.of_submission(),
                 Effect::Read | Effect::Write => error,
@@ -118,68 +130,74 @@ impl Client {
         })
     }
 
-    async fn exchange(&self, call: &Call, begun: &Arc<AtomicBool>) -> Result<Bytes, ClientError> {
-        let inner = &*self.inner;
+    async fn exchange(
+        &self,
+        call: &Call,
+        body_sent: &Arc<AtomicBool>,
+    ) -> Result<Bytes, ClientError> {
+        let shared = &*self.shared;
         let method = call.body.as_ref().map_or(Method::GET, |_| Method::POST);
-        let mut request = inner
+        let mut request = shared
             .http
             .request(method, call.url.clone())
-            .header(AUTHORIZATION, inner.key.header())
-            .timeout(inner.timeout);
-        if let Some(body) = &call.body {
+            .header(AUTHORIZATION, shared.key.header())
+            .timeout(shared.timeout);
+        if let Some(bytes) = call.body.clone() {
             let body = OnceBody {
-                bytes: Some(body.clone()),
-                begun: Arc::clone(begun),
+                bytes: Some(bytes),
+                sent: Arc::clone(body_sent),
             };
             request = request
                 .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
                 .body(reqwest::Body::wrap(body));
         }
-        let response = request.send().await?;
-        let now = inner.time.now();
-        if let Some(pause) = answer::asked_pause(response.status(), response.headers(), now) {
-            inner.limiter.pause(pause);
+        let response = request.send().await.map_err(ClientError::from_reqwest)?;
+        let (status, now) = (response.status(), shared.clock.now());
+        if let Some(pause) = response::requested_pause(status, response.headers(), now) {
+            shared.limiter.pause(pause);
         }
-        if !response.status().is_success() {
-            return Err(answer::refusal(response, &inner.key, now).await);
+        if !status.is_success() {
+            return Err(response::error(response, &shared.key, now).await);
         }
-        answer::read(response, call.limit).await
+        response::read(response, call.limit).await
     }
 }
 
-/// Tells whether a request may be sent again after this error, which is so for a submission only if the API refused it
-/// for the rate alone, or never got to see its body.
-fn may_repeat(effect: Effect, error: &ClientError) -> bool {
-    let unsent = || effect == Effect::Read || !error.body_sent();
+/// Tells whether a request may be sent again after an error.
+///
+/// A submission may be only if the API refused it with 429 or did not receive its body.
+fn may_retry(effect: Effect, error: &ClientError) -> bool {
+    let is_read = effect == Effect::Read;
     match error.kind() {
         ClientErrorKind::RateLimited => true,
-        ClientErrorKind::Connect | ClientErrorKind::Transport => unsent(),
-        ClientErrorKind::Timeout | ClientErrorKind::Server => effect == Effect::Read,
+        ClientErrorKind::Connect | ClientErrorKind::Transport => is_read || !error.body_sent(),
+        ClientErrorKind::Timeout | ClientErrorKind::Server => is_read,
         ClientErrorKind::Storage => {
-            let failed = error
-                .status()
-                .is_some_and(|status| status.is_server_error());
-            failed && effect == Effect::Read
+            is_read
+                && error
+                    .status()
+                    .is_some_and(|status| status.is_server_error())
         }
         _ => false,
     }
 }
 
-/// A body that can be sent once only, so that no layer below repeats it, and tells whether any of it was.
+/// A body that can be sent only once, so that the HTTP client cannot repeat the request, and that
+/// records whether it was sent.
 struct OnceBody {
     bytes: Option<Bytes>,
-    begun: Arc<AtomicBool>,
+    sent: Arc<AtomicBool>,
 }
 
 impl Body for OnceBody {
     type Data = Bytes;
-    type Error = std::convert::Infallible;
+    type Error = Infallible;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        self.begun.store(true, Ordering::SeqCst);
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.sent.store(true, Ordering::SeqCst);
         Poll::Ready(self.bytes.take().map(|bytes| Ok(Frame::data(bytes))))
     }
 
@@ -193,6 +211,6 @@ impl Body for OnceBody {
     }
 }
 
-const FIRST_DELAY: Duration = Duration::from_millis(500);
-const LONGEST_DELAY: Duration = Duration::from_secs(20);
-const SMALL_ANSWER: usize = 1024 * 1024;
+const MIN_DELAY: Duration = Duration::from_millis(500);
+const MAX_DELAY: Duration = Duration::from_secs(20);
+const SMALL_RESPONSE: usize = 1024 * 1024;

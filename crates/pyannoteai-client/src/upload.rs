@@ -13,9 +13,9 @@ use tokio::io::AsyncRead;
 use tokio_util::io::ReaderStream;
 
 use crate::error::ClientError;
-use crate::request::InvalidRequest;
+use crate::invalid_request::InvalidRequest;
 
-/// An audio to upload, of up to 1 GiB; it is read as it is sent and never held whole.
+/// An audio to upload, of at most 1 GiB. It is read while it is sent, in chunks of 64 KiB.
 ///
 /// # Example: a progress bar
 ///
@@ -44,74 +44,76 @@ impl Upload {
     ///
     /// # Errors
     ///
-    /// The file cannot be opened, is empty, or is over 1 GiB.
+    /// Returns [`ClientError`] if the file cannot be opened, is empty, or is larger than 1 GiB.
     pub async fn from_path(path: impl AsRef<Path>) -> Result<Self, ClientError> {
-        let cannot_open = |error| ClientError::io("the file could not be opened", error);
+        let cannot_open = |error| ClientError::io("cannot open the file", error);
         let file = tokio::fs::File::open(path).await.map_err(cannot_open)?;
         let len = file.metadata().await.map_err(cannot_open)?.len();
         Ok(Self::from_reader(file, len)?)
     }
 
-    /// Takes bytes at hand.
+    /// Uploads bytes from memory.
     ///
     /// # Errors
     ///
-    /// There are none, or over 1 GiB.
+    /// Returns [`InvalidRequest`] if there are no bytes, or more than 1 GiB.
     pub fn from_bytes(bytes: impl Into<Bytes>) -> Result<Self, InvalidRequest> {
         let bytes: Bytes = bytes.into();
         let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         Self::from_reader(io::Cursor::new(bytes), len)
     }
 
-    /// Takes a reader, and how many bytes come before its end.
+    /// Uploads from a reader of `len` bytes.
     ///
-    /// The upload fails if there turn out to be more or fewer.
+    /// The upload fails if the reader has more bytes or fewer.
     ///
     /// # Errors
     ///
-    /// The length is 0, or over 1 GiB.
+    /// Returns [`InvalidRequest`] if the length is 0, or more than 1 GiB.
     pub fn from_reader(
         reader: impl AsyncRead + Send + 'static,
         len: u64,
     ) -> Result<Self, InvalidRequest> {
-        match len {
-            0 => Err(InvalidRequest::new("media", "is empty, give an audio")),
-            1..=LARGEST => Ok(Self {
-                reader: Box::pin(reader),
-                len,
-                progress: None,
-            }),
-            _ => Err(InvalidRequest::new(
-                "media",
-                "is over 1 GiB, give a shorter or a compressed audio",
-            )),
-        }
+        let reason = match len {
+            0 => "is empty: give an audio",
+            1..=MAX_LEN => {
+                return Ok(Self {
+                    reader: Box::pin(reader),
+                    len,
+                    progress: None,
+                });
+            }
+            _ => "is larger than 1 GiB: give a shorter or a compressed audio",
+        };
+        Err(InvalidRequest::new("media", reason))
     }
 
-    /// Sets what is told of each piece that goes out, on the task that sends it: it must not block. Default: nothing.
+    /// Sets a callback for the progress, called after each chunk of at most 64 KiB. Default: none.
+    ///
+    /// The callback must not block, because it runs on the task that sends the upload.
     pub fn with_progress(mut self, progress: impl FnMut(UploadProgress) + Send + 'static) -> Self {
         self.progress = Some(Box::new(progress));
         self
     }
 
-    /// Returns how many bytes there are.
+    /// Returns the length in bytes.
     #[must_use]
-    #[expect(clippy::len_without_is_empty, reason = "it is never empty")]
+    #[expect(clippy::len_without_is_empty, reason = "an upload is never empty")]
     pub fn len(&self) -> u64 {
         self.len
     }
 
     pub(crate) fn into_body(self) -> (UploadBody, UploadState) {
         let state = UploadState::default();
-        let body = UploadBody(Mutex::new(Reading {
-            pieces: ReaderStream::with_capacity(self.reader, PIECE),
+        let body = UploadBody(Mutex::new(ChunkReader {
+            chunks: ReaderStream::with_capacity(self.reader, CHUNK_LEN),
             last: None,
             unread: self.len,
-            sent: UploadProgress {
+            progress: UploadProgress {
                 sent: 0,
                 total: self.len,
             },
-            progress: self.progress,
+            on_progress: self.progress,
             state: state.clone(),
         }));
         (body, state)
@@ -126,17 +128,17 @@ impl fmt::Debug for Upload {
     }
 }
 
-/// How far an upload has come, in bytes handed to the connection.
+/// The progress of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UploadProgress {
-    /// How many bytes have gone out.
+    /// The number of bytes handed to the connection.
     pub sent: u64,
-    /// How many bytes there are.
+    /// The length of the upload in bytes.
     pub total: u64,
 }
 
-/// What is seen of an upload while its body is with the connection.
+/// The state of an upload that stays visible after the HTTP client has taken the body.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct UploadState {
     sent: Arc<AtomicU64>,
@@ -148,7 +150,7 @@ impl UploadState {
         self.sent.load(Ordering::Relaxed)
     }
 
-    /// Takes out why the audio could not be read, which the connection's own error does not say.
+    /// Takes the error of the reader, which the HTTP client's error does not contain.
     pub(crate) fn take_failure(&self) -> Option<io::Error> {
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         failed.take()
@@ -160,24 +162,24 @@ impl UploadState {
     }
 }
 
-/// The mutex is never locked: it only makes of a reader that is `Send` a body that is `Sync`.
-pub(crate) struct UploadBody(Mutex<Reading>);
+/// The mutex is there because a body must be `Sync`, and the reader is only `Send`.
+pub(crate) struct UploadBody(Mutex<ChunkReader>);
 
-struct Reading {
-    pieces: ReaderStream<Pin<Box<dyn AsyncRead + Send>>>,
-    /// The piece that should be the last, kept until the reader is seen to end.
+struct ChunkReader {
+    chunks: ReaderStream<Pin<Box<dyn AsyncRead + Send>>>,
+    /// The last chunk by the announced length, held until the reader ends.
     last: Option<Bytes>,
     unread: u64,
-    sent: UploadProgress,
-    progress: Option<ProgressFn>,
+    progress: UploadProgress,
+    on_progress: Option<ProgressFn>,
     state: UploadState,
 }
 
-impl Reading {
-    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+impl ChunkReader {
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         loop {
-            let piece = match ready!(Pin::new(&mut self.pieces).poll_next(cx)) {
-                Some(Ok(piece)) => piece,
+            let chunk = match ready!(Pin::new(&mut self.chunks).poll_next(cx)) {
+                Some(Ok(chunk)) => chunk,
                 Some(Err(error)) => {
                     return Poll::Ready(Some(Err(self.state.fail(error.kind(), error))));
                 }
@@ -186,31 +188,31 @@ impl Reading {
                 }
                 None => return Poll::Ready(self.last.take().map(Ok)),
             };
-            let len = u64::try_from(piece.len()).unwrap_or(u64::MAX);
+            let len = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
             if len > self.unread {
                 return Poll::Ready(Some(Err(self.wrong_length("more"))));
             }
             self.unread -= len;
             if self.unread > 0 {
-                return Poll::Ready(Some(Ok(piece)));
+                return Poll::Ready(Some(Ok(chunk)));
             }
-            // Once the length is complete nobody asks on, so what comes after must be looked for now.
-            self.last = Some(piece);
+            // The HTTP client does not poll past the announced length, so look for excess bytes now.
+            self.last = Some(chunk);
         }
     }
 
     fn wrong_length(&self, which: &str) -> io::Error {
-        let total = self.sent.total;
+        let total = self.progress.total;
         let text = format!("the audio has {which} than the {total} bytes announced");
         let kind = io::ErrorKind::InvalidData;
         self.state.fail(kind, io::Error::new(kind, text))
     }
 
-    fn tell(&mut self, piece: &Bytes) {
-        self.sent.sent += u64::try_from(piece.len()).unwrap_or(u64::MAX);
-        self.state.sent.store(self.sent.sent, Ordering::Relaxed);
-        if let Some(progress) = &mut self.progress {
-            progress(self.sent);
+    fn report(&mut self, chunk: &Bytes) {
+        self.progress.sent += u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+        self.state.sent.store(self.progress.sent, Ordering::Relaxed);
+        if let Some(on_progress) = &mut self.on_progress {
+            on_progress(self.progress);
         }
     }
 }
@@ -223,19 +225,19 @@ impl Body for UploadBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let reading = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let piece = ready!(reading.poll_piece(cx));
-        if let Some(Ok(piece)) = &piece {
-            reading.tell(piece);
+        let reader = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let chunk = ready!(reader.poll_chunk(cx));
+        if let Some(Ok(chunk)) = &chunk {
+            reader.report(chunk);
         }
-        Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
+        Poll::Ready(chunk.map(|chunk| chunk.map(Frame::data)))
     }
 
     fn size_hint(&self) -> SizeHint {
-        let reading = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        SizeHint::with_exact(reading.sent.total - reading.sent.sent)
+        let reader = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        SizeHint::with_exact(reader.progress.total - reader.progress.sent)
     }
 }
 
-const LARGEST: u64 = 1 << 30;
-const PIECE: usize = 64 * 1024;
+const MAX_LEN: u64 = 1 << 30;
+const CHUNK_LEN: usize = 64 * 1024;

@@ -3,33 +3,32 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-
-use crate::Client;
-use crate::ConfigError;
-use crate::builder::invalid;
-use crate::desk::Desk;
-use crate::error::ClientError;
-use crate::pending::{PendingJob, Polls};
-use crate::request::JobRequest;
-use tower_pyannote::WebhookEvent;
 use tower_pyannote::event::Text;
-use tower_pyannote::{HandlerError, WebhookHandler};
+use tower_pyannote::{HandlerError, WebhookEvent, WebhookHandler};
 
-/// Submits jobs that can be awaited: by their webhook or by polling, whichever comes first.
+use crate::ConfigError;
+use crate::client::Client;
+use crate::error::ClientError;
+use crate::pending::{PendingJob, PollSchedule};
+use crate::request::JobRequest;
+use crate::subscriptions::Subscriptions;
+
+/// Submits jobs and waits for their end, by webhook or by polling, whichever is first.
 ///
-/// It is a [`WebhookHandler`]: register a clone of it in the [`HandlerRegistry`](tower_pyannote::HandlerRegistry) that receives
-/// the jobs' webhooks. Without that, or where another process receives the webhook, polling brings the event.
+/// To receive webhooks, register a clone in the
+/// [`HandlerRegistry`](tower_pyannote::HandlerRegistry), as a [`WebhookHandler`]. If the waiter is
+/// not registered, or another process receives the webhook, a poll finds the event.
 ///
-/// A webhook that comes before the submission is answered is kept for it, in bounds: if it is lost, polling brings it.
-/// The event is handed on, not taken: all other handlers see it too, and it may come to them again.
+/// An event that arrives before the response to its submission is kept in memory, within limits.
+/// Other handlers get every event too, and an event may arrive more than once.
 ///
-/// Cloning is cheap, and clones share the jobs that are awaited.
+/// Clones are cheap and share the pending jobs.
 ///
 /// # Example
 ///
 /// ```no_run
-/// use tower_pyannote::HandlerRegistry;
 /// use pyannoteai_client::{Client, DiarizeRequest, JobWaiter};
+/// use tower_pyannote::HandlerRegistry;
 ///
 /// # async fn submit() -> Result<(), Box<dyn std::error::Error>> {
 /// let waiter = JobWaiter::new(Client::from_env()?);
@@ -46,89 +45,72 @@ use tower_pyannote::{HandlerError, WebhookHandler};
 #[must_use]
 pub struct JobWaiter {
     client: Client,
-    desk: Arc<Desk>,
-    polling: Option<Polling>,
-}
-
-#[derive(Clone, Copy)]
-struct Polling {
-    first: Duration,
-    longest: Duration,
+    subscriptions: Arc<Subscriptions>,
+    polling: Option<ExponentialBuilder>,
 }
 
 impl JobWaiter {
-    /// Makes a waiter that submits and polls by this client.
+    /// Makes a waiter that submits and polls through a client.
     pub fn new(client: Client) -> Self {
-        let desk = Arc::new(Desk::new(client.inner.time.clone()));
+        let subscriptions = Arc::new(Subscriptions::new(client.shared.clock.clone()));
         Self {
             client,
-            desk,
-            polling: Some(Polling {
-                first: Duration::from_secs(5),
-                longest: Duration::from_secs(30),
-            }),
+            subscriptions,
+            polling: Some(polling(Duration::from_secs(5), Duration::from_secs(30))),
         }
     }
 
-    /// Sets how long after the submission, and then between polls, it waits: 5 s at first by default, half as long again
-    /// after each, and 30 s at most.
+    /// Sets the interval from the submission to the first poll, and the longest interval between two
+    /// polls. Default: 5 s and 30 s.
     ///
-    /// Polls count for the rate limit.
+    /// Each interval is half as long again as the one before. Polls count towards the rate limit.
     ///
     /// # Errors
     ///
-    /// The first interval is zero, or over the longest.
+    /// Returns [`ConfigError`] if the first interval is zero, or longer than the longest.
     pub fn with_poll_interval(
         mut self,
         first: Duration,
         longest: Duration,
     ) -> Result<Self, ConfigError> {
         if first.is_zero() || first > longest {
-            return Err(invalid(
-                "poll interval",
-                "is zero or over the longest: give one above zero, and the longest not below it",
-            ));
+            let reason = "is zero or longer than the longest: give 0 < first <= longest";
+            return Err(ConfigError::new("poll interval", reason));
         }
-        self.polling = Some(Polling { first, longest });
+        self.polling = Some(polling(first, longest));
         Ok(self)
     }
 
-    /// Waits for webhooks alone. One that is lost is then waited for in vain: use [`PendingJob::wait_timeout`].
+    /// Turns off polling, so that only a webhook ends the wait.
+    ///
+    /// Use [`PendingJob::wait_timeout`] then, because a webhook may be lost.
     pub fn without_polling(mut self) -> Self {
         self.polling = None;
         self
     }
 
-    /// Submits a job, and begins to wait for it.
+    /// Submits a job whose end can be awaited.
     ///
     /// # Errors
     ///
     /// As [`Client::submit`].
     pub async fn submit(&self, request: impl Into<JobRequest>) -> Result<PendingJob, ClientError> {
-        let _in_flight = self.desk.expect_webhook();
+        let _in_flight = self.subscriptions.begin_submission();
         let job = self.client.submit(request).await?;
-        let polls = self.polls(false);
-        Ok(
-            PendingJob::new(&self.client, &self.desk, job.job_id.clone(), polls)
-                .with_submitted(job),
-        )
+        Ok(self.pending(job.job_id.clone(), false).with_submitted(job))
     }
 
-    /// Begins to wait for a job that is known already; it is polled at once.
+    /// Waits for a job that was submitted elsewhere. The first poll is at once.
     pub fn wait_for(&self, job_id: impl Into<Text>) -> PendingJob {
-        let polls = self.polls(true);
-        PendingJob::new(&self.client, &self.desk, job_id.into(), polls)
+        self.pending(job_id.into(), true)
     }
 
-    fn polls(&self, at_once: bool) -> Option<Polls> {
-        let polling = self.polling?;
-        let delays = ExponentialBuilder::new()
-            .with_factor(1.5)
-            .with_min_delay(polling.first)
-            .with_max_delay(polling.longest)
-            .without_max_times()
-            .build();
-        Some(Polls::new(&self.client.inner.time, delays, at_once))
+    fn pending(&self, job_id: Text, at_once: bool) -> PendingJob {
+        let clock = &self.client.shared.clock;
+        let polls = self
+            .polling
+            .map(|delays| PollSchedule::new(clock, delays.build(), at_once));
+        PendingJob::new(&self.client, &self.subscriptions, job_id, polls)
     }
 }
 
@@ -138,7 +120,7 @@ impl WebhookHandler for JobWaiter {
     }
 
     async fn any(&self, event: &WebhookEvent) -> Result<(), HandlerError> {
-        self.desk.arrived(event);
+        self.subscriptions.publish(event);
         Ok(())
     }
 }
@@ -147,7 +129,15 @@ impl fmt::Debug for JobWaiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JobWaiter")
             .field("client", &self.client)
-            .field("desk", &self.desk)
+            .field("subscriptions", &self.subscriptions)
             .finish_non_exhaustive()
     }
+}
+
+fn polling(first: Duration, longest: Duration) -> ExponentialBuilder {
+    ExponentialBuilder::new()
+        .with_factor(1.5)
+        .with_min_delay(first)
+        .with_max_delay(longest)
+        .without_max_times()
 }

@@ -2,14 +2,15 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Analysis, Delivery, InvalidRequest, Model, at_least_one};
+use super::{Analysis, Model, WebhookOptions, at_least_one};
 use crate::address::Address;
+use crate::invalid_request::InvalidRequest;
 
-/// A diarization to submit: who spoke when.
+/// A request for a diarization: who spoke when.
 ///
-/// What is not set is not sent, so that the API's own defaults hold.
+/// Options that are not set are not sent, so that the API's defaults apply.
 ///
-/// # Example: two to four speakers, and what they said
+/// # Example: two to four speakers, with a transcription
 ///
 /// ```
 /// use pyannoteai_client::{DiarizeRequest, InvalidRequest, TranscriptionModel};
@@ -30,7 +31,7 @@ use crate::address::Address;
 pub struct DiarizeRequest {
     url: Address,
     #[serde(flatten)]
-    pub(super) delivery: Delivery,
+    pub(super) webhook: WebhookOptions,
     #[serde(flatten)]
     analysis: Analysis,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,17 +41,16 @@ pub struct DiarizeRequest {
 }
 
 impl DiarizeRequest {
-    /// Makes a request for an audio, by its URL or its [`MediaKey`](crate::MediaKey).
-    ///
-    /// The audio may have up to 1 GiB and last up to 24 h.
+    /// Makes a request for an audio of at most 1 GiB and 24 h, by its URL or its
+    /// [`MediaKey`](crate::MediaKey).
     ///
     /// # Errors
     ///
-    /// The URL is neither `http`, `https` nor `media://` and a key.
+    /// Returns [`InvalidRequest`] if the URL is not `http`, `https`, or `media://` and a key.
     pub fn new(url: impl AsRef<str>) -> Result<Self, InvalidRequest> {
         Ok(Self {
-            url: Address::of_audio(url.as_ref())?,
-            delivery: Delivery::default(),
+            url: Address::audio(url.as_ref())?,
+            webhook: WebhookOptions::default(),
             analysis: Analysis::default(),
             transcription: None,
             transcription_config: None,
@@ -61,45 +61,46 @@ impl DiarizeRequest {
     ///
     /// # Errors
     ///
-    /// The model does not transcribe, and a transcription is asked for.
+    /// Returns [`InvalidRequest`] if a transcription is requested and the model cannot transcribe.
     pub fn with_model(mut self, model: Model) -> Result<Self, InvalidRequest> {
         self.analysis.model = Some(model);
         self.check_transcription("model")?;
         Ok(self)
     }
 
-    /// Sets whether the output has a transcript. Default: no.
+    /// Sets whether the output has a transcription. Default: no.
     ///
     /// # Errors
     ///
-    /// The model is not [`Model::Precision2`].
+    /// Returns [`InvalidRequest`] if a transcription is requested and the model is not
+    /// [`Model::Precision2`].
     pub fn with_transcription(mut self, wanted: bool) -> Result<Self, InvalidRequest> {
         self.transcription = Some(wanted);
         self.check_transcription("transcription")?;
         Ok(self)
     }
 
-    /// Sets the model that transcribes. Default: the API's.
+    /// Sets the model of the transcription. Default: the API's.
     pub fn with_transcription_model(mut self, model: TranscriptionModel) -> Self {
         self.transcription_config = Some(TranscriptionConfig { model });
         self
     }
 
-    delivery_setters!();
+    webhook_setters!();
     analysis_setters!();
 
     fn check_transcription(&self, field: &'static str) -> Result<(), InvalidRequest> {
         match (self.transcription, self.analysis.model) {
             (Some(true), Some(Model::Community1)) => Err(InvalidRequest::new(
                 field,
-                "rules out the other, as only precision-2 gives a transcription",
+                "needs the model precision-2, because no other model transcribes",
             )),
             _ => Ok(()),
         }
     }
 }
 
-/// The model that transcribes.
+/// A model of transcriptions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[non_exhaustive]
 pub enum TranscriptionModel {
@@ -112,7 +113,7 @@ pub enum TranscriptionModel {
 }
 
 impl TranscriptionModel {
-    /// Returns the model as the API calls it.
+    /// Returns the API's name of the model.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -2,12 +2,13 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Analysis, Delivery, InvalidRequest, Model, at_least_one};
+use super::{Analysis, Model, WebhookOptions, at_least_one};
 use crate::address::Address;
+use crate::invalid_request::InvalidRequest;
 
-/// An identification to submit: who of the given voiceprints spoke when.
+/// A request for an identification: which of the given voiceprints spoke when.
 ///
-/// What is not set is not sent, so that the API's own defaults hold.
+/// Options that are not set are not sent, so that the API's defaults apply.
 ///
 /// # Example
 ///
@@ -28,9 +29,9 @@ use crate::address::Address;
 #[must_use]
 pub struct IdentifyRequest {
     url: Address,
-    voiceprints: Vec<Reference>,
+    voiceprints: Vec<LabeledVoiceprint>,
     #[serde(flatten)]
-    pub(super) delivery: Delivery,
+    pub(super) webhook: WebhookOptions,
     #[serde(flatten)]
     analysis: Analysis,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,15 +39,18 @@ pub struct IdentifyRequest {
 }
 
 impl IdentifyRequest {
-    /// Makes a request for an audio, by its URL or its [`MediaKey`](crate::MediaKey), and for 1 to 50 voiceprints, each
-    /// with its label.
-    ///
-    /// The audio may have up to 1 GiB and last up to 24 h.
+    /// Makes a request for an audio of at most 1 GiB and 24 h, by its URL or its
+    /// [`MediaKey`](crate::MediaKey), with 1 to 50 labels and voiceprints.
     ///
     /// # Errors
     ///
-    /// The URL is neither `http`, `https` nor `media://` and a key; there is no voiceprint, or more than 50; or one is
-    /// empty, or its label is empty, longer than 100 characters, given twice, or begins with `SPEAKER_`, in any case.
+    /// Returns [`InvalidRequest`] if
+    ///
+    /// - the URL is not `http`, `https`, or `media://` and a key,
+    /// - there is no voiceprint, or there are more than 50,
+    /// - a voiceprint is empty,
+    /// - a label is empty, longer than 100 characters, not unique, or begins with `SPEAKER_` in any
+    ///   case.
     pub fn new<L, V>(
         url: impl AsRef<str>,
         voiceprints: impl IntoIterator<Item = (L, V)>,
@@ -55,12 +59,12 @@ impl IdentifyRequest {
         L: Into<String>,
         V: Into<String>,
     {
-        let url = Address::of_audio(url.as_ref())?;
-        // One more than allowed is enough to refuse.
-        let voiceprints: Vec<Reference> = voiceprints
+        let url = Address::audio(url.as_ref())?;
+        // One more than the maximum is enough to see that there are too many.
+        let voiceprints: Vec<LabeledVoiceprint> = voiceprints
             .into_iter()
-            .take(MOST_VOICEPRINTS + 1)
-            .map(|(label, voiceprint)| Reference {
+            .take(MAX_VOICEPRINTS + 1)
+            .map(|(label, voiceprint)| LabeledVoiceprint {
                 label: label.into(),
                 voiceprint: voiceprint.into(),
             })
@@ -69,7 +73,7 @@ impl IdentifyRequest {
         Ok(Self {
             url,
             voiceprints,
-            delivery: Delivery::default(),
+            webhook: WebhookOptions::default(),
             analysis: Analysis::default(),
             matching: None,
         })
@@ -81,40 +85,40 @@ impl IdentifyRequest {
         self
     }
 
-    /// Sets whether a voiceprint matches one speaker at most. Default: the API's, which is yes.
+    /// Sets whether a voiceprint matches at most one speaker. Default: the API's, which is yes.
     pub fn with_exclusive_matching(mut self, exclusive: bool) -> Self {
         self.matching.get_or_insert_default().exclusive = Some(exclusive);
         self
     }
 
-    /// Sets the confidence, from 0 to 100, below which a voiceprint does not match. Default: the API's.
+    /// Sets the minimum confidence of a match, from 0 to 100. Default: the API's.
     ///
     /// # Errors
     ///
-    /// The threshold is not from 0 to 100.
+    /// Returns [`InvalidRequest`] if the threshold is not from 0 to 100.
     pub fn with_matching_threshold(mut self, threshold: f64) -> Result<Self, InvalidRequest> {
         if !(0.0..=100.0).contains(&threshold) {
             return Err(InvalidRequest::new(
                 "matching.threshold",
-                "is not from 0 to 100",
+                "is not a number from 0 to 100",
             ));
         }
         self.matching.get_or_insert_default().threshold = Some(threshold);
         Ok(self)
     }
 
-    delivery_setters!();
+    webhook_setters!();
     analysis_setters!();
 }
 
-/// A voiceprint to look for; it is biometric data, so `Debug` shows its length only.
+/// A voiceprint and its label. `Debug` shows only the length, because a voiceprint is biometric data.
 #[derive(Clone, PartialEq, Serialize)]
-struct Reference {
+struct LabeledVoiceprint {
     label: String,
     voiceprint: String,
 }
 
-impl fmt::Debug for Reference {
+impl fmt::Debug for LabeledVoiceprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}: [{} bytes]", self.label, self.voiceprint.len())
     }
@@ -128,28 +132,31 @@ struct Matching {
     threshold: Option<f64>,
 }
 
-fn check(voiceprints: &[Reference]) -> Result<(), InvalidRequest> {
+fn check(voiceprints: &[LabeledVoiceprint]) -> Result<(), InvalidRequest> {
     if voiceprints.is_empty() {
-        let reason = "is empty, give at least one";
+        let reason = "is empty: give at least one";
         return Err(InvalidRequest::new("voiceprints", reason));
     }
-    if voiceprints.len() > MOST_VOICEPRINTS {
-        let reason = "has more than 50, submit several identifications";
+    if voiceprints.len() > MAX_VOICEPRINTS {
+        let reason = "has more than 50: submit several identifications";
         return Err(InvalidRequest::new("voiceprints", reason));
     }
-    for (index, reference) in voiceprints.iter().enumerate() {
+    for (index, labeled) in voiceprints.iter().enumerate() {
         let wrong = |part: &str, reason| {
             InvalidRequest::new(format!("voiceprints[{index}].{part}"), reason)
         };
-        check_label(&reference.label).map_err(|reason| wrong("label", reason))?;
+        check_label(&labeled.label).map_err(|reason| wrong("label", reason))?;
         let earlier = &voiceprints[..index];
-        if earlier.iter().any(|other| other.label == reference.label) {
-            return Err(wrong("label", "is given twice, give each its own"));
+        if earlier.iter().any(|other| other.label == labeled.label) {
+            return Err(wrong(
+                "label",
+                "is not unique: give each voiceprint its own",
+            ));
         }
-        if reference.voiceprint.is_empty() {
+        if labeled.voiceprint.is_empty() {
             return Err(wrong(
                 "voiceprint",
-                "is empty, give a voiceprint job's output",
+                "is empty: give the output of a voiceprint job",
             ));
         }
     }
@@ -158,18 +165,18 @@ fn check(voiceprints: &[Reference]) -> Result<(), InvalidRequest> {
 
 fn check_label(label: &str) -> Result<(), &'static str> {
     if label.is_empty() {
-        return Err("is empty, give a name");
+        return Err("is empty: give a name");
     }
-    if label.chars().count() > LONGEST_LABEL {
-        return Err("is longer than 100 characters, give a shorter one");
+    if label.chars().count() > MAX_LABEL_CHARS {
+        return Err("is longer than 100 characters: give a shorter one");
     }
     let prefix = label.get(..RESERVED_PREFIX.len()).unwrap_or_default();
     if prefix.eq_ignore_ascii_case(RESERVED_PREFIX) {
-        return Err("begins with SPEAKER_, which is kept for speakers that no voiceprint matches");
+        return Err("begins with SPEAKER_, which is reserved for speakers without a match");
     }
     Ok(())
 }
 
-const MOST_VOICEPRINTS: usize = 50;
-const LONGEST_LABEL: usize = 100;
+const MAX_VOICEPRINTS: usize = 50;
+const MAX_LABEL_CHARS: usize = 100;
 const RESERVED_PREFIX: &str = "SPEAKER_";

@@ -1,11 +1,13 @@
 use reqwest::Url;
 
-use super::InvalidRequest;
-use tower_pyannote::{Status, event::Text};
+use tower_pyannote::Status;
+use tower_pyannote::event::Text;
 
-/// Which jobs to list, newest first.
+use crate::invalid_request::InvalidRequest;
+
+/// A request for a list of jobs, newest first.
 ///
-/// # Example: the hundred newest failures
+/// # Example: the 100 newest failed jobs
 ///
 /// ```
 /// use tower_pyannote::Status;
@@ -25,16 +27,16 @@ pub struct ListJobs {
 }
 
 impl ListJobs {
-    /// Asks for the newest jobs of whatever status.
+    /// Requests the newest jobs of any status.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets how many jobs a page has, from 1 to 100. Default: 10.
+    /// Sets the number of jobs on a page, from 1 to 100. Default: 10.
     ///
     /// # Errors
     ///
-    /// The limit is not from 1 to 100.
+    /// Returns [`InvalidRequest`] if the limit is not from 1 to 100.
     pub fn with_limit(mut self, limit: u8) -> Result<Self, InvalidRequest> {
         if !(1..=100).contains(&limit) {
             return Err(InvalidRequest::new("limit", "is not from 1 to 100"));
@@ -43,13 +45,14 @@ impl ListJobs {
         Ok(self)
     }
 
-    /// Sets where to go on: [`JobPage::next_cursor`](crate::JobPage::next_cursor). Default: at the newest.
+    /// Sets where the page begins, with a [`JobPage::next_cursor`](crate::JobPage::next_cursor). Default:
+    /// at the newest job.
     pub fn with_cursor(mut self, cursor: impl Into<Text>) -> Self {
         self.cursor = Some(cursor.into());
         self
     }
 
-    /// Sets the status that the jobs have. Default: any.
+    /// Sets the status of the listed jobs. Default: any.
     pub fn with_status(mut self, status: Status) -> Self {
         self.status = Some(status);
         self

@@ -1,93 +1,84 @@
-/// The setters of every request, for a type with a field `delivery`.
-macro_rules! delivery_setters {
+/// The setters of every request, for a type with a field `webhook`.
+macro_rules! webhook_setters {
     () => {
-        /// Sets where the result is delivered to. Default: the client's webhook, or none.
+        /// Sets the webhook, the URL that receives the result. Default: the client's webhook, if any.
         ///
         /// # Errors
         ///
-        /// The URL is not `https`, nor `http` on a loopback address.
+        /// Returns [`InvalidRequest`] if the URL is not `https`, nor `http` with a loopback address.
         pub fn with_webhook(mut self, url: impl AsRef<str>) -> Result<Self, InvalidRequest> {
-            self.delivery.webhook = Some(Address::of_webhook(url.as_ref())?);
+            self.webhook.webhook = Some(Address::webhook(url.as_ref())?);
             Ok(self)
         }
 
-        /// Sets whether the webhook tells the status only, without the output. Default: no.
+        /// Sets whether the webhook has only the status, without the output. Default: no.
         pub fn with_webhook_status_only(mut self, status_only: bool) -> Self {
-            self.delivery.webhook_status_only = Some(status_only);
+            self.webhook.webhook_status_only = Some(status_only);
             self
         }
     };
 }
 
-/// The setters that diarization and identification share, for a type with a field `analysis`.
+/// The setters of diarization and identification, for a type with a field `analysis`.
 macro_rules! analysis_setters {
     () => {
-        /// Sets the number of speakers. Default: found out.
+        /// Sets the number of speakers. Default: the API detects it.
         ///
         /// # Errors
         ///
-        /// The number is 0.
+        /// Returns [`InvalidRequest`] if the number is 0.
         pub fn with_num_speakers(mut self, number: u32) -> Result<Self, InvalidRequest> {
             self.analysis.num_speakers = Some(at_least_one("numSpeakers", number)?);
             Ok(self)
         }
 
-        /// Sets the least number of speakers. Default: none.
+        /// Sets the minimum number of speakers. Default: none.
         ///
         /// # Errors
         ///
-        /// The number is 0, or over the greatest number.
+        /// Returns [`InvalidRequest`] if the number is 0 or greater than the maximum.
         pub fn with_min_speakers(mut self, number: u32) -> Result<Self, InvalidRequest> {
             self.analysis.min_speakers = Some(at_least_one("minSpeakers", number)?);
             self.analysis.check_range("minSpeakers")?;
             Ok(self)
         }
 
-        /// Sets the greatest number of speakers. Default: none.
+        /// Sets the maximum number of speakers. Default: none.
         ///
         /// # Errors
         ///
-        /// The number is 0, or below the least number.
+        /// Returns [`InvalidRequest`] if the number is 0 or less than the minimum.
         pub fn with_max_speakers(mut self, number: u32) -> Result<Self, InvalidRequest> {
             self.analysis.max_speakers = Some(at_least_one("maxSpeakers", number)?);
             self.analysis.check_range("maxSpeakers")?;
             Ok(self)
         }
 
-        /// Sets whether each turn tells how sure it is. Default: no.
-        pub fn with_turn_level_confidence(mut self, wanted: bool) -> Self {
-            self.analysis.turn_level_confidence = Some(wanted);
-            self
+        analysis_flags! {
+            /// Sets whether each turn has a confidence. Default: no.
+            with_turn_level_confidence => turn_level_confidence,
+            /// Sets whether the output has a second diarization, without overlapping speech. Default: no.
+            with_exclusive => exclusive,
+            /// Sets whether the output has the confidence over time. Default: no.
+            with_confidence => confidence,
+            /// Sets whether the output has the probability of speech over time. Default: no.
+            with_speech_probability => speech_probability,
+            /// Sets whether the output has the probability of overlapping speech over time. Default: no.
+            with_crosstalk_probability => crosstalk_probability,
+            /// Sets whether the output has the probability of each speaker over time. Default: no.
+            with_speaker_probability => speaker_probability,
         }
+    };
+}
 
-        /// Sets whether there is also a diarization in which nobody speaks at once. Default: no.
-        pub fn with_exclusive(mut self, wanted: bool) -> Self {
-            self.analysis.exclusive = Some(wanted);
-            self
-        }
-
-        /// Sets whether the output tells how sure it is over time. Default: no.
-        pub fn with_confidence(mut self, wanted: bool) -> Self {
-            self.analysis.confidence = Some(wanted);
-            self
-        }
-
-        /// Sets whether the output tells how probable speech is over time. Default: no.
-        pub fn with_speech_probability(mut self, wanted: bool) -> Self {
-            self.analysis.speech_probability = Some(wanted);
-            self
-        }
-
-        /// Sets whether the output tells how probable it is that several speak at once. Default: no.
-        pub fn with_crosstalk_probability(mut self, wanted: bool) -> Self {
-            self.analysis.crosstalk_probability = Some(wanted);
-            self
-        }
-
-        /// Sets whether the output tells how probable each speaker is over time. Default: no.
-        pub fn with_speaker_probability(mut self, wanted: bool) -> Self {
-            self.analysis.speaker_probability = Some(wanted);
-            self
-        }
+macro_rules! analysis_flags {
+    ($($(#[$doc:meta])* $setter:ident => $field:ident,)*) => {
+        $(
+            $(#[$doc])*
+            pub fn $setter(mut self, wanted: bool) -> Self {
+                self.analysis.$field = Some(wanted);
+                self
+            }
+        )*
     };
 }

@@ -3,7 +3,6 @@ mod macros;
 
 mod diarize;
 mod identify;
-mod invalid;
 mod list;
 mod voiceprint;
 
@@ -11,30 +10,31 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::address::Address;
 use tower_pyannote::Kind;
+
+use crate::address::Address;
+use crate::invalid_request::InvalidRequest;
 
 pub use self::diarize::{DiarizeRequest, TranscriptionModel};
 pub use self::identify::IdentifyRequest;
-pub use self::invalid::InvalidRequest;
 pub use self::list::ListJobs;
 pub use self::voiceprint::VoiceprintRequest;
 
-/// A job to submit, of any kind.
+/// A request for a job of any kind.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum JobRequest {
     /// Who spoke when.
     Diarize(DiarizeRequest),
-    /// Who of the given voiceprints spoke when.
+    /// Which of the given voiceprints spoke when.
     Identify(IdentifyRequest),
-    /// A voiceprint of one speaker.
+    /// A voiceprint of the only speaker.
     Voiceprint(VoiceprintRequest),
 }
 
 impl JobRequest {
-    /// Returns the kind of output that the job will have.
+    /// Returns the kind of the job's output.
     #[must_use]
     pub const fn kind(&self) -> Kind {
         match self {
@@ -53,56 +53,50 @@ impl JobRequest {
     }
 
     pub(super) fn is_status_only(&self) -> bool {
-        let delivery = match self {
-            Self::Diarize(request) => &request.delivery,
-            Self::Identify(request) => &request.delivery,
-            Self::Voiceprint(request) => &request.delivery,
+        let webhook = match self {
+            Self::Diarize(request) => &request.webhook,
+            Self::Identify(request) => &request.webhook,
+            Self::Voiceprint(request) => &request.webhook,
         };
-        delivery.webhook_status_only == Some(true)
+        webhook.webhook_status_only == Some(true)
     }
 
-    pub(super) fn set_default_webhook(&mut self, webhook: &Address) {
-        let delivery = match self {
-            Self::Diarize(request) => &mut request.delivery,
-            Self::Identify(request) => &mut request.delivery,
-            Self::Voiceprint(request) => &mut request.delivery,
+    pub(super) fn set_default_webhook(&mut self, url: &Address) {
+        let webhook = match self {
+            Self::Diarize(request) => &mut request.webhook,
+            Self::Identify(request) => &mut request.webhook,
+            Self::Voiceprint(request) => &mut request.webhook,
         };
-        delivery.webhook.get_or_insert_with(|| webhook.clone());
+        webhook.webhook.get_or_insert_with(|| url.clone());
     }
 }
 
-impl From<DiarizeRequest> for JobRequest {
-    fn from(request: DiarizeRequest) -> Self {
-        Self::Diarize(request)
-    }
+macro_rules! from_request {
+    ($($request:ident => $kind:ident),*) => {
+        $(impl From<$request> for JobRequest {
+            fn from(request: $request) -> Self {
+                Self::$kind(request)
+            }
+        })*
+    };
 }
 
-impl From<IdentifyRequest> for JobRequest {
-    fn from(request: IdentifyRequest) -> Self {
-        Self::Identify(request)
-    }
-}
+from_request!(DiarizeRequest => Diarize, IdentifyRequest => Identify, VoiceprintRequest => Voiceprint);
 
-impl From<VoiceprintRequest> for JobRequest {
-    fn from(request: VoiceprintRequest) -> Self {
-        Self::Voiceprint(request)
-    }
-}
-
-/// The model that does a job.
+/// A model of diarizations, identifications and voiceprints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[non_exhaustive]
 pub enum Model {
-    /// `precision-2`, what the API takes if none is named.
+    /// `precision-2`, the API's default.
     #[serde(rename = "precision-2")]
     Precision2,
-    /// `community-1`, which does not transcribe.
+    /// `community-1`, which cannot transcribe.
     #[serde(rename = "community-1")]
     Community1,
 }
 
 impl Model {
-    /// Returns the model as the API calls it.
+    /// Returns the API's name of the model.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -118,17 +112,17 @@ impl fmt::Display for Model {
     }
 }
 
-/// How the result is delivered.
+/// The fields that every request has.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Delivery {
+struct WebhookOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     webhook: Option<Address>,
     #[serde(skip_serializing_if = "Option::is_none")]
     webhook_status_only: Option<bool>,
 }
 
-/// What diarization and identification have in common.
+/// The fields that diarization and identification share.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Analysis {
@@ -159,7 +153,7 @@ impl Analysis {
         match (self.min_speakers, self.max_speakers) {
             (Some(min), Some(max)) if min > max => Err(InvalidRequest::new(
                 field,
-                "leaves no number of speakers, give a `minSpeakers` of at most `maxSpeakers`",
+                "makes `minSpeakers` greater than `maxSpeakers`: give a smaller `minSpeakers`",
             )),
             _ => Ok(()),
         }
@@ -168,7 +162,7 @@ impl Analysis {
 
 fn at_least_one(field: &'static str, number: u32) -> Result<u32, InvalidRequest> {
     match number {
-        0 => Err(InvalidRequest::new(field, "is 0, give at least 1")),
+        0 => Err(InvalidRequest::new(field, "is 0: give at least 1")),
         number => Ok(number),
     }
 }

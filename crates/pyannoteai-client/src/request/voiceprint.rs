@@ -1,9 +1,10 @@
 use serde::Serialize;
 
-use super::{Delivery, InvalidRequest, Model};
+use super::{Model, WebhookOptions};
 use crate::address::Address;
+use crate::invalid_request::InvalidRequest;
 
-/// A voiceprint to make, of the one speaker of an audio.
+/// A request for a voiceprint of the only speaker of an audio.
 ///
 /// # Example
 ///
@@ -19,23 +20,22 @@ use crate::address::Address;
 pub struct VoiceprintRequest {
     url: Address,
     #[serde(flatten)]
-    pub(super) delivery: Delivery,
+    pub(super) webhook: WebhookOptions,
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<Model>,
 }
 
 impl VoiceprintRequest {
-    /// Makes a request for an audio, by its URL or its [`MediaKey`](crate::MediaKey).
-    ///
-    /// The audio may have up to 100 MiB and last up to 30 s.
+    /// Makes a request for an audio of at most 100 MiB and 30 s, by its URL or its
+    /// [`MediaKey`](crate::MediaKey).
     ///
     /// # Errors
     ///
-    /// The URL is neither `http`, `https` nor `media://` and a key.
+    /// Returns [`InvalidRequest`] if the URL is not `http`, `https`, or `media://` and a key.
     pub fn new(url: impl AsRef<str>) -> Result<Self, InvalidRequest> {
         Ok(Self {
-            url: Address::of_audio(url.as_ref())?,
-            delivery: Delivery::default(),
+            url: Address::audio(url.as_ref())?,
+            webhook: WebhookOptions::default(),
             model: None,
         })
     }
@@ -46,5 +46,5 @@ impl VoiceprintRequest {
         self
     }
 
-    delivery_setters!();
+    webhook_setters!();
 }

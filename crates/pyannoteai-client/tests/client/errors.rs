@@ -1,12 +1,12 @@
 use std::error::Error;
 use std::time::Duration;
 
-use pyannoteai_client::{Client, ClientError, ClientErrorKind, DiarizeRequest, ListJobs};
+use pyannoteai_client::{ClientError, ClientErrorKind, DiarizeRequest, ListJobs};
 
 use crate::server::{Reply, Server};
-use crate::{KEY, builder, client, diarize};
+use crate::{KEY, builder, builder_at, client, diarize};
 
-/// What the client makes of one reply to a submission.
+/// Returns the error of a submission that gets this reply.
 async fn submit(reply: Reply) -> ClientError {
     let server = Server::start([reply]).await;
     let (_, builder) = builder(&server);
@@ -15,7 +15,7 @@ async fn submit(reply: Reply) -> ClientError {
 }
 
 #[tokio::test]
-async fn every_status_has_its_kind() {
+async fn every_status_has_a_kind() {
     use ClientErrorKind::*;
     let cases = [
         (301, UnexpectedStatus, true),
@@ -48,7 +48,7 @@ async fn every_status_has_its_kind() {
 }
 
 #[tokio::test]
-async fn a_rejection_names_its_fields() {
+async fn a_rejection_has_the_invalid_fields() {
     let body = r#"{"message":"Validation failed","errors":[
         {"field":"url","message":"must be a URL"},{"field":"numSpeakers","message":"must be a number"}]}"#;
     let error = submit(Reply::new(400, body)).await;
@@ -72,14 +72,14 @@ async fn a_rejection_names_its_fields() {
 }
 
 #[tokio::test]
-async fn a_request_id_is_kept() {
+async fn an_error_has_the_request_id() {
     let body = r#"{"requestId":"r-1","message":"Subscription expired"}"#;
     let error = submit(Reply::new(402, body)).await;
     assert_eq!(error.kind(), ClientErrorKind::PaymentRequired);
     assert_eq!(error.request_id(), Some("r-1"));
     assert_eq!(
         error.to_string(),
-        "the api asks for payment, see the team's billing (status 402): Subscription expired (request r-1)"
+        "the api asks for a payment: see the team's billing (status 402): Subscription expired (request r-1)"
     );
     let body = r#"{"requestId":"r-2","message":"slow down"}"#;
     let error = submit(Reply::new(429, body).with_header("retry-after", 7)).await;
@@ -88,7 +88,7 @@ async fn a_request_id_is_kept() {
 }
 
 #[tokio::test]
-async fn an_answer_that_repeats_the_key_does_not_show_it() {
+async fn an_error_redacts_the_api_key() {
     let body = format!(
         r#"{{"message":"bad key {KEY}","requestId":"{KEY}","errors":[{{"field":"{KEY}","message":"{KEY}"}}]}}"#
     );
@@ -99,7 +99,7 @@ async fn an_answer_that_repeats_the_key_does_not_show_it() {
 }
 
 #[tokio::test]
-async fn an_endless_refusal_is_read_no_further_than_64_kib() {
+async fn an_error_body_over_64_kib_is_ignored() {
     let body = format!(r#"{{"message":"{}"}}"#, "a".repeat(64 * 1024));
     let error = submit(Reply::new(400, body)).await;
     assert_eq!(
@@ -109,7 +109,7 @@ async fn an_endless_refusal_is_read_no_further_than_64_kib() {
 }
 
 #[tokio::test]
-async fn a_job_over_the_limit_is_too_large() {
+async fn a_job_over_the_size_limit_is_too_large() {
     let body = format!(
         r#"{{"jobId":"job-1","status":"succeeded"}}{}"#,
         " ".repeat(1000)
@@ -119,16 +119,17 @@ async fn a_job_over_the_limit_is_too_large() {
     let client = builder(&server)
         .1
         .with_job_limit(body.len())
+        .unwrap()
         .build()
         .unwrap();
     client.job("job-1").await.unwrap();
     let error = client.job("job-1").await.unwrap_err();
     assert_eq!(error.kind(), ClientErrorKind::TooLarge);
-    assert_eq!(server.count(), 2, "it would be as large again");
+    assert_eq!(server.count(), 2, "a retry would be as large");
 }
 
 #[tokio::test]
-async fn an_answer_that_is_not_as_documented_says_so() {
+async fn an_undocumented_response_is_a_decode_error() {
     for body in [
         "",
         "{}",
@@ -163,7 +164,7 @@ async fn an_answer_that_is_not_as_documented_says_so() {
 }
 
 #[tokio::test]
-async fn what_breaks_a_limit_is_an_error_of_its_field_without_a_request() {
+async fn an_invalid_request_is_not_sent_and_names_the_field() {
     let error = ClientError::from(DiarizeRequest::new("a.wav").unwrap_err());
     assert_eq!(error.kind(), ClientErrorKind::InvalidRequest);
     assert_eq!(error.field_errors()[0].field, "url");
@@ -179,15 +180,12 @@ async fn what_breaks_a_limit_is_an_error_of_its_field_without_a_request() {
 }
 
 #[tokio::test]
-async fn no_redirect_is_followed() {
+async fn redirects_are_not_followed() {
     let elsewhere = Server::start([Reply::submitted()]).await;
     for status in [301, 302, 303, 307, 308] {
         let to = Reply::new(status, "").with_header("location", elsewhere.url());
         let server = Server::start([to.clone(), to]).await;
-        let client = Client::builder(KEY)
-            .with_base_url(server.url())
-            .build()
-            .unwrap();
+        let client = builder_at(server.url()).build().unwrap();
         let error = client.job("job-1").await.unwrap_err();
         assert_eq!(error.kind(), ClientErrorKind::UnexpectedStatus, "{status}");
         client.diarize(diarize()).await.unwrap_err();
@@ -197,15 +195,14 @@ async fn no_redirect_is_followed() {
 }
 
 #[tokio::test]
-async fn sources_do_not_repeat_what_the_error_says() {
-    let client = Client::builder(KEY)
-        .with_base_url("http://127.0.0.1:1")
+async fn sources_do_not_repeat_the_message_of_the_error() {
+    let client = builder_at("http://127.0.0.1:1")
         .with_max_retries(0)
         .build()
         .unwrap();
     let error = client.test_key().await.unwrap_err();
     assert_eq!(error.kind(), ClientErrorKind::Connect);
-    assert_eq!(error.to_string(), "no connection could be made");
+    assert_eq!(error.to_string(), "could not connect");
     let source = error.source().unwrap().to_string();
-    assert!(!source.contains("no connection could be made"), "{source}");
+    assert!(!source.contains("could not connect"), "{source}");
 }

@@ -1,4 +1,4 @@
-//! What the client sends, what it makes of answers, and what it never does, against servers on loopback.
+//! Tests of the client against servers on loopback: requests, responses, retries, limits and secrets.
 
 mod errors;
 mod media;
@@ -30,11 +30,15 @@ fn now() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(NOW)
 }
 
-/// A client of the server whose sleeps take no time.
-fn builder(server: &Server) -> (Jump, ClientBuilder) {
-    let jump = Jump::default();
-    let builder = Client::builder(KEY).with_base_url(server.url());
-    (jump.clone(), builder.with_clock(jump))
+fn builder_at(url: impl AsRef<str>) -> ClientBuilder {
+    Client::builder(KEY).with_base_url(url).unwrap()
+}
+
+/// Returns a builder for a client of the server, and its clock, whose sleeps take no time.
+fn builder(server: &Server) -> (SkippingClock, ClientBuilder) {
+    let clock = SkippingClock::default();
+    let builder = builder_at(server.url());
+    (clock.clone(), builder.with_clock(clock))
 }
 
 fn client(server: &Server) -> Client {
@@ -45,7 +49,7 @@ fn diarize() -> DiarizeRequest {
     DiarizeRequest::new(AUDIO).unwrap()
 }
 
-/// Waits for what another task is about to do.
+/// Waits until another task has met the condition.
 async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     for _ in 0..10_000 {
         if condition() {
@@ -53,20 +57,20 @@ async fn until(what: &str, mut condition: impl FnMut() -> bool) {
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    panic!("in vain: {what}");
+    panic!("timed out waiting for {what}");
 }
 
-/// A clock on which who sleeps wakes at once, that much later.
+/// A clock whose sleeps return at once and advance its time.
 #[derive(Clone, Default)]
-struct Jump(Arc<Mutex<Vec<Duration>>>);
+struct SkippingClock(Arc<Mutex<Vec<Duration>>>);
 
-impl Jump {
+impl SkippingClock {
     fn sleeps(&self) -> Vec<Duration> {
         self.0.lock().unwrap().clone()
     }
 }
 
-impl Clock for Jump {
+impl Clock for SkippingClock {
     type Sleep = Ready<()>;
 
     fn now(&self) -> SystemTime {

@@ -8,40 +8,40 @@ use pyannoteai_client::{Client, ClientErrorKind, MediaKey, Upload, UploadProgres
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
-use crate::KEY;
 use crate::server::{Reply, Server};
+use crate::{KEY, builder_at};
 
 fn key() -> MediaKey {
     MediaKey::new("a/b.wav").unwrap()
 }
 
-/// An API whose storage is another server, and a client of it.
+/// Starts an API and its storage, and returns both with a client.
 async fn api_and_storage(replies: impl IntoIterator<Item = Reply>) -> (Server, Server, Client) {
     let storage = Server::start(replies).await;
     let url = format!("{}/bucket/x?signature=s3cret", storage.url());
     let address = Reply::new(201, json!({ "url": url }).to_string());
     let api = Server::start([address]).await;
-    let client = Client::builder(KEY)
-        .with_base_url(api.url())
+    let client = builder_at(api.url())
         .with_stall_timeout(Duration::from_secs(20))
+        .unwrap()
         .build()
         .unwrap();
     (api, storage, client)
 }
 
 #[tokio::test]
-async fn an_upload_goes_to_the_storage_without_the_key() {
+async fn an_upload_sends_no_api_key_to_the_storage() {
     let (api, storage, client) = api_and_storage([Reply::new(200, "")]).await;
     let upload = Upload::from_bytes("RIFF").unwrap();
     assert_eq!(client.upload(key(), upload).await.unwrap(), key());
 
-    let [asked] = &api.requests()[..] else {
+    let [request] = &api.requests()[..] else {
         panic!("one request");
     };
-    assert_eq!(asked.line(), "POST /v1/media/input");
-    assert_eq!(asked.json(), json!({"url": "media://a/b.wav"}));
+    assert_eq!(request.line(), "POST /v1/media/input");
+    assert_eq!(request.json(), json!({"url": "media://a/b.wav"}));
     assert_eq!(
-        asked.header("authorization"),
+        request.header("authorization"),
         Some(&*format!("Bearer {KEY}"))
     );
 
@@ -57,7 +57,7 @@ async fn an_upload_goes_to_the_storage_without_the_key() {
     assert_eq!(put.header("authorization"), None);
 }
 
-/// A reader of zeros that remembers how far it was read when it was last asked.
+/// A reader of zeros that records the largest read.
 struct Zeros {
     left: u64,
     largest_read: Arc<Mutex<usize>>,
@@ -80,7 +80,7 @@ impl AsyncRead for Zeros {
 }
 
 #[tokio::test]
-async fn an_upload_is_read_in_pieces_and_tells_how_far_it_is() {
+async fn an_upload_is_read_in_chunks_and_reports_progress() {
     let (_, storage, client) = api_and_storage([Reply::new(200, "")]).await;
     let len = 10 * 1024 * 1024 + 3;
     let largest_read = Arc::new(Mutex::new(0));
@@ -88,24 +88,24 @@ async fn an_upload_is_read_in_pieces_and_tells_how_far_it_is() {
         left: len,
         largest_read: Arc::clone(&largest_read),
     };
-    let told = Arc::new(Mutex::new(Vec::<UploadProgress>::new()));
-    let telling = Arc::clone(&told);
+    let reported = Arc::new(Mutex::new(Vec::<UploadProgress>::new()));
+    let recorder = Arc::clone(&reported);
     let upload = Upload::from_reader(zeros, len)
         .unwrap()
-        .with_progress(move |progress| telling.lock().unwrap().push(progress));
+        .with_progress(move |progress| recorder.lock().unwrap().push(progress));
     assert_eq!(upload.len(), len);
     client.upload(key(), upload).await.unwrap();
 
     assert_eq!(storage.requests()[0].body.len() as u64, len);
     assert!(*largest_read.lock().unwrap() <= 64 * 1024);
-    let told = told.lock().unwrap();
-    assert!(told.len() > 100);
-    assert!(told.iter().all(|progress| progress.total == len));
-    assert!(told.windows(2).all(|pair| {
-        let piece = pair[1].sent - pair[0].sent;
-        0 < piece && piece <= 64 * 1024
+    let reported = reported.lock().unwrap();
+    assert!(reported.len() > 100);
+    assert!(reported.iter().all(|progress| progress.total == len));
+    assert!(reported.windows(2).all(|pair| {
+        let chunk = pair[1].sent - pair[0].sent;
+        0 < chunk && chunk <= 64 * 1024
     }));
-    assert_eq!(told.last().unwrap().sent, len);
+    assert_eq!(reported.last().unwrap().sent, len);
 }
 
 #[tokio::test]
@@ -121,7 +121,7 @@ async fn a_file_is_uploaded() {
 }
 
 #[tokio::test]
-async fn an_audio_of_another_length_than_announced_is_an_error() {
+async fn an_upload_of_another_length_than_announced_fails() {
     for (announced, what) in [(3, "more than the 3 bytes"), (5, "fewer than the 5 bytes")] {
         let (_, _, client) = api_and_storage([Reply::new(200, "")]).await;
         let upload = Upload::from_reader(io::Cursor::new("RIFF"), announced).unwrap();
@@ -133,7 +133,7 @@ async fn an_audio_of_another_length_than_announced_is_an_error() {
 }
 
 #[tokio::test]
-async fn an_audio_that_cannot_be_read_is_an_error() {
+async fn an_unreadable_empty_or_too_large_audio_is_refused() {
     let missing = Upload::from_path("/does/not/exist").await.unwrap_err();
     assert_eq!(missing.kind(), ClientErrorKind::Io);
     assert_eq!(Upload::from_bytes("").unwrap_err().field(), "media");
@@ -144,13 +144,13 @@ async fn an_audio_that_cannot_be_read_is_an_error() {
 }
 
 #[tokio::test]
-async fn an_upload_that_stands_still_ends_in_a_timeout() {
+async fn a_stalled_upload_times_out() {
     let storage = Server::start([]).await;
     let url = format!("{}/x", storage.url());
     let api = Server::start([Reply::new(201, json!({ "url": url }).to_string())]).await;
-    let client = Client::builder(KEY)
-        .with_base_url(api.url())
+    let client = builder_at(api.url())
         .with_stall_timeout(Duration::from_millis(100))
+        .unwrap()
         .build()
         .unwrap();
     let (reader, _writer) = tokio::io::duplex(16);
@@ -160,7 +160,7 @@ async fn an_upload_that_stands_still_ends_in_a_timeout() {
 }
 
 #[tokio::test]
-async fn what_the_storage_refuses_is_told_without_its_words() {
+async fn an_error_of_the_storage_leaves_out_its_body() {
     let refusal = Reply::new(403, "<Error>signature=s3cret</Error>");
     let (_, storage, client) = api_and_storage([refusal]).await;
     let upload = Upload::from_bytes("RIFF").unwrap();
@@ -172,7 +172,7 @@ async fn what_the_storage_refuses_is_told_without_its_words() {
 }
 
 #[tokio::test]
-async fn a_storage_that_redirects_is_not_followed() {
+async fn redirects_of_the_storage_are_not_followed() {
     let elsewhere = Server::start([Reply::new(200, "")]).await;
     let to = Reply::new(307, "").with_header("location", elsewhere.url());
     let (_, _, client) = api_and_storage([to]).await;
@@ -185,7 +185,7 @@ async fn a_storage_that_redirects_is_not_followed() {
 }
 
 #[tokio::test]
-async fn a_download_comes_from_the_storage_without_the_key() {
+async fn a_download_sends_no_api_key_to_the_storage() {
     let (api, storage, client) =
         api_and_storage([Reply::new(503, ""), Reply::new(200, "RIFF")]).await;
     let download = client.download(&key()).await.unwrap();
@@ -200,7 +200,7 @@ async fn a_download_comes_from_the_storage_without_the_key() {
 }
 
 #[tokio::test]
-async fn a_download_is_bounded() {
+async fn a_download_over_its_limit_fails() {
     let (_, _, client) = api_and_storage([Reply::new(200, "RIFFRIFF")]).await;
     let mut download = client.download(&key()).await.unwrap().with_limit(7);
     let error = download.chunk().await.unwrap_err();
@@ -212,7 +212,7 @@ async fn a_download_is_bounded() {
 }
 
 #[tokio::test]
-async fn a_download_that_cannot_be_written_says_so() {
+async fn a_writer_that_fails_is_an_io_error() {
     let (_, _, client) = api_and_storage([Reply::new(200, "RIFF")]).await;
     let (mut writer, reader) = tokio::io::duplex(1);
     drop(reader);
@@ -222,7 +222,7 @@ async fn a_download_that_cannot_be_written_says_so() {
 }
 
 #[tokio::test]
-async fn media_that_is_not_there_is_not_there() {
+async fn a_download_of_missing_media_is_a_storage_error() {
     let (_, storage, client) = api_and_storage([Reply::new(404, "")]).await;
     let error = client.download(&key()).await.unwrap_err();
     assert_eq!(
@@ -233,7 +233,7 @@ async fn media_that_is_not_there_is_not_there() {
 }
 
 #[tokio::test]
-async fn presigned_urls_must_be_secure_and_do_not_show() {
+async fn presigned_urls_must_be_secure_and_debug_leaves_out_the_query() {
     for (url, good) in [
         ("https://storage.example/x?signature=s3cret", true),
         ("http://127.0.0.1:9/x?signature=s3cret", true),
@@ -242,10 +242,7 @@ async fn presigned_urls_must_be_secure_and_do_not_show() {
         ("x", false),
     ] {
         let api = Server::start([Reply::new(201, json!({ "url": url }).to_string())]).await;
-        let client = Client::builder(KEY)
-            .with_base_url(api.url())
-            .build()
-            .unwrap();
+        let client = builder_at(api.url()).build().unwrap();
         match client.media_output(&key()).await {
             Ok(address) => {
                 assert!(good, "{url}");
@@ -261,27 +258,24 @@ async fn presigned_urls_must_be_secure_and_do_not_show() {
 }
 
 #[tokio::test]
-async fn asking_for_an_address_is_not_repeated_blindly() {
+async fn a_request_for_a_presigned_url_is_not_retried_after_500() {
     let api = Server::start([Reply::new(500, "")]).await;
-    let client = Client::builder(KEY)
-        .with_base_url(api.url())
-        .build()
-        .unwrap();
+    let client = builder_at(api.url()).build().unwrap();
     let error = client.media_input(&key()).await.unwrap_err();
     assert_eq!(error.kind(), ClientErrorKind::Server);
-    assert!(!error.may_have_been_submitted(), "it is no submission");
+    assert!(!error.may_have_been_submitted(), "not a submission");
     assert_eq!(api.count(), 1);
 }
 
 #[tokio::test]
-async fn a_reader_that_fails_midway_is_the_error() {
+async fn the_error_of_a_failing_reader_is_the_source() {
     let (_, _, client) = api_and_storage([Reply::new(200, "")]).await;
     let upload =
         Upload::from_reader(AsyncReadExt::chain(io::Cursor::new("RI"), Broken), 4).unwrap();
     let error = client.upload(key(), upload).await.unwrap_err();
     assert_eq!(error.kind(), ClientErrorKind::Io);
     let source = std::error::Error::source(&error).unwrap().to_string();
-    assert_eq!(source, "the disk is gone");
+    assert_eq!(source, "disk failure");
 }
 
 struct Broken;
@@ -292,6 +286,6 @@ impl AsyncRead for Broken {
         _: &mut Context<'_>,
         _: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Poll::Ready(Err(io::Error::other("the disk is gone")))
+        Poll::Ready(Err(io::Error::other("disk failure")))
     }
 }

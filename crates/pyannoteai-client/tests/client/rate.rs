@@ -4,22 +4,21 @@ use pyannoteai_client::Client;
 use tower_pyannote::clock::ManualClock;
 
 use crate::server::{Reply, Server};
-use crate::{KEY, now, until};
+use crate::{builder_at, now, until};
 
 fn ok() -> Reply {
     Reply::new(200, r#"{"status":"OK"}"#)
 }
 
 fn client(server: &Server, clock: &ManualClock) -> Client {
-    Client::builder(KEY)
-        .with_base_url(server.url())
+    builder_at(server.url())
         .with_clock(clock.clone())
         .build()
         .unwrap()
 }
 
 #[tokio::test]
-async fn a_burst_from_many_clones_keeps_to_100_in_any_minute() {
+async fn a_burst_of_many_clones_keeps_to_100_requests_in_any_minute() {
     let server = Server::start(vec![ok(); 150]).await;
     let clock = ManualClock::new(now());
     let client = client(&server, &clock);
@@ -30,13 +29,13 @@ async fn a_burst_from_many_clones_keeps_to_100_in_any_minute() {
         })
         .collect();
 
-    // When each request arrived, as the time since the first.
+    // The arrival of each request, as the time since the first.
     let step = Duration::from_nanos(666_666_667);
     let mut sent = Vec::new();
     let mut elapsed = Duration::ZERO;
     while sent.len() < 150 {
         let expected = sent.len() + if sent.is_empty() { 10 } else { 1 };
-        // The first in the queue sleeps until its turn, all others wait behind it.
+        // Only the first request in the queue sleeps. The others wait for it.
         let waiting = usize::from(expected < 150);
         until("the next requests", || {
             server.count() >= expected && clock.sleepers() == waiting
@@ -59,7 +58,7 @@ async fn a_burst_from_many_clones_keeps_to_100_in_any_minute() {
 }
 
 #[tokio::test]
-async fn a_429_makes_all_callers_wait() {
+async fn a_429_pauses_all_callers() {
     let limited = Reply::new(429, "").with_header("retry-after", 30);
     let server = Server::start([limited, ok(), ok(), ok()]).await;
     let clock = ManualClock::new(now());
@@ -69,10 +68,10 @@ async fn a_429_makes_all_callers_wait() {
         tokio::spawn(async move { client.test_key().await.unwrap() })
     };
     let mut callers = vec![call()];
-    until("the refusal", || clock.sleepers() == 1).await;
+    until("the pause", || clock.sleepers() == 1).await;
     callers.extend([call(), call()]);
     clock.advance(Duration::from_secs(29));
-    // The others are queued behind the one that sleeps, or are about to be.
+    // The other callers are in the queue, or about to join it.
     tokio::task::yield_now().await;
     assert_eq!((server.count(), clock.sleepers()), (1, 1));
     clock.advance(Duration::from_secs(1));
@@ -83,7 +82,7 @@ async fn a_429_makes_all_callers_wait() {
 }
 
 #[tokio::test]
-async fn one_who_gives_up_waiting_holds_up_nobody() {
+async fn a_cancelled_caller_does_not_block_the_queue() {
     let limited = Reply::new(200, r#"{"status":"OK"}"#).with_header("x-ratelimit-remaining", 0);
     let server = Server::start([limited, ok()]).await;
     let clock = ManualClock::new(now());
@@ -106,11 +105,10 @@ async fn one_who_gives_up_waiting_holds_up_nobody() {
 }
 
 #[tokio::test]
-async fn without_a_limit_all_go_out_at_once_until_the_api_asks_for_a_pause() {
+async fn without_a_rate_limit_only_the_api_can_pause_requests() {
     let server = Server::start(vec![ok(); 200]).await;
     let clock = ManualClock::new(now());
-    let client = Client::builder(KEY)
-        .with_base_url(server.url())
+    let client = builder_at(server.url())
         .with_clock(clock.clone())
         .without_rate_limit()
         .build()

@@ -1,15 +1,15 @@
 use pyannoteai_client::{
-    Client, DiarizeRequest, IdentifyRequest, JobRequest, ListJobs, MediaKey, Model,
-    TranscriptionModel, VoiceprintRequest,
+    DiarizeRequest, IdentifyRequest, JobRequest, ListJobs, MediaKey, Model, TranscriptionModel,
+    VoiceprintRequest,
 };
 use serde_json::json;
 use tower_pyannote::{Kind, Status};
 
 use crate::server::{Reply, Server};
-use crate::{AUDIO, KEY, builder, client, diarize, now};
+use crate::{AUDIO, KEY, builder, builder_at, client, diarize, now};
 
 #[tokio::test]
-async fn a_diarization_sends_every_field_under_its_documented_name() {
+async fn a_diarization_sends_every_field_by_its_documented_name() {
     let server = Server::start([Reply::new(
         200,
         r#"{"jobId":"job-1","status":"created","warning":"w"}"#,
@@ -70,7 +70,7 @@ async fn a_diarization_sends_every_field_under_its_documented_name() {
 }
 
 #[tokio::test]
-async fn an_identification_sends_every_field_under_its_documented_name() {
+async fn an_identification_sends_every_field_by_its_documented_name() {
     let server = Server::start([Reply::submitted()]).await;
     let request = IdentifyRequest::new("media://a/b.wav", [("Ann", "AAAA"), ("Bob", "BBBB")])
         .unwrap()
@@ -116,7 +116,7 @@ async fn an_identification_sends_every_field_under_its_documented_name() {
 }
 
 #[tokio::test]
-async fn a_voiceprint_sends_every_field_under_its_documented_name() {
+async fn a_voiceprint_sends_every_field_by_its_documented_name() {
     let server = Server::start([Reply::submitted()]).await;
     let request = VoiceprintRequest::new(MediaKey::new("ann.wav").unwrap())
         .unwrap()
@@ -140,7 +140,7 @@ async fn a_voiceprint_sends_every_field_under_its_documented_name() {
 }
 
 #[tokio::test]
-async fn what_is_not_set_is_not_sent() {
+async fn options_that_are_not_set_are_not_sent() {
     let server = Server::start([Reply::submitted(), Reply::submitted(), Reply::submitted()]).await;
     let client = client(&server);
     client.diarize(diarize()).await.unwrap();
@@ -165,11 +165,12 @@ async fn what_is_not_set_is_not_sent() {
 }
 
 #[tokio::test]
-async fn the_clients_webhook_is_that_of_jobs_that_name_none() {
+async fn a_request_without_a_webhook_gets_the_clients() {
     let server = Server::start([Reply::submitted(), Reply::submitted(), Reply::submitted()]).await;
     let (_, builder) = builder(&server);
     let client = builder
         .with_webhook("https://example.com/all")
+        .unwrap()
         .build()
         .unwrap();
     let own = VoiceprintRequest::new(AUDIO)
@@ -201,7 +202,7 @@ async fn the_clients_webhook_is_that_of_jobs_that_name_none() {
 }
 
 #[tokio::test]
-async fn a_job_is_read_and_makes_the_event_of_its_webhook_once_it_is_over() {
+async fn a_job_has_the_event_of_its_webhook_once_it_ended() {
     let running = r#"{"jobId":"job-1","status":"running","createdAt":"2026-01-15T11:00:00Z"}"#;
     let over = r#"{"jobId":"job-1","status":"succeeded","createdAt":"2026-01-15T11:00:00Z",
         "updatedAt":"2026-01-15T11:30:00.5Z","output":{"diarization":[{"speaker":"A","start":0,"end":1}]}}"#;
@@ -244,7 +245,7 @@ async fn a_job_is_read_and_makes_the_event_of_its_webhook_once_it_is_over() {
 }
 
 #[tokio::test]
-async fn failed_and_canceled_jobs_make_events_too() {
+async fn failed_and_canceled_jobs_have_events() {
     let failed = r#"{"jobId":"job-1","status":"failed","output":{"error":"no audio"}}"#;
     let server = Server::start([Reply::new(200, failed), Reply::job("canceled")]).await;
     let client = client(&server);
@@ -258,7 +259,7 @@ async fn failed_and_canceled_jobs_make_events_too() {
 }
 
 #[tokio::test]
-async fn a_job_id_stays_one_segment_of_the_path() {
+async fn a_job_id_is_one_segment_of_the_path() {
     let odd = "a/../b?c#d e";
     let body = format!(r#"{{"jobId":"{odd}","status":"running"}}"#);
     let server = Server::start([Reply::new(200, body)]).await;
@@ -267,7 +268,7 @@ async fn a_job_id_stays_one_segment_of_the_path() {
 }
 
 #[tokio::test]
-async fn jobs_are_listed_with_what_is_asked_for() {
+async fn a_list_of_jobs_has_the_requested_limit_cursor_and_status() {
     let page = r#"{"items":[
         {"id":"j2","status":"running","createdAt":"2026-01-15T11:00:00Z"},
         {"id":"j1","status":"failed","createdAt":"yesterday","more":1}],"nextCursor":"c/2"}"#;
@@ -301,7 +302,7 @@ async fn jobs_are_listed_with_what_is_asked_for() {
 }
 
 #[tokio::test]
-async fn pages_follow_the_cursor_to_the_last() {
+async fn pages_follow_the_cursor_to_the_last_page() {
     let page = |id: &str, next: &str| {
         Reply::new(
             200,
@@ -332,7 +333,7 @@ async fn pages_follow_the_cursor_to_the_last() {
 }
 
 #[tokio::test]
-async fn a_page_that_could_not_be_read_comes_when_asked_again() {
+async fn a_failed_page_is_read_again_by_the_next_call() {
     let last = Reply::new(200, r#"{"items":[],"nextCursor":null}"#);
     let server = Server::start([Reply::new(404, ""), last]).await;
     let mut pages = client(&server).job_pages(ListJobs::new());
@@ -342,7 +343,7 @@ async fn a_page_that_could_not_be_read_comes_when_asked_again() {
 }
 
 #[tokio::test]
-async fn the_key_is_tested() {
+async fn the_key_test_has_status_and_message() {
     let server = Server::start([Reply::new(200, r#"{"status":"OK","message":"valid"}"#)]).await;
     let test = client(&server).test_key().await.unwrap();
     assert_eq!((&*test.status, &*test.message), ("OK", "valid"));
@@ -350,24 +351,24 @@ async fn the_key_is_tested() {
 }
 
 #[tokio::test]
-async fn a_path_of_the_base_url_is_kept() {
+async fn the_path_of_the_base_url_is_kept() {
     let test = || Reply::new(200, r#"{"status":"OK"}"#);
     let server = Server::start([test(), test()]).await;
     for path in ["/behind/a/proxy", "/behind/a/proxy/"] {
         let url = format!("{}{path}", server.url());
-        let client = Client::builder(KEY).with_base_url(url).build().unwrap();
+        let client = builder_at(url).build().unwrap();
         client.test_key().await.unwrap();
     }
     assert_eq!(server.lines(), ["GET /behind/a/proxy/v1/test"; 2]);
 }
 
-/// Builds a request, and returns the field that is at fault.
-fn fault(request: Result<DiarizeRequest, pyannoteai_client::InvalidRequest>) -> String {
+/// Returns the field that the error names.
+fn invalid_field(request: Result<DiarizeRequest, pyannoteai_client::InvalidRequest>) -> String {
     request.unwrap_err().field().to_owned()
 }
 
 #[test]
-fn audio_is_named_by_http_https_or_media() {
+fn an_audio_url_is_http_https_or_media() {
     let longest = format!("media://{}", "a".repeat(255));
     for good in [
         "http://a/b",
@@ -390,7 +391,7 @@ fn audio_is_named_by_http_https_or_media() {
         "media://a?b",
         &too_long,
     ] {
-        assert_eq!(fault(DiarizeRequest::new(bad)), "url", "{bad}");
+        assert_eq!(invalid_field(DiarizeRequest::new(bad)), "url", "{bad}");
         assert_eq!(
             VoiceprintRequest::new(bad).unwrap_err().field(),
             "url",
@@ -402,7 +403,7 @@ fn audio_is_named_by_http_https_or_media() {
 }
 
 #[test]
-fn media_keys_keep_to_their_alphabet_and_length() {
+fn media_keys_have_valid_characters_and_length() {
     let longest = "a".repeat(255);
     for good in ["a", "A/b-c_d.9", &longest] {
         assert_eq!(
@@ -426,7 +427,7 @@ fn media_keys_keep_to_their_alphabet_and_length() {
 }
 
 #[test]
-fn webhooks_are_https_except_on_this_machine() {
+fn webhooks_are_https_except_on_loopback() {
     for good in [
         "https://a/b",
         "http://localhost/b",
@@ -442,36 +443,49 @@ fn webhooks_are_https_except_on_this_machine() {
         "ftp://localhost",
         "media://a",
     ] {
-        assert_eq!(fault(diarize().with_webhook(bad)), "webhook", "{bad}");
+        assert_eq!(
+            invalid_field(diarize().with_webhook(bad)),
+            "webhook",
+            "{bad}"
+        );
     }
 }
 
 #[test]
-fn speakers_are_at_least_one_and_min_at_most_max() {
-    assert_eq!(fault(diarize().with_num_speakers(0)), "numSpeakers");
-    assert_eq!(fault(diarize().with_min_speakers(0)), "minSpeakers");
-    assert_eq!(fault(diarize().with_max_speakers(0)), "maxSpeakers");
+fn numbers_of_speakers_are_positive_and_min_is_at_most_max() {
+    assert_eq!(invalid_field(diarize().with_num_speakers(0)), "numSpeakers");
+    assert_eq!(invalid_field(diarize().with_min_speakers(0)), "minSpeakers");
+    assert_eq!(invalid_field(diarize().with_max_speakers(0)), "maxSpeakers");
     let two = diarize()
         .with_min_speakers(2)
         .unwrap()
         .with_max_speakers(2)
         .unwrap();
-    assert_eq!(fault(two.clone().with_max_speakers(1)), "maxSpeakers");
-    assert_eq!(fault(two.with_min_speakers(3)), "minSpeakers");
+    assert_eq!(
+        invalid_field(two.clone().with_max_speakers(1)),
+        "maxSpeakers"
+    );
+    assert_eq!(invalid_field(two.with_min_speakers(3)), "minSpeakers");
 }
 
 #[test]
-fn only_precision_2_transcribes() {
+fn only_precision_2_can_transcribe() {
     let community = diarize().with_model(Model::Community1).unwrap();
     assert!(community.clone().with_transcription(false).is_ok());
-    assert_eq!(fault(community.with_transcription(true)), "transcription");
+    assert_eq!(
+        invalid_field(community.with_transcription(true)),
+        "transcription"
+    );
     let transcribed = diarize().with_transcription(true).unwrap();
     assert!(transcribed.clone().with_model(Model::Precision2).is_ok());
-    assert_eq!(fault(transcribed.with_model(Model::Community1)), "model");
+    assert_eq!(
+        invalid_field(transcribed.with_model(Model::Community1)),
+        "model"
+    );
 }
 
 #[test]
-fn voiceprints_are_one_to_fifty_with_labels_that_tell_them_apart() {
+fn voiceprints_are_1_to_50_with_unique_labels() {
     let identify = |labels: &[&str]| {
         let voiceprints: Vec<_> = labels.iter().map(|label| (*label, "AAAA")).collect();
         IdentifyRequest::new(AUDIO, voiceprints).map_err(|error| error.field().to_owned())
@@ -508,7 +522,7 @@ fn voiceprints_are_one_to_fifty_with_labels_that_tell_them_apart() {
 }
 
 #[test]
-fn thresholds_and_limits_keep_to_their_range() {
+fn thresholds_and_limits_outside_their_range_are_refused() {
     let identify = || IdentifyRequest::new(AUDIO, [("Ann", "AAAA")]).unwrap();
     for good in [0.0, 100.0] {
         assert!(identify().with_matching_threshold(good).is_ok());
@@ -527,7 +541,7 @@ fn thresholds_and_limits_keep_to_their_range() {
 }
 
 #[test]
-fn debug_of_requests_shows_no_voiceprint_and_no_query() {
+fn debug_of_requests_leaves_out_voiceprints_and_queries() {
     let request = IdentifyRequest::new("https://a/b.wav?token=s3cret", [("Ann", "biometric")])
         .unwrap()
         .with_webhook("https://me:s3cret@c/d?t=s3cret")

@@ -1,12 +1,12 @@
 use std::time::Duration;
 
-use pyannoteai_client::{Client, ClientErrorKind, ListJobs};
+use pyannoteai_client::{ClientErrorKind, ListJobs};
 
-use crate::server::{Deed, RawServer, Reply, Server};
-use crate::{Jump, KEY, builder, client};
+use crate::server::{Behavior, RawServer, Reply, Server};
+use crate::{SkippingClock, builder, builder_at, client};
 
 #[tokio::test]
-async fn a_read_is_repeated_until_it_is_answered() {
+async fn a_read_is_retried_after_a_5xx_response() {
     for status in [500, 502, 503, 504] {
         let failed = Reply::new(status, "");
         let server = Server::start([failed.clone(), failed, Reply::job("running")]).await;
@@ -16,7 +16,7 @@ async fn a_read_is_repeated_until_it_is_answered() {
 }
 
 #[tokio::test]
-async fn every_read_is_repeated() {
+async fn every_kind_of_read_is_retried() {
     let server = Server::start([
         Reply::new(500, ""),
         Reply::new(200, r#"{"items":[]}"#),
@@ -39,13 +39,13 @@ async fn every_read_is_repeated() {
 }
 
 #[tokio::test]
-async fn a_read_is_given_up_after_three_repetitions_with_growing_delays() {
+async fn a_read_fails_after_three_retries_with_growing_delays() {
     let server = Server::start(vec![Reply::new(500, ""); 5]).await;
-    let (jump, builder) = builder(&server);
+    let (clock, builder) = builder(&server);
     let error = builder.build().unwrap().job("job-1").await.unwrap_err();
     assert_eq!(error.kind(), ClientErrorKind::Server);
     assert_eq!(server.count(), 4);
-    let [first, second, third] = jump.sleeps()[..] else {
+    let [first, second, third] = clock.sleeps()[..] else {
         panic!("three delays");
     };
     let jittered = |delay: Duration, from: u64| {
@@ -58,7 +58,7 @@ async fn a_read_is_given_up_after_three_repetitions_with_growing_delays() {
 }
 
 #[tokio::test]
-async fn what_will_not_pass_is_not_repeated() {
+async fn a_permanent_error_is_not_retried() {
     for status in [301, 400, 401, 402, 403, 404, 422] {
         let server = Server::start([Reply::new(status, ""), Reply::job("running")]).await;
         client(&server).job("job-1").await.unwrap_err();
@@ -67,7 +67,7 @@ async fn what_will_not_pass_is_not_repeated() {
 }
 
 #[tokio::test]
-async fn repetitions_can_be_turned_off() {
+async fn retries_can_be_turned_off() {
     let server = Server::start([Reply::new(500, ""), Reply::job("running")]).await;
     let client = builder(&server).1.with_max_retries(0).build().unwrap();
     client.job("job-1").await.unwrap_err();
@@ -75,27 +75,33 @@ async fn repetitions_can_be_turned_off() {
 }
 
 #[tokio::test]
-async fn a_read_is_repeated_after_every_way_to_break() {
-    for deed in [Deed::Close, Deed::Reset, Deed::Cut, Deed::Hang] {
-        let server = RawServer::start([deed]).await;
-        let client = Client::builder(KEY)
-            .with_base_url(server.url())
-            .with_clock(Jump::default())
+async fn a_read_is_retried_after_every_connection_failure() {
+    for behavior in [
+        Behavior::Close,
+        Behavior::Reset,
+        Behavior::Cut,
+        Behavior::Hang,
+    ] {
+        let server = RawServer::start([behavior]).await;
+        let client = builder_at(server.url())
+            .with_clock(SkippingClock::default())
             .with_timeout(Duration::from_millis(500))
+            .unwrap()
             .build()
             .unwrap();
         let job = client.job("job-1").await;
-        assert_eq!(job.unwrap().job_id(), "job-1", "{deed:?}");
-        assert_eq!(server.count(), 2, "{deed:?}");
+        assert_eq!(job.unwrap().job_id(), "job-1", "{behavior:?}");
+        assert_eq!(server.count(), 2, "{behavior:?}");
     }
 }
 
 #[tokio::test]
-async fn a_read_that_is_never_answered_ends_in_a_timeout() {
+async fn a_read_without_a_response_times_out() {
     let server = Server::start([Reply::never()]).await;
     let client = builder(&server)
         .1
         .with_timeout(Duration::from_millis(100))
+        .unwrap()
         .with_max_retries(0)
         .build()
         .unwrap();
@@ -105,7 +111,7 @@ async fn a_read_that_is_never_answered_ends_in_a_timeout() {
 }
 
 #[tokio::test]
-async fn after_429_a_read_waits_as_long_as_the_answer_says() {
+async fn after_429_a_read_waits_for_the_requested_pause() {
     let limited = Reply::new(429, "");
     let server = Server::start([
         limited.clone().with_header("retry-after", 17),
@@ -116,21 +122,21 @@ async fn after_429_a_read_waits_as_long_as_the_answer_says() {
         Reply::job("running"),
     ])
     .await;
-    let (jump, builder) = builder(&server);
+    let (clock, builder) = builder(&server);
     builder.build().unwrap().job("job-1").await.unwrap();
-    assert_eq!(jump.sleeps(), [17, 5, 120].map(Duration::from_secs));
+    assert_eq!(clock.sleeps(), [17, 5, 120].map(Duration::from_secs));
 }
 
 #[tokio::test]
-async fn a_limit_that_is_used_up_is_waited_for_before_the_next_request() {
+async fn a_used_up_limit_delays_the_next_request() {
     let used_up = Reply::job("running")
         .with_header("x-ratelimit-remaining", 0)
         .with_header("x-ratelimit-reset", crate::NOW + 30);
     let server = Server::start([used_up, Reply::job("running")]).await;
-    let (jump, builder) = builder(&server);
+    let (clock, builder) = builder(&server);
     let client = builder.build().unwrap();
     client.job("job-1").await.unwrap();
-    assert_eq!(jump.sleeps(), []);
+    assert_eq!(clock.sleeps(), []);
     client.clone().job("job-1").await.unwrap();
-    assert_eq!(jump.sleeps(), [Duration::from_secs(30)]);
+    assert_eq!(clock.sleeps(), [Duration::from_secs(30)]);
 }

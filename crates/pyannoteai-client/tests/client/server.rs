@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// An API on loopback that writes down what it is asked, and answers what it is told to.
+/// An API on loopback that records requests and answers with prepared replies.
 #[derive(Clone)]
 pub(crate) struct Server {
     address: SocketAddr,
@@ -70,7 +70,7 @@ impl Reply {
         self
     }
 
-    /// The request is read, and never answered.
+    /// Reads the request and never answers.
     pub(crate) fn never() -> Self {
         let mut reply = Self::new(200, "");
         reply.never = true;
@@ -146,43 +146,43 @@ async fn answer(State(server): State<Server>, request: Request) -> Response {
         });
         shared.replies.pop_front()
     };
-    let reply = reply.unwrap_or_else(|| Reply::new(599, "no reply was told"));
+    let reply = reply.unwrap_or_else(|| Reply::new(599, "no reply prepared"));
     if reply.never {
         std::future::pending::<()>().await;
     }
     reply.into_response()
 }
 
-/// What a [`RawServer`] does with a request that it has read whole.
+/// The reaction of a [`RawServer`] to a complete request.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Deed {
-    /// Answers, and keeps the connection.
+pub(crate) enum Behavior {
+    /// Answers and keeps the connection.
     Answer,
-    /// Answers, and closes the connection.
+    /// Answers and closes the connection.
     AnswerAndClose,
     /// Closes the connection.
     Close,
     /// Resets the connection.
     Reset,
-    /// Answers with a body shorter than it says.
+    /// Answers with a body shorter than announced.
     Cut,
-    /// Says nothing any more.
+    /// Sends nothing.
     Hang,
 }
 
-/// An API that counts the requests that arrived whole, below HTTP libraries.
+/// An API that counts complete requests on raw connections, without an HTTP library.
 #[derive(Clone)]
 pub(crate) struct RawServer {
     address: SocketAddr,
-    shared: Arc<Mutex<(VecDeque<Deed>, usize)>>,
+    shared: Arc<Mutex<(VecDeque<Behavior>, usize)>>,
 }
 
 impl RawServer {
-    pub(crate) async fn start(deeds: impl IntoIterator<Item = Deed>) -> Self {
+    pub(crate) async fn start(behaviors: impl IntoIterator<Item = Behavior>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = Self {
             address: listener.local_addr().unwrap(),
-            shared: Arc::new(Mutex::new((deeds.into_iter().collect(), 0))),
+            shared: Arc::new(Mutex::new((behaviors.into_iter().collect(), 0))),
         };
         let accepting = server.clone();
         tokio::spawn(async move {
@@ -197,34 +197,34 @@ impl RawServer {
         format!("http://{}", self.address)
     }
 
-    /// How many requests arrived, head and body.
+    /// Returns the number of complete requests.
     pub(crate) fn count(&self) -> usize {
         self.shared.lock().unwrap().1
     }
 
     async fn serve(self, mut stream: TcpStream) {
         while read_request(&mut stream).await {
-            let deed = {
+            let behavior = {
                 let mut shared = self.shared.lock().unwrap();
                 shared.1 += 1;
-                shared.0.pop_front().unwrap_or(Deed::Answer)
+                shared.0.pop_front().unwrap_or(Behavior::Answer)
             };
-            match deed {
-                Deed::Answer => stream.write_all(ANSWER).await.unwrap(),
-                Deed::AnswerAndClose => return stream.write_all(ANSWER).await.unwrap(),
-                Deed::Cut => {
+            match behavior {
+                Behavior::Answer => stream.write_all(ANSWER).await.unwrap(),
+                Behavior::AnswerAndClose => return stream.write_all(ANSWER).await.unwrap(),
+                Behavior::Cut => {
                     stream.write_all(&ANSWER[..ANSWER.len() - 1]).await.unwrap();
                     return;
                 }
-                Deed::Close => return,
-                Deed::Reset => return stream.set_zero_linger().unwrap(),
-                Deed::Hang => std::future::pending().await,
+                Behavior::Close => return,
+                Behavior::Reset => return stream.set_zero_linger().unwrap(),
+                Behavior::Hang => std::future::pending().await,
             }
         }
     }
 }
 
-/// Reads a request, head and body; false if the connection ended first.
+/// Reads a complete request. Returns false if the connection ends first.
 async fn read_request(stream: &mut TcpStream) -> bool {
     let mut read = Vec::new();
     loop {

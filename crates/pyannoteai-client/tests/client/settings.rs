@@ -1,35 +1,40 @@
+use std::fmt::Debug;
 use std::time::Duration;
 
 use pyannoteai_client::{Client, ClientBuilder, ClientErrorKind, ConfigError, MediaKey, Upload};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::KEY;
 use crate::server::{Reply, Server};
+use crate::{KEY, builder_at};
 
 fn local() -> ClientBuilder {
-    Client::builder(KEY).with_base_url("http://127.0.0.1:1")
+    keyed(KEY)
 }
 
-/// The setting at fault.
-fn setting(builder: ClientBuilder) -> &'static str {
-    match builder.build().unwrap_err() {
+fn keyed(key: &str) -> ClientBuilder {
+    Client::builder(key)
+        .with_base_url("http://127.0.0.1:1")
+        .unwrap()
+}
+
+/// Returns the setting that the error names.
+fn setting<T: Debug>(refused: Result<T, ConfigError>) -> &'static str {
+    match refused.unwrap_err() {
         ConfigError::InvalidSetting { setting, .. } => setting,
         error => panic!("{error:?}"),
     }
 }
 
 #[test]
-fn settings_that_cannot_work_are_refused_by_name() {
-    let keyed = |key: &str| Client::builder(key).with_base_url("http://127.0.0.1:1");
+fn an_invalid_setting_is_an_error_that_names_it() {
     for key in ["", "  ", " sk", "sk\n", "s k", "sk\u{e9}", "sk\0"] {
-        assert_eq!(setting(keyed(key)), "api key", "{key:?}");
+        assert_eq!(setting(keyed(key).build()), "api key", "{key:?}");
     }
     for url in [
         "",
         "api.pyannote.ai",
         "ftp://127.0.0.1",
-        "http://example.com",
         "http://me@127.0.0.1",
         "http://:x@127.0.0.1",
         "http://127.0.0.1/?a",
@@ -51,20 +56,32 @@ fn settings_that_cannot_work_are_refused_by_name() {
     assert_eq!(setting(local().with_timeout(zero)), "timeout");
     assert_eq!(
         setting(local().with_connect_timeout(zero)),
-        "connect_timeout"
+        "connect timeout"
     );
-    assert_eq!(setting(local().with_stall_timeout(zero)), "stall_timeout");
+    assert_eq!(setting(local().with_stall_timeout(zero)), "stall timeout");
 }
 
 #[test]
-fn http_to_another_machine_must_be_allowed() {
-    let far = || Client::builder(KEY).with_base_url("http://example.com");
-    assert_eq!(setting(far()), "base url");
+fn debug_of_a_config_error_is_its_message() {
+    let error = local().with_rate_limit(0).unwrap_err();
+    let message = "the client's rate limit is 0: give at least 1 request a minute";
+    assert_eq!(error.to_string(), message);
+    assert_eq!(format!("{error:?}"), message);
+}
+
+#[test]
+fn http_to_another_machine_needs_the_insecure_setting() {
+    let far = || {
+        Client::builder(KEY)
+            .with_base_url("http://example.com")
+            .unwrap()
+    };
+    assert_eq!(setting(far().build()), "base url");
     assert!(far().with_insecure_http().build().is_ok());
 }
 
 #[test]
-fn the_key_shows_in_no_debug_and_no_error() {
+fn debug_and_errors_leave_out_the_api_key() {
     let builder = local();
     let client = local().build().unwrap();
     for shown in [
@@ -79,13 +96,12 @@ fn the_key_shows_in_no_debug_and_no_error() {
     assert!(!format!("{error} {error:?}").contains(&KEY[3..]));
     let error = Client::builder(KEY)
         .with_base_url(format!("http://me:{KEY}@127.0.0.1"))
-        .build()
         .unwrap_err();
     assert!(!format!("{error} {error:?}").contains(&KEY[3..]));
 }
 
 #[test]
-fn clients_and_what_they_give_can_be_sent_between_threads() {
+fn public_types_and_futures_can_be_sent_between_threads() {
     fn sendable<T: Send + Sync>() {}
     fn future<F: Future + Send>(_: impl Fn(&'static Client) -> F) {}
     sendable::<Client>();
@@ -98,21 +114,18 @@ fn clients_and_what_they_give_can_be_sent_between_threads() {
 }
 
 #[tokio::test]
-async fn where_https_is_said_nothing_else_is_spoken() {
+async fn an_https_url_is_only_contacted_with_tls() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let storage = format!("https://{}/x", listener.local_addr().unwrap());
     let api = Server::start([Reply::new(201, format!(r#"{{"url":"{storage}"}}"#))]).await;
-    let heard = tokio::spawn(async move {
+    let received = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut first = [0; 3];
         stream.read_exact(&mut first).await.unwrap();
         stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
         first
     });
-    let client = Client::builder(KEY)
-        .with_base_url(api.url())
-        .build()
-        .unwrap();
+    let client = builder_at(api.url()).build().unwrap();
     let upload = Upload::from_bytes("RIFF").unwrap();
     let error = client
         .upload(MediaKey::new("a").unwrap(), upload)
@@ -120,8 +133,8 @@ async fn where_https_is_said_nothing_else_is_spoken() {
         .unwrap_err();
     assert_eq!(error.kind(), ClientErrorKind::Connect);
     assert_eq!(
-        heard.await.unwrap(),
+        received.await.unwrap(),
         [0x16, 0x03, 0x01],
-        "the beginning of a TLS handshake"
+        "the start of a TLS handshake"
     );
 }

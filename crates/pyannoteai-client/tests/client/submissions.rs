@@ -9,56 +9,61 @@ use pyannoteai_client::{
 use tokio::net::TcpListener;
 use tower_pyannote::Kind;
 
-use crate::server::{Deed, RawServer, Reply, Server};
-use crate::{AUDIO, Jump, KEY, builder, client, diarize, now};
+use crate::server::{Behavior, RawServer, Reply, Server};
+use crate::{AUDIO, SkippingClock, builder, builder_at, client, diarize, now};
 
 fn raw_client(server: &RawServer) -> Client {
-    Client::builder(KEY)
-        .with_base_url(server.url())
-        .with_clock(Jump::default())
+    builder_at(server.url())
+        .with_clock(SkippingClock::default())
         .with_timeout(Duration::from_millis(500))
+        .unwrap()
         .build()
         .unwrap()
 }
 
 #[tokio::test]
-async fn a_submission_is_sent_once_however_the_connection_breaks() {
+async fn a_submission_is_not_repeated_after_a_connection_failure() {
     let cases = [
-        (Deed::Close, ClientErrorKind::Transport),
-        (Deed::Reset, ClientErrorKind::Transport),
-        (Deed::Cut, ClientErrorKind::Transport),
-        (Deed::Hang, ClientErrorKind::Timeout),
+        (Behavior::Close, ClientErrorKind::Transport),
+        (Behavior::Reset, ClientErrorKind::Transport),
+        (Behavior::Cut, ClientErrorKind::Transport),
+        (Behavior::Hang, ClientErrorKind::Timeout),
     ];
-    for (deed, kind) in cases {
-        let server = RawServer::start([deed]).await;
+    for (behavior, kind) in cases {
+        let server = RawServer::start([behavior]).await;
         let error = raw_client(&server).diarize(diarize()).await.unwrap_err();
-        assert_eq!(error.kind(), kind, "{deed:?}");
-        assert!(error.may_have_been_submitted(), "{deed:?}");
+        assert_eq!(error.kind(), kind, "{behavior:?}");
+        assert!(error.may_have_been_submitted(), "{behavior:?}");
         assert!(
-            error
-                .to_string()
-                .ends_with("; the job may have been submitted all the same")
+            error.to_string().ends_with(
+                "; the job may have been submitted: look for it before submitting again"
+            )
         );
-        assert_eq!(server.count(), 1, "{deed:?}");
+        assert_eq!(server.count(), 1, "{behavior:?}");
     }
 }
 
 #[tokio::test]
-async fn a_submission_on_a_kept_connection_is_sent_once_too() {
-    for deed in [Deed::Close, Deed::Reset, Deed::Cut, Deed::Hang] {
-        let server = RawServer::start([Deed::Answer, Deed::Answer, deed]).await;
+async fn a_submission_on_a_reused_connection_is_not_repeated() {
+    for behavior in [
+        Behavior::Close,
+        Behavior::Reset,
+        Behavior::Cut,
+        Behavior::Hang,
+    ] {
+        let server = RawServer::start([Behavior::Answer, Behavior::Answer, behavior]).await;
         let client = raw_client(&server);
         client.diarize(diarize()).await.unwrap();
         client.job("job-1").await.unwrap();
         let error = client.diarize(diarize()).await.unwrap_err();
-        assert!(error.may_have_been_submitted(), "{deed:?}");
-        assert_eq!(server.count(), 3, "{deed:?}");
+        assert!(error.may_have_been_submitted(), "{behavior:?}");
+        assert_eq!(server.count(), 3, "{behavior:?}");
     }
 }
 
 #[tokio::test]
-async fn a_kept_connection_that_turns_out_closed_makes_no_second_submission() {
-    let server = RawServer::start(vec![Deed::AnswerAndClose; 50]).await;
+async fn a_closed_reused_connection_causes_no_second_submission() {
+    let server = RawServer::start(vec![Behavior::AnswerAndClose; 50]).await;
     let client = raw_client(&server);
     let mut unsure = 0;
     for submissions in 1..=50 {
@@ -76,7 +81,7 @@ async fn a_kept_connection_that_turns_out_closed_makes_no_second_submission() {
 }
 
 #[tokio::test]
-async fn every_kind_of_submission_is_sent_once_after_500_and_after_a_timeout() {
+async fn every_kind_of_submission_is_not_repeated_after_5xx_or_timeout() {
     let requests: [JobRequest; 3] = [
         diarize().into(),
         IdentifyRequest::new(AUDIO, [("Ann", "AAAA")])
@@ -91,32 +96,33 @@ async fn every_kind_of_submission_is_sent_once_after_500_and_after_a_timeout() {
             Reply::never(),
         ] {
             let server = Server::start([reply, Reply::submitted()]).await;
-            let (jump, builder) = builder(&server);
+            let (clock, builder) = builder(&server);
             let client = builder
                 .with_timeout(Duration::from_millis(200))
+                .unwrap()
                 .build()
                 .unwrap();
             let error = client.submit(request.clone()).await.unwrap_err();
             assert!(error.may_have_been_submitted());
             assert_eq!(server.count(), 1);
-            assert_eq!(jump.sleeps(), []);
+            assert_eq!(clock.sleeps(), []);
         }
     }
 }
 
 #[tokio::test]
-async fn a_submission_refused_for_the_rate_is_sent_again_when_it_may() {
+async fn a_submission_is_repeated_after_429() {
     let limited = Reply::new(429, r#"{"requestId":"r","message":"m"}"#);
     let server = Server::start([limited.with_header("retry-after", 42), Reply::submitted()]).await;
-    let (jump, builder) = builder(&server);
+    let (clock, builder) = builder(&server);
     let job = builder.build().unwrap().diarize(diarize()).await.unwrap();
     assert_eq!(job.job_id, "job-1");
     assert_eq!(server.lines(), ["POST /v1/diarize"; 2]);
-    assert_eq!(jump.sleeps(), [Duration::from_secs(42)]);
+    assert_eq!(clock.sleeps(), [Duration::from_secs(42)]);
 }
 
 #[tokio::test]
-async fn a_submission_refused_for_the_rate_over_and_over_was_not_submitted() {
+async fn a_submission_that_always_got_429_was_not_submitted() {
     let server = Server::start(vec![Reply::new(429, ""); 5]).await;
     let error = client(&server).diarize(diarize()).await.unwrap_err();
     assert_eq!(error.kind(), ClientErrorKind::RateLimited);
@@ -125,14 +131,12 @@ async fn a_submission_refused_for_the_rate_over_and_over_was_not_submitted() {
 }
 
 #[tokio::test]
-async fn a_submission_that_could_not_connect_is_tried_again_and_was_not_submitted() {
+async fn a_submission_without_a_connection_is_retried_and_was_not_submitted() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let jump = Jump::default();
-    let client = Client::builder(KEY)
-        .with_base_url(url)
-        .with_clock(jump.clone());
+    let clock = SkippingClock::default();
+    let client = builder_at(url).with_clock(clock.clone());
     let error = client
         .build()
         .unwrap()
@@ -141,7 +145,7 @@ async fn a_submission_that_could_not_connect_is_tried_again_and_was_not_submitte
         .unwrap_err();
     assert_eq!(error.kind(), ClientErrorKind::Connect);
     assert!(!error.may_have_been_submitted());
-    assert_eq!(jump.sleeps().len(), 3);
+    assert_eq!(clock.sleeps().len(), 3);
 }
 
 #[derive(Default)]
@@ -161,7 +165,7 @@ impl SubmissionLog for Log {
 }
 
 #[tokio::test]
-async fn every_job_is_recorded_with_its_kind_before_the_submission_returns() {
+async fn every_job_is_recorded_before_its_submission_returns() {
     let log = Arc::new(Log::default());
     let server = Server::start([Reply::submitted(), Reply::submitted(), Reply::submitted()]).await;
     let client = builder(&server)
@@ -191,7 +195,7 @@ async fn every_job_is_recorded_with_its_kind_before_the_submission_returns() {
 }
 
 #[tokio::test]
-async fn a_job_that_could_not_be_recorded_is_submitted_all_the_same() {
+async fn a_failing_submission_log_does_not_fail_the_submission() {
     let log = Arc::new(Log {
         fails: true,
         ..Log::default()

@@ -8,7 +8,7 @@ use tracing::Level;
 use crate::server::{Reply, Server};
 use crate::{KEY, builder, diarize};
 
-/// Runs calls against a server with these replies, and returns the counters and the log.
+/// Runs calls against a server with these replies. Returns the counters and the log.
 fn observe(
     replies: Vec<Reply>,
     calls: impl AsyncFnOnce(Client),
@@ -25,7 +25,7 @@ fn observe(
 }
 
 #[test]
-fn requests_repetitions_and_waits_are_counted() {
+fn requests_retries_and_waits_are_counted() {
     let replies = vec![
         Reply::submitted(),
         Reply::new(500, ""),
@@ -63,7 +63,7 @@ fn requests_repetitions_and_waits_are_counted() {
 }
 
 #[test]
-fn a_submission_without_an_answer_is_warned_of() {
+fn an_unconfirmed_submission_is_logged_as_a_warning() {
     let (_, log) = observe(vec![Reply::new(500, "")], async |client| {
         client.diarize(diarize()).await.unwrap_err();
     });
@@ -78,7 +78,7 @@ fn a_submission_without_an_answer_is_warned_of() {
 }
 
 #[test]
-fn no_log_line_of_this_crate_holds_the_key() {
+fn logs_leave_out_the_api_key() {
     let replies = vec![
         Reply::submitted(),
         Reply::new(401, format!(r#"{{"message":"bad {KEY}"}}"#)),
@@ -90,6 +90,6 @@ fn no_log_line_of_this_crate_holds_the_key() {
         client.diarize(diarize()).await.unwrap_err();
         client.job("job-1").await.unwrap();
     });
-    assert!(log.contains("job submitted") && log.contains("trying again"));
+    assert!(log.contains("job submitted") && log.contains("retrying"));
     assert!(!log.contains(&KEY[3..]), "{log}");
 }

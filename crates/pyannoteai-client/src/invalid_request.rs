@@ -2,7 +2,7 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
-/// A value that the API would refuse, found before anything was sent.
+/// An invalid field of a request, found before anything is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidRequest {
     field: Cow<'static, str>,
@@ -10,13 +10,13 @@ pub struct InvalidRequest {
 }
 
 impl InvalidRequest {
-    /// Returns the field, as the API calls it: `voiceprints[3].label`.
+    /// Returns the field by the API's name, `voiceprints[3].label` for example.
     #[must_use]
     pub fn field(&self) -> &str {
         &self.field
     }
 
-    /// Returns what is wrong with it, and what to do.
+    /// Returns what is wrong with the field, and what to do.
     #[must_use]
     pub fn reason(&self) -> &str {
         self.reason

@@ -5,11 +5,11 @@ use http::{HeaderMap, HeaderName, StatusCode, header::RETRY_AFTER};
 use reqwest::Response;
 use serde_json::Value;
 
-use crate::error::{Answer, ClientError, FieldError};
+use crate::api_key::ApiKey;
+use crate::error::{ClientError, ErrorResponse, FieldError};
 use crate::error_kind::ClientErrorKind;
-use crate::key::ApiKey;
 
-/// Receives the body of an answer, if it keeps to the limit.
+/// Receives the body of a response of at most `limit` bytes.
 pub(crate) async fn read(mut response: Response, limit: usize) -> Result<Bytes, ClientError> {
     let too_large = || ClientError::new(ClientErrorKind::TooLarge);
     let announced = response.content_length().unwrap_or(0);
@@ -17,8 +17,8 @@ pub(crate) async fn read(mut response: Response, limit: usize) -> Result<Bytes, 
     if announced > limit {
         return Err(too_large());
     }
-    let mut body = BytesMut::with_capacity(announced.min(MOST_RESERVED));
-    while let Some(chunk) = response.chunk().await? {
+    let mut body = BytesMut::with_capacity(announced.min(MAX_RESERVED));
+    while let Some(chunk) = response.chunk().await.map_err(ClientError::from_reqwest)? {
         if body.len() + chunk.len() > limit {
             return Err(too_large());
         }
@@ -27,22 +27,22 @@ pub(crate) async fn read(mut response: Response, limit: usize) -> Result<Bytes, 
     Ok(body.freeze())
 }
 
-/// Makes an error of an answer that tells of one, whatever its body is.
-pub(crate) async fn refusal(response: Response, key: &ApiKey, now: SystemTime) -> ClientError {
+/// Makes an error from a response that is not a success, whatever its body holds.
+pub(crate) async fn error(response: Response, key: &ApiKey, now: SystemTime) -> ClientError {
     let status = response.status();
-    let retry_after = asked_pause(status, response.headers(), now);
-    let mut answer = match read(response, LARGEST_REFUSAL).await {
-        Ok(body) => parse(&body, key),
-        Err(_) => Answer::default(),
+    let retry_after = requested_pause(status, response.headers(), now);
+    let mut error = match read(response, MAX_ERROR_BODY).await {
+        Ok(body) => parse_error(&body, key),
+        Err(_) => ErrorResponse::default(),
     };
     if status == StatusCode::TOO_MANY_REQUESTS {
-        answer.retry_after = retry_after;
+        error.retry_after = retry_after;
     }
-    ClientError::answered(status, answer)
+    ClientError::from_response(ClientErrorKind::of(status), status, error)
 }
 
-/// How long an answer asks all requests to wait.
-pub(crate) fn asked_pause(
+/// Returns how long the API asks the client to send nothing.
+pub(crate) fn requested_pause(
     status: StatusCode,
     headers: &HeaderMap,
     now: SystemTime,
@@ -56,73 +56,54 @@ pub(crate) fn asked_pause(
         return retry_after().or_else(until_reset);
     }
     let used_up = number(headers, &REMAINING)? == 0;
-    used_up.then(|| until_reset().unwrap_or(PAUSE_WHEN_USED_UP))
+    used_up.then(|| until_reset().unwrap_or(DEFAULT_PAUSE))
 }
 
 fn number(headers: &HeaderMap, name: &HeaderName) -> Option<u64> {
     headers.get(name)?.to_str().ok()?.trim().parse().ok()
 }
 
-fn parse(body: &[u8], key: &ApiKey) -> Answer {
-    let Ok(Value::Object(body)) = serde_json::from_slice(body) else {
-        return Answer::default();
+fn parse_error(body: &[u8], key: &ApiKey) -> ErrorResponse {
+    let Ok(body @ Value::Object(_)) = serde_json::from_slice(body) else {
+        return ErrorResponse::default();
     };
     let errors = body.get("errors").and_then(Value::as_array);
-    Answer {
-        message: body
-            .get("message")
-            .and_then(text)
-            .map(|text| clean(&text, key)),
-        fields: errors
-            .into_iter()
-            .flatten()
-            .filter_map(|error| field_error(error, key))
-            .collect(),
-        request_id: body
-            .get("requestId")
-            .and_then(text)
-            .map(|text| clean(&text, key)),
-        ..Answer::default()
+    let fields = errors.into_iter().flatten().filter_map(|error| {
+        let (field, message) = (text(error, "field", key), text(error, "message", key));
+        (field.is_some() || message.is_some()).then(|| FieldError {
+            field: field.unwrap_or_default(),
+            message: message.unwrap_or_default(),
+        })
+    });
+    ErrorResponse {
+        message: text(&body, "message", key),
+        fields: fields.collect(),
+        request_id: text(&body, "requestId", key),
+        ..ErrorResponse::default()
     }
 }
 
-fn field_error(error: &Value, key: &ApiKey) -> Option<FieldError> {
-    let part = |name| error.get(name).and_then(text).map(|text| clean(&text, key));
-    let (field, message) = (part("field"), part("message"));
-    if field.is_none() && message.is_none() {
-        return None;
-    }
-    Some(FieldError::new(
-        field.unwrap_or_default(),
-        message.unwrap_or_default(),
-    ))
-}
-
-/// A string, or several, as some frameworks send them.
-fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
+/// Returns a member that is a string or an array of strings, as one line for a log.
+fn text(object: &Value, name: &str, key: &ApiKey) -> Option<String> {
+    let text = match object.get(name)? {
+        Value::String(text) => text.clone(),
         Value::Array(texts) => {
             let texts: Vec<&str> = texts.iter().filter_map(Value::as_str).collect();
-            (!texts.is_empty()).then(|| texts.join("; "))
+            (!texts.is_empty()).then(|| texts.join("; "))?
         }
-        _ => None,
-    }
-}
-
-/// Makes of what was sent a text that may stand in one line of a log.
-fn clean(text: &str, key: &ApiKey) -> String {
+        _ => return None,
+    };
     let blank = |char: char| if char.is_control() { ' ' } else { char };
-    let redacted = key.redact(text);
-    redacted.chars().take(LONGEST_TEXT).map(blank).collect()
+    let redacted = key.redact(&text);
+    Some(redacted.chars().take(MAX_TEXT_CHARS).map(blank).collect())
 }
 
 const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
-const PAUSE_WHEN_USED_UP: Duration = Duration::from_secs(1);
-const LARGEST_REFUSAL: usize = 64 * 1024;
-const MOST_RESERVED: usize = 1024 * 1024;
-const LONGEST_TEXT: usize = 1000;
+const DEFAULT_PAUSE: Duration = Duration::from_secs(1);
+const MAX_ERROR_BODY: usize = 64 * 1024;
+const MAX_RESERVED: usize = 1024 * 1024;
+const MAX_TEXT_CHARS: usize = 1000;
 
 #[cfg(test)]
 mod tests {
@@ -140,15 +121,20 @@ mod tests {
     }
 
     #[test]
-    fn the_asked_pause_is_read_from_what_headers_there_are() {
+    fn a_pause_is_read_from_the_headers_of_the_rate_limit() {
         let now = UNIX_EPOCH + Duration::from_secs(1_000);
         type Case = (&'static str, u16, Lines, Option<u64>);
         let cases: [Case; 12] = [
-            ("plenty left", 200, &[("x-ratelimit-remaining", "7")], None),
-            ("nothing told", 200, &[], None),
+            (
+                "requests remain",
+                200,
+                &[("x-ratelimit-remaining", "7")],
+                None,
+            ),
+            ("no headers", 200, &[], None),
             ("used up", 200, &[("x-ratelimit-remaining", "0")], Some(1)),
             (
-                "used up until",
+                "used up, with a reset",
                 200,
                 &[
                     ("x-ratelimit-remaining", "0"),
@@ -157,34 +143,44 @@ mod tests {
                 Some(30),
             ),
             (
-                "a reset that is over",
+                "used up, with a reset in the past",
                 200,
                 &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "990")],
                 Some(1),
             ),
-            ("refused", 429, &[], None),
-            ("refused for", 429, &[("retry-after", "12")], Some(12)),
+            ("429", 429, &[], None),
             (
-                "refused until",
+                "429 with Retry-After",
+                429,
+                &[("retry-after", "12")],
+                Some(12),
+            ),
+            (
+                "429 with a reset",
                 429,
                 &[("x-ratelimit-reset", "1009")],
                 Some(9),
             ),
             (
-                "refused twice over",
+                "429 with both",
                 429,
                 &[("retry-after", "3"), ("x-ratelimit-reset", "1009")],
                 Some(3),
             ),
             (
-                "a date",
+                "Retry-After is a date",
                 429,
                 &[("retry-after", "Fri, 31 Dec 1999 23:59:59 GMT")],
                 None,
             ),
-            ("junk", 429, &[("retry-after", "-1")], None),
             (
-                "beyond time",
+                "Retry-After is negative",
+                429,
+                &[("retry-after", "-1")],
+                None,
+            ),
+            (
+                "the reset overflows",
                 429,
                 &[("x-ratelimit-reset", "18446744073709551615")],
                 None,
@@ -192,17 +188,17 @@ mod tests {
         ];
         for (name, status, lines, expected) in cases {
             let status = StatusCode::from_u16(status).unwrap();
-            let pause = asked_pause(status, &headers(lines), now);
+            let pause = requested_pause(status, &headers(lines), now);
             assert_eq!(pause, expected.map(Duration::from_secs), "{name}");
         }
     }
 
     #[test]
-    fn a_refusal_is_read_from_whatever_json_there_is() {
+    fn an_error_body_of_any_form_is_read() {
         let key = ApiKey::new(&Zeroizing::new("sk_0123".to_owned())).unwrap();
         let read = |body: &str| {
-            let answer = parse(body.as_bytes(), &key);
-            (answer.message, answer.fields.len(), answer.request_id)
+            let error = parse_error(body.as_bytes(), &key);
+            (error.message, error.fields.len(), error.request_id)
         };
         let some = |text: &str| Some(text.to_owned());
         assert_eq!(read("<html>"), (None, 0, None));

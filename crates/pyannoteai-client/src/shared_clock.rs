@@ -1,26 +1,25 @@
 use std::fmt;
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use futures_util::future::{Either, select};
-
+use futures_util::future::{BoxFuture, Either, select};
 use tower_pyannote::clock::Clock;
 
-/// The client's clock, whatever its type, and a measure of time that never goes back.
+/// The client's clock without its type, with a monotonic time beside the system time.
 #[derive(Clone)]
-pub(crate) struct Time {
-    clock: Arc<dyn AnyClock>,
-    read: Arc<Mutex<Reading>>,
+pub(crate) struct SharedClock {
+    clock: Arc<dyn DynClock>,
+    last: Arc<Mutex<LastReading>>,
 }
 
-struct Reading {
+struct LastReading {
     at: SystemTime,
     elapsed: Duration,
 }
 
-impl Time {
+impl SharedClock {
     pub(crate) fn new<C>(clock: C) -> Self
     where
         C: Clock + Send + Sync + 'static,
@@ -30,7 +29,7 @@ impl Time {
         let elapsed = Duration::ZERO;
         Self {
             clock: Arc::new(clock),
-            read: Arc::new(Mutex::new(Reading { at, elapsed })),
+            last: Arc::new(Mutex::new(LastReading { at, elapsed })),
         }
     }
 
@@ -38,21 +37,21 @@ impl Time {
         self.clock.now()
     }
 
-    /// How much time has passed since the beginning; a clock that is set back stands still instead.
+    /// Returns the time since the clock was made. It stands still while the clock is set back.
     pub(crate) fn elapsed(&self) -> Duration {
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.now();
-        let passed = now.duration_since(read.at).unwrap_or_default();
-        read.elapsed += passed;
-        read.at = now;
-        read.elapsed
+        let passed = now.duration_since(last.at).unwrap_or_default();
+        last.elapsed += passed;
+        last.at = now;
+        last.elapsed
     }
 
-    pub(crate) fn sleep(&self, duration: Duration) -> Sleep {
+    pub(crate) fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         self.clock.sleep(duration)
     }
 
-    /// Waits for the future, but no longer than this.
+    /// Waits for the future. Returns `None` if the limit passes first.
     pub(crate) async fn within<T>(
         &self,
         limit: Duration,
@@ -65,13 +64,13 @@ impl Time {
     }
 }
 
-impl fmt::Debug for Time {
+impl fmt::Debug for SharedClock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Time").field(&self.now()).finish()
+        f.debug_tuple("SharedClock").field(&self.now()).finish()
     }
 }
 
-impl governor::clock::Clock for Time {
+impl governor::clock::Clock for SharedClock {
     type Instant = Duration;
 
     fn now(&self) -> Duration {
@@ -79,14 +78,13 @@ impl governor::clock::Clock for Time {
     }
 }
 
-pub(crate) type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-trait AnyClock: Send + Sync {
+/// The object-safe form of [`Clock`].
+trait DynClock: Send + Sync {
     fn now(&self) -> SystemTime;
-    fn sleep(&self, duration: Duration) -> Sleep;
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
 }
 
-impl<C> AnyClock for C
+impl<C> DynClock for C
 where
     C: Clock + Send + Sync,
     C::Sleep: Send + 'static,
@@ -95,7 +93,7 @@ where
         Clock::now(self)
     }
 
-    fn sleep(&self, duration: Duration) -> Sleep {
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         Box::pin(Clock::sleep(self, duration))
     }
 }
@@ -107,9 +105,9 @@ mod tests {
 
     use super::*;
 
-    struct Unsteady(Arc<Mutex<SystemTime>>);
+    struct AdjustableClock(Arc<Mutex<SystemTime>>);
 
-    impl Clock for Unsteady {
+    impl Clock for AdjustableClock {
         type Sleep = Ready<()>;
 
         fn now(&self) -> SystemTime {
@@ -125,10 +123,10 @@ mod tests {
     fn elapsed_time_stands_still_when_the_clock_is_set_back() {
         let start = UNIX_EPOCH + Duration::from_secs(10_000);
         let shown = Arc::new(Mutex::new(start));
-        let time = Time::new(Unsteady(Arc::clone(&shown)));
+        let clock = SharedClock::new(AdjustableClock(Arc::clone(&shown)));
         let at = |seconds| {
             *shown.lock().unwrap() = UNIX_EPOCH + Duration::from_secs(seconds);
-            time.elapsed().as_secs()
+            clock.elapsed().as_secs()
         };
         assert_eq!(at(10_007), 7);
         assert_eq!(at(5_000), 7);
