@@ -15,6 +15,7 @@ impl Args for FaultFlags {
                 .value_name("N|P%")
                 .value_parser(value_parser!(Odds))
                 .default_value("0")
+                .hide_default_value(true)
         });
         command.args(flags)
     }
@@ -43,4 +44,5 @@ impl FromArgMatches for FaultFlags {
     }
 }
 
-const HEADING: &str = "Faults, of the first N jobs or requests, or of P% at random";
+const HEADING: &str =
+    "Faults, for the first N jobs or requests, or for P% of them at random [default: 0]";

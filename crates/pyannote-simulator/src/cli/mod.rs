@@ -1,19 +1,36 @@
 //! The program `pyannote-simulator`, as a function.
 
+mod common;
 mod fault_flags;
-mod settings;
+mod serve;
 mod trigger;
 
-use std::{
-    io::{self, Write},
-    process::ExitCode,
-};
+use std::{env, process::ExitCode};
 
-use pyannote_cli::{Failure, Signals};
+use clap::{Parser, Subcommand};
+use pyannote_cli::Failure;
 use tokio::runtime::Runtime;
+use tower_pyannote::{SecretSet, WebhookSecret};
 
-use self::settings::{Command, Settings};
-use crate::{Config, Simulator, SimulatorError};
+use self::{serve::Serve, trigger::Trigger};
+
+/// A look-alike of pyannoteAI for development and tests
+#[derive(Parser)]
+#[command(name = "pyannote-simulator", version, after_help = AFTER_HELP, arg_required_else_help = false)]
+struct Flags {
+    /// Log more; RUST_LOG, if it is set, takes precedence
+    #[arg(long, global = true)]
+    debug: bool,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Serve(Box<Serve>),
+    Trigger(Box<Trigger>),
+}
 
 /// Runs the program with the arguments and the environment of the process, and returns its exit code.
 ///
@@ -29,53 +46,33 @@ pub fn run() -> ExitCode {
 }
 
 fn try_run() -> Result<ExitCode, Failure> {
-    let Some(settings) = Settings::read()? else {
+    let Some(flags) = pyannote_cli::parse::<Flags>()? else {
         return Ok(ExitCode::SUCCESS);
     };
-    pyannote_cli::log_to_stderr(settings.debug)?;
+    let secret = secret()?;
+    pyannote_cli::log_to_stderr(flags.debug)?;
     let runtime =
         Runtime::new().map_err(|error| Failure::run(format!("cannot start threads: {error}")))?;
     let result = runtime.block_on(async {
-        match settings.command {
-            Command::Serve(config) => serve(*config).await,
-            Command::Trigger(load) => trigger::trigger(*load).await,
+        match flags.command {
+            Command::Serve(serve) => serve.run(secret).await,
+            Command::Trigger(trigger) => trigger.run(secret).await,
         }
     });
     runtime.shutdown_background();
     result
 }
 
-async fn serve(config: Config) -> Result<ExitCode, Failure> {
-    // Listen before the address is printed, because whoever reads it may send a signal at once.
-    let mut signals = Signals::new()?;
-    let simulator = Simulator::start(config).await.map_err(failure)?;
-    let _ = writeln!(io::stdout(), "listening on {}", simulator.url());
-    tracing::info!(address = %simulator.address(), "listening");
-
-    let signal = signals.next().await;
-    let jobs = simulator.jobs();
-    let jobs = jobs.as_array().map_or(0, Vec::len);
-    tracing::info!(signal, jobs, "stopping");
-    tokio::select! {
-        () = simulator.stop() => Ok(ExitCode::SUCCESS),
-        signal = signals.next() => Err(Failure::run(format!("stopped at once by a second {signal}"))),
-    }
+/// Returns the first of the secrets in the environment, because a receiver's `.env` may also hold the old one.
+fn secret() -> Result<WebhookSecret, Failure> {
+    let _ = SecretSet::from_env(SECRET).map_err(Failure::usage)?;
+    let secrets = env::var(SECRET).map_err(Failure::usage)?;
+    let first = secrets.split(',').next().unwrap_or_default();
+    WebhookSecret::new(first).map_err(Failure::usage)
 }
 
-/// Names the flag that set the value.
-fn failure(error: SimulatorError) -> Failure {
-    Failure::run(match &error {
-        SimulatorError::TimeScale => format!("--time-scale: {error}"),
-        SimulatorError::Duration => format!("--duration: {error}"),
-        SimulatorError::RateLimit => format!("--rate-limit: {error}"),
-        SimulatorError::AnswerTimeout => format!("--answer-timeout: {error}"),
-        SimulatorError::Bodies { path, error } => format!("--bodies {}: {error}", path.display()),
-        SimulatorError::DataDir { path, error } => {
-            format!("--data-dir {}: {error}", path.display())
-        }
-        SimulatorError::Listen { host, port, error } => {
-            format!("--host {host}, --port {port}: cannot listen there: {error}")
-        }
-        SimulatorError::Odds | SimulatorError::Client { .. } => error.to_string(),
-    })
-}
+const SECRET: &str = "PYANNOTEAI_WEBHOOK_SECRET";
+
+const AFTER_HELP: &str = "\
+Environment, or `.env` in this directory:
+  PYANNOTEAI_WEBHOOK_SECRET  the secret that signs webhooks; of several, separated by commas, the first";

@@ -1,4 +1,4 @@
-"""The official SDK, unchanged, against the simulator: every step of a user's first day.
+"""The official SDK against the simulator: uploads, every kind of job, a webhook, and errors.
 
 check.py API_URL API_KEY WEBHOOK_SECRET WORK_DIR
 """
@@ -56,16 +56,16 @@ def main(api_url, api_key, secret, work_dir):
     warnings.simplefilter("ignore")
     Client.API_URL = f"{api_url}/v1"
 
-    # The key is tested when a client is made.
+    # The constructor tests the key.
     raised(requests.HTTPError, lambda: Client(token="of nobody"))
     client = Client(token=api_key)
 
-    # The simulator was told to cancel the first job.
+    # The simulator cancels the first job.
     job = client.diarize("https://example.com/audio.wav")
     error = raised(PyannoteAICanceledJob, lambda: client.retrieve(job, every_seconds=0.05))
     assert error.args[1] == job, error
 
-    # Upload, by name and without; what was uploaded can be fetched again.
+    # Upload with and without a name, and download the upload.
     path = audio(pathlib.Path(work_dir) / "audio.wav")
     told = []
     media = client.upload(path, media_url="media://team/audio.wav", callback=lambda **said: told.append(said))
@@ -78,7 +78,7 @@ def main(api_url, api_key, secret, work_dir):
     assert answer.status_code == 201, answer
     assert requests.get(answer.json()["url"]).content == path.read_bytes()
 
-    # Diarize with transcription, and with a webhook, which is verified by Python's own means.
+    # Diarize with transcription and a webhook. Python's own hmac verifies the webhook.
     received = []
     job = client.diarize(
         media,
@@ -112,7 +112,7 @@ def main(api_url, api_key, secret, work_dir):
     assert hmac.compare_digest(expected, headers["x-signature"]), "signature"
     assert json.loads(body) == {"jobId": job, "status": "succeeded", "output": output}
 
-    # Voiceprint, then identify with it.
+    # Make a voiceprint and identify with it.
     result = client.retrieve(client.voiceprint(by_hash), every_seconds=0.05)
     voiceprint = result["output"]["voiceprint"]
     assert isinstance(voiceprint, str) and voiceprint
@@ -121,7 +121,7 @@ def main(api_url, api_key, secret, work_dir):
     assert [match["match"] for match in output["voiceprints"]] == ["Ada", None], output["voiceprints"]
     assert {turn["speaker"] for turn in output["identification"]} == {"Ada", "SPEAKER_01"}
 
-    # What is not right fails as it should.
+    # Invalid requests and failed jobs raise errors.
     error = raised(requests.HTTPError, lambda: client.diarize(media, num_speakers=0))
     assert error.response.status_code == 400, error
     assert error.response.json()["errors"][0]["field"] == "numSpeakers"

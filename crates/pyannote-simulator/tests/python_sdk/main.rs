@@ -15,7 +15,7 @@ const SECRET: &str = "whs_00112233445566778899aabbccddeeff";
 const API_KEY: &str = "sk_of_the_test";
 
 #[test]
-fn the_official_sdk_works_with_the_simulator() {
+fn official_sdk_works_with_the_simulator() {
     let python = match python_with_sdk() {
         Ok(python) => python,
         Err(why) => {

@@ -9,7 +9,7 @@ use crate::simulated::{Simulated, open, poll, secret};
 const AUDIO: &str = "https://example.com/a.wav";
 
 #[tokio::test]
-async fn any_key_is_taken_and_none_is_not() {
+async fn any_api_key_is_accepted_and_a_missing_key_is_401() {
     let simulated = Simulated::start(|config| config).await;
     let (status, answer) = simulated.get("/v1/test").await;
     assert_eq!(status, 200);
@@ -30,7 +30,7 @@ async fn any_key_is_taken_and_none_is_not() {
 }
 
 #[tokio::test]
-async fn the_one_key_is_taken_and_no_other() {
+async fn only_the_configured_api_key_is_accepted() {
     let simulated = Simulated::start(|config| config.with_api_key("the key")).await;
     assert_eq!(simulated.get("/v1/test").await.0, 401);
     let url = format!("{}/v1/test", simulated.simulator.url());
@@ -47,7 +47,7 @@ async fn the_one_key_is_taken_and_no_other() {
 }
 
 #[tokio::test]
-async fn more_than_the_limit_is_429_until_the_window_has_moved_on() {
+async fn requests_over_the_rate_limit_are_429_until_the_window_moves_on() {
     let simulated = Simulated::start(|config| {
         // A minute takes 2 s.
         config.with_rate_limit(3).with_time_scale(30.0)
@@ -79,7 +79,7 @@ async fn more_than_the_limit_is_429_until_the_window_has_moved_on() {
 }
 
 #[tokio::test]
-async fn the_limit_is_a_hundred_a_minute_by_default() {
+async fn default_rate_limit_is_100_a_minute() {
     let simulated = Simulated::start(|_| Config::new(secret())).await;
     let mut statuses = Vec::new();
     for _ in 0..101 {
@@ -90,7 +90,7 @@ async fn the_limit_is_a_hundred_a_minute_by_default() {
 }
 
 #[tokio::test]
-async fn a_job_is_created_then_runs_then_succeeds() {
+async fn job_is_created_then_running_then_succeeded() {
     let simulated = Simulated::start(|config| {
         config
             .with_time_scale(200.0)
@@ -120,7 +120,7 @@ async fn a_job_is_created_then_runs_then_succeeds() {
 }
 
 #[tokio::test]
-async fn a_job_nobody_knows_is_404() {
+async fn unknown_job_is_404() {
     let simulated = Simulated::start(|config| config).await;
     let (status, answer) = simulated.get("/v1/jobs/none").await;
     assert_eq!(status, 404);
@@ -130,7 +130,7 @@ async fn a_job_nobody_knows_is_404() {
 }
 
 #[tokio::test]
-async fn jobs_are_listed_newest_first_and_page_by_page() {
+async fn jobs_are_listed_in_pages_newest_first() {
     let simulated = Simulated::start(|config| config).await;
     let mut ids = Vec::new();
     for _ in 0..12 {
@@ -182,7 +182,7 @@ async fn jobs_are_listed_newest_first_and_page_by_page() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_submission_is_told_field_by_field() {
+async fn invalid_submission_is_400_with_an_error_for_each_field() {
     let simulated = Simulated::start(|config| config).await;
     let print = json!([{ "label": "Ada", "voiceprint": "AAEC" }]);
     let with_label = |label: &str| json!([{ "label": label, "voiceprint": "AAEC" }]);
@@ -281,11 +281,11 @@ async fn what_is_wrong_with_a_submission_is_told_field_by_field() {
 }
 
 #[tokio::test]
-async fn what_is_just_right_is_taken() {
+async fn submissions_at_the_limits_are_accepted() {
     let simulated = Simulated::start(|config| config).await;
     let longest = json!([{ "label": "ä".repeat(100), "voiceprint": "A".repeat(20_000) }]);
     for (call, body) in [
-        // As the SDK sends what was not set.
+        // The SDK sends null for what is not set.
         (
             "diarize",
             json!({ "url": AUDIO, "numSpeakers": null, "transcriptionConfig": null, "webhook": null }),
@@ -308,7 +308,7 @@ async fn what_is_just_right_is_taken() {
         ),
         (
             "voiceprint",
-            json!({ "url": AUDIO, "numSpeakers": "of no concern" }),
+            json!({ "url": AUDIO, "numSpeakers": "ignored" }),
         ),
     ] {
         let (status, answer) = simulated.post(&format!("/v1/{call}"), body.clone()).await;
@@ -321,7 +321,7 @@ async fn what_is_just_right_is_taken() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_no_object_is_400() {
+async fn body_that_is_not_an_object_is_400() {
     let simulated = Simulated::start(|config| config).await;
     for body in [json!([]), json!("x"), Value::Null] {
         let (status, answer) = simulated.post("/v1/diarize", body).await;

@@ -47,7 +47,7 @@ fn wait(child: &mut Child) -> Option<i32> {
 }
 
 #[test]
-fn it_serves_until_it_is_told_to_stop() {
+fn serve_runs_until_a_signal() {
     let dir = tempfile::tempdir().unwrap();
     // The secret is in the file only. The first of the two signs.
     fs::write(
@@ -82,7 +82,7 @@ fn it_serves_until_it_is_told_to_stop() {
 }
 
 #[test]
-fn what_cannot_be_used_ends_it_with_one_line_that_names_it() {
+fn invalid_setting_is_named_in_a_one_line_error() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().port().to_string();
     let dir = tempfile::tempdir().unwrap();

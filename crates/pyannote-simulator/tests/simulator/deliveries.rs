@@ -13,7 +13,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_job_ends_with_a_webhook_that_is_signed_and_sent_once() {
+async fn webhook_is_signed_and_sent_once() {
     let receiver = Receiver::start([Answer::Verify]).await;
     let simulated = Simulated::start(|config| config).await;
     let id = simulated.diarize(&receiver.url()).await;
@@ -36,7 +36,7 @@ async fn a_job_ends_with_a_webhook_that_is_signed_and_sent_once() {
 }
 
 #[tokio::test]
-async fn a_status_only_webhook_has_no_output_though_the_api_has() {
+async fn status_only_webhook_has_no_output_but_the_api_has() {
     let receiver = Receiver::start([Answer::Verify]).await;
     let simulated = Simulated::start(|config| config).await;
     let body = json!({
@@ -51,7 +51,7 @@ async fn a_status_only_webhook_has_no_output_though_the_api_has() {
 }
 
 #[tokio::test]
-async fn retries_come_at_once_after_a_minute_and_after_five_more_divided_by_the_scale() {
+async fn retries_follow_the_schedule_divided_by_the_time_scale() {
     let answers = [500, 404, 301, 503].map(Answer::Status);
     let receiver = Receiver::start(answers).await;
     let simulated = Simulated::start(|config| config.with_time_scale(600.0)).await;
@@ -84,7 +84,7 @@ async fn retries_come_at_once_after_a_minute_and_after_five_more_divided_by_the_
 }
 
 #[tokio::test]
-async fn the_reason_of_a_retry_is_true_to_the_cause() {
+async fn retry_reason_names_the_cause() {
     for (answer, reason, requests) in [
         (Answer::Status(500), "http_error", 1),
         (Answer::Silence, "http_timeout", 1),
@@ -107,7 +107,7 @@ async fn the_reason_of_a_retry_is_true_to_the_cause() {
 }
 
 #[tokio::test]
-async fn a_receiver_without_tls_is_an_ssl_error() {
+async fn receiver_without_tls_is_an_ssl_error() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}/", listener.local_addr().unwrap());
     tokio::spawn(async move {
@@ -140,7 +140,7 @@ async fn two_redirects_are_followed() {
 }
 
 #[tokio::test]
-async fn signatures_are_written_as_told() {
+async fn signature_has_the_configured_encoding_and_prefix() {
     for (encoding, prefix) in [
         (SignatureEncoding::Hex, true),
         (SignatureEncoding::Base64, false),
@@ -160,7 +160,7 @@ async fn signatures_are_written_as_told() {
 }
 
 #[tokio::test]
-async fn signed_once_all_attempts_bear_the_same_timestamp() {
+async fn sign_once_repeats_timestamp_and_signature() {
     let receiver = Receiver::start([Answer::Status(500)]).await;
     let simulated = Simulated::start(|config| {
         // The last attempt comes more than a second after the first.

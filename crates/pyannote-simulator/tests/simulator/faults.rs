@@ -9,7 +9,7 @@ use crate::{
     simulated::{Simulated, poll},
 };
 
-/// What a receiver sees of one job with a fault, and what the simulator says of it.
+/// Runs one job with a fault, and returns the requests that the receiver saw, and the job.
 async fn with(fault: Fault) -> (Vec<Seen>, Value) {
     let receiver = Receiver::start([Answer::Verify]).await;
     let simulated = Simulated::start(|config| {
@@ -45,7 +45,7 @@ fn failures(job: &Value) -> Vec<&Value> {
 }
 
 #[tokio::test]
-async fn what_is_lost_is_never_sent() {
+async fn lost_delivery_is_never_sent() {
     let (seen, job) = with(Fault::Lost).await;
     assert!(seen.is_empty());
     assert_eq!(job["delivery"], "lost");
@@ -54,7 +54,7 @@ async fn what_is_lost_is_never_sent() {
 }
 
 #[tokio::test]
-async fn what_is_lost_first_comes_as_a_retry() {
+async fn lost_first_delivery_arrives_as_a_retry() {
     let (seen, job) = with(Fault::LostFirst).await;
     assert_eq!(seen.len(), 1);
     assert_eq!(seen[0].retry(), (Some("1"), Some("connection_failed")));
@@ -65,7 +65,7 @@ async fn what_is_lost_first_comes_as_a_retry() {
 }
 
 #[tokio::test]
-async fn what_is_doubled_comes_twice_alike() {
+async fn doubled_delivery_is_sent_twice() {
     let (seen, job) = with(Fault::Doubled).await;
     assert_eq!(seen.len(), 2);
     assert_eq!(seen[0].headers, seen[1].headers);
@@ -75,7 +75,7 @@ async fn what_is_doubled_comes_twice_alike() {
 }
 
 #[tokio::test]
-async fn what_is_late_comes_after_its_time() {
+async fn late_delivery_waits_for_the_delay() {
     let receiver = Receiver::start([Answer::Verify]).await;
     let simulated = Simulated::start(|config| {
         config
@@ -94,7 +94,7 @@ async fn what_is_late_comes_after_its_time() {
 }
 
 #[tokio::test]
-async fn what_is_reordered_comes_after_the_next() {
+async fn reordered_delivery_follows_that_of_the_next_job() {
     let receiver = Receiver::start([Answer::Verify]).await;
     let simulated = Simulated::start(|config| {
         config
@@ -115,7 +115,7 @@ async fn what_is_reordered_comes_after_the_next() {
 }
 
 #[tokio::test]
-async fn what_is_tampered_with_is_refused_and_comes_again_whole() {
+async fn tampered_delivery_is_refused_and_retried_intact() {
     let (seen, job) = with(Fault::Tampered).await;
     assert_eq!(seen.len(), 2);
     assert_eq!(seen[0].verify(), Err(VerifyError::SignatureMismatch));
@@ -126,7 +126,7 @@ async fn what_is_tampered_with_is_refused_and_comes_again_whole() {
 }
 
 #[tokio::test]
-async fn what_is_wrongly_signed_is_refused_and_comes_again_rightly_signed() {
+async fn wrongly_signed_delivery_is_refused_and_retried_correctly() {
     let (seen, _) = with(Fault::WronglySigned).await;
     assert_eq!(seen.len(), 2);
     assert_eq!(seen[0].verify(), Err(VerifyError::SignatureMismatch));
@@ -135,7 +135,7 @@ async fn what_is_wrongly_signed_is_refused_and_comes_again_rightly_signed() {
 }
 
 #[tokio::test]
-async fn a_slow_loris_sends_a_little_until_its_time_is_up() {
+async fn slow_loris_sends_a_little_until_the_timeout() {
     let (seen, job) = with(Fault::SlowLoris).await;
     assert_eq!(seen.len(), 2);
     assert!(!seen[0].whole && seen[1].whole);
@@ -149,7 +149,7 @@ async fn a_slow_loris_sends_a_little_until_its_time_is_up() {
 }
 
 #[tokio::test]
-async fn what_is_cut_breaks_off_in_the_middle() {
+async fn cut_delivery_breaks_in_the_middle() {
     let (seen, job) = with(Fault::Cut).await;
     assert_eq!(seen.len(), 2);
     assert!(!seen[0].whole);
@@ -159,7 +159,7 @@ async fn what_is_cut_breaks_off_in_the_middle() {
 }
 
 #[tokio::test]
-async fn jobs_fail_and_are_canceled_and_that_is_delivered() {
+async fn failed_and_canceled_jobs_are_delivered() {
     let receiver = Receiver::start([Answer::Verify]).await;
     let simulated = Simulated::start(|config| {
         let faults = Faults::default()
@@ -185,12 +185,12 @@ async fn jobs_fail_and_are_canceled_and_that_is_delivered() {
             (&json!(status), &body["output"])
         );
     }
-    // Some say why, and some do not.
+    // Some failures have an error, and some do not.
     assert!(errors[..8].iter().any(Value::is_string) && errors[..8].iter().any(Value::is_null));
 }
 
 #[tokio::test]
-async fn counted_faults_fall_on_different_jobs_in_order() {
+async fn counted_faults_occur_for_different_jobs_in_order() {
     let simulated = Simulated::start(|config| {
         let faults = Faults::default()
             .with(Fault::LostFirst, Odds::First(2))
@@ -213,7 +213,7 @@ async fn counted_faults_fall_on_different_jobs_in_order() {
 }
 
 #[tokio::test]
-async fn one_seed_makes_the_same_jobs_and_faults_and_another_does_not() {
+async fn jobs_and_faults_depend_on_the_seed() {
     async fn jobs(seed: u64, doubled: Odds) -> Vec<(String, Vec<Value>)> {
         let simulated = Simulated::start(|config| {
             let faults = Faults::default()
@@ -245,7 +245,7 @@ async fn one_seed_makes_the_same_jobs_and_faults_and_another_does_not() {
     };
     assert!((10..=30).contains(&count("doubled")) && (4..=20).contains(&count("cut")));
 
-    // One fault more or less changes nothing of the others.
+    // The odds of one fault do not change the others.
     let cut = |jobs: &[(String, Vec<Value>)]| -> Vec<bool> {
         jobs.iter()
             .map(|job| job.1.contains(&json!("cut")))
@@ -255,7 +255,7 @@ async fn one_seed_makes_the_same_jobs_and_faults_and_another_does_not() {
 }
 
 #[tokio::test]
-async fn the_api_fails_as_told_and_does_nothing() {
+async fn api_errors_add_no_job() {
     let simulated = Simulated::start(|config| {
         let faults = Faults::default()
             .with(Fault::Api429, Odds::First(1))
@@ -283,7 +283,7 @@ async fn the_api_fails_as_told_and_does_nothing() {
 }
 
 #[tokio::test]
-async fn an_api_that_stalls_has_taken_the_job() {
+async fn stalled_api_still_adds_the_job() {
     let simulated = Simulated::start(|config| {
         config.with_faults(Faults::default().with(Fault::ApiStalls, Odds::First(1)))
     })
@@ -297,7 +297,7 @@ async fn an_api_that_stalls_has_taken_the_job() {
 }
 
 #[test]
-fn odds_are_read_or_refused() {
+fn odds_parse_from_counts_and_percentages() {
     for (odds, expected) in [
         ("0", Ok(Odds::First(0))),
         ("3", Ok(Odds::First(3))),

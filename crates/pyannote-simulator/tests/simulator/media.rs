@@ -18,14 +18,14 @@ async fn presigned(simulated: &Simulated, call: &str, url: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_is_put_can_be_got_and_only_so() {
+async fn presigned_url_allows_one_method_for_one_key() {
     let simulated = Simulated::start(|config| config).await;
-    let audio: Vec<u8> = (0..200_000_u32).map(|n| n.to_le_bytes()[0]).collect();
+    let audio: Vec<u8> = (0..3_000_000_u32).map(|n| n.to_le_bytes()[0]).collect();
     let key = "media://team-1/../a_b.wav";
     let input = presigned(&simulated, "input", key).await;
     let output = presigned(&simulated, "output", key).await;
     assert_eq!(client().get(&output).send().await.unwrap().status(), 404);
-    // No key to the API is sent along.
+    // The request has no API key.
     let put = client()
         .put(&input)
         .body(audio.clone())
@@ -63,7 +63,7 @@ async fn what_is_put_can_be_got_and_only_so() {
 }
 
 #[tokio::test]
-async fn keys_are_checked() {
+async fn invalid_media_keys_are_400() {
     let simulated = Simulated::start(|config| config).await;
     for url in [
         json!("media://"),
@@ -86,7 +86,7 @@ async fn keys_are_checked() {
 }
 
 #[tokio::test]
-async fn a_job_of_what_was_not_uploaded_fails_and_of_what_was_does_not() {
+async fn job_fails_if_its_audio_was_not_uploaded() {
     let simulated = Simulated::start(|config| config).await;
     let body = json!({ "url": "media://a" });
     let id = simulated.submit("/v1/diarize", body.clone()).await;
@@ -106,7 +106,7 @@ async fn a_job_of_what_was_not_uploaded_fails_and_of_what_was_does_not() {
 }
 
 #[tokio::test]
-async fn uploads_outlive_the_simulator_in_a_data_directory_and_not_otherwise() {
+async fn uploads_outlive_the_simulator_only_in_a_data_directory() {
     let dir = tempfile::tempdir().unwrap();
     for (number, data_dir) in [Some(dir.path().to_owned()), None].into_iter().enumerate() {
         let start = async || {
@@ -132,7 +132,7 @@ async fn uploads_outlive_the_simulator_in_a_data_directory_and_not_otherwise() {
 }
 
 #[tokio::test]
-async fn an_upload_is_deleted_after_a_day() {
+async fn upload_is_deleted_after_a_day() {
     let simulated = Simulated::start(|config| {
         // A day takes 0.43 s.
         config.with_time_scale(200_000.0)

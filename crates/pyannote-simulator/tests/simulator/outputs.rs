@@ -29,7 +29,7 @@ async fn output(simulated: &Simulated, path: &str, body: Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_diarization_has_what_it_was_asked_for_and_nothing_else() {
+async fn diarization_has_only_what_the_submission_asked_for() {
     let simulated = Simulated::start(|config| config).await;
     let plain = output(&simulated, "/v1/diarize", json!({ "url": AUDIO })).await;
     assert_eq!(keys(&plain), ["diarization"]);
@@ -75,7 +75,7 @@ async fn a_diarization_has_what_it_was_asked_for_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn as_many_speak_as_asked_for() {
+async fn speaker_count_follows_the_submission() {
     let simulated = Simulated::start(|config| config).await;
     for (asked, speakers) in [
         (json!({}), 3),
@@ -100,7 +100,7 @@ async fn as_many_speak_as_asked_for() {
 }
 
 #[tokio::test]
-async fn an_identification_matches_the_voiceprints_it_was_given() {
+async fn identification_matches_the_given_voiceprints() {
     let simulated = Simulated::start(|config| config).await;
     let body = json!({
         "url": AUDIO, "numSpeakers": 3, "voiceprints": [
@@ -122,7 +122,7 @@ async fn an_identification_matches_the_voiceprints_it_was_given() {
 }
 
 #[tokio::test]
-async fn one_seed_makes_the_same_outputs() {
+async fn outputs_depend_on_the_seed() {
     let body = json!({ "url": AUDIO, "transcription": true });
     let made = async |seed| {
         let simulated = Simulated::start(|config| config.with_seed(seed)).await;
@@ -134,7 +134,7 @@ async fn one_seed_makes_the_same_outputs() {
 }
 
 #[tokio::test]
-async fn a_day_of_audio_comes_whole() {
+async fn a_day_of_audio_is_complete() {
     let simulated =
         Simulated::start(|config| config.with_duration(Duration::from_secs(86_400))).await;
     let body = json!({ "url": AUDIO, "confidence": true });
@@ -155,7 +155,7 @@ async fn a_day_of_audio_comes_whole() {
 }
 
 #[tokio::test]
-async fn an_output_is_deleted_after_a_day() {
+async fn output_is_deleted_after_a_day() {
     let simulated = Simulated::start(|config| {
         // A day takes 0.43 s.
         config.with_time_scale(200_000.0)
@@ -174,7 +174,7 @@ async fn an_output_is_deleted_after_a_day() {
 }
 
 #[tokio::test]
-async fn bodies_of_a_directory_are_given_in_turn_as_they_are_but_of_the_job() {
+async fn bodies_of_a_directory_take_turns_with_the_id_of_the_job() {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, body: &str| fs::write(dir.path().join(name), body).unwrap();
     write(
@@ -207,7 +207,7 @@ async fn bodies_of_a_directory_are_given_in_turn_as_they_are_but_of_the_job() {
 }
 
 #[tokio::test]
-async fn settings_that_cannot_be_are_refused_by_name() {
+async fn invalid_settings_are_named_in_the_error() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
     fs::write(&file, "").unwrap();

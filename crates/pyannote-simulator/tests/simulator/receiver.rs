@@ -1,4 +1,4 @@
-//! A receiver that does what it is told, one connection after another.
+//! A receiver with scripted answers, one for each connection.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -16,29 +16,29 @@ use tower_pyannote::{Verifier, verify::VerifyError};
 
 use crate::simulated::secret;
 
-/// How a request is answered.
+/// The answer to a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Answer {
     Status(u16),
-    /// 307 to itself.
+    /// 307 to the receiver itself.
     Redirect,
-    /// None, and the connection stays open.
+    /// No answer, and the connection stays open.
     Silence,
-    /// None, and the connection is closed.
+    /// No answer, and the connection is closed.
     Close,
     /// Something that is not HTTP.
     Garbage,
-    /// 200 or 401, as the signature says.
+    /// 200 if the signature is valid, else 401.
     Verify,
 }
 
-/// What was received.
+/// A request that was received.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     pub(crate) at: Instant,
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) body: Vec<u8>,
-    /// Whether all of the body came.
+    /// False if the connection ended before the body did.
     pub(crate) whole: bool,
 }
 
@@ -47,7 +47,7 @@ impl Seen {
         self.headers.get(name).map(String::as_str)
     }
 
-    /// Number and reason of the retry.
+    /// Returns the number and the reason of the retry.
     pub(crate) fn retry(&self) -> (Option<&str>, Option<&str>) {
         (self.header("x-retry-num"), self.header("x-retry-reason"))
     }
@@ -73,7 +73,7 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    /// One that gives these answers, and then the last of them for ever.
+    /// Starts a receiver. When the answers run out, it repeats the last one.
     pub(crate) async fn start(answers: impl IntoIterator<Item = Answer>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -138,7 +138,7 @@ async fn converse(
         }
         Answer::Garbage => "HELO\r\n".to_owned(),
         Answer::Silence => {
-            // Until the sender goes away.
+            // Wait until the sender closes the connection.
             let _ = stream.read(&mut [0]).await;
             return;
         }
@@ -150,7 +150,7 @@ async fn converse(
     }
 }
 
-/// `None` if there was no request.
+/// Reads a request. Returns `None` if the connection ended within the head.
 async fn read(stream: &mut TcpStream, at: Instant) -> Option<Seen> {
     let mut bytes = Vec::new();
     let mut end = None;

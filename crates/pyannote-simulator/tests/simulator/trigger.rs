@@ -56,7 +56,7 @@ async fn each_kind_is_delivered_once_and_signed() {
 }
 
 #[tokio::test]
-async fn a_load_is_counted_by_answer() {
+async fn answers_are_counted_by_status() {
     let answers = [200, 200, 503, 202, 401].map(Answer::Status);
     let answers = answers
         .into_iter()
@@ -79,14 +79,14 @@ async fn a_load_is_counted_by_answer() {
 }
 
 #[tokio::test]
-async fn a_wrong_secret_is_refused() {
+async fn wrong_secret_is_refused() {
     let receiver = Receiver::start([Answer::Verify]).await;
     let (code, printed) = trigger(&["canceled", "--url", &receiver.url()], "whs_guess").await;
     assert_eq!((code, &*printed), (Some(1), "refused 401: 1\n"));
 }
 
 #[tokio::test]
-async fn a_receiver_that_is_slow_or_not_there_does_not_accept() {
+async fn slow_or_missing_receiver_is_unanswered() {
     let receiver = Receiver::start([Answer::Silence]).await;
     let url = receiver.url();
     let args = ["failed", "--url", &url, "--answer-timeout", "0.2"];
@@ -103,7 +103,7 @@ async fn a_receiver_that_is_slow_or_not_there_does_not_accept() {
 }
 
 #[tokio::test]
-async fn one_seed_makes_the_same_bodies_and_each_of_a_load_is_another() {
+async fn bodies_depend_on_the_seed_and_differ_within_a_load() {
     let bodies = async |seed: &str| {
         let receiver = Receiver::start([Answer::Verify]).await;
         let url = receiver.url();
@@ -134,7 +134,7 @@ async fn one_seed_makes_the_same_bodies_and_each_of_a_load_is_another() {
 }
 
 #[tokio::test]
-async fn a_rate_is_kept() {
+async fn rate_is_kept() {
     let receiver = Receiver::start([Answer::Verify]).await;
     let begun = Instant::now();
     let url = receiver.url();
