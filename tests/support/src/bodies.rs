@@ -1,17 +1,18 @@
-//! Bodies of events.
+//! JSON bodies of events, as text.
 
 use std::fmt::Write;
 
-/// A job id that no other call gives.
+/// Returns the job id with this number.
 pub fn job(number: usize) -> String {
     format!("3c8a89a5-8ac3-4a3b-b0c5-{number:012}")
 }
 
+/// Returns the body of a job that succeeded, without output.
 pub fn status_only(job: &str) -> Vec<u8> {
     format!(r#"{{"jobId":"{job}","status":"succeeded"}}"#).into_bytes()
 }
 
-/// A diarization with a score curve, of at least so many bytes.
+/// Returns a diarization with a score curve. The body has at least `least` bytes.
 pub fn diarization(job: &str, least: usize) -> Vec<u8> {
     let mut body = format!(
         r#"{{"jobId":"{job}","status":"succeeded","output":{{"diarization":[
@@ -27,7 +28,7 @@ pub fn diarization(job: &str, least: usize) -> Vec<u8> {
     body.into_bytes()
 }
 
-/// A body of each kind, and what its file says of kind and status.
+/// Returns bodies of every kind, each with the kind and the status that the archive puts in its file name.
 pub fn of_each_kind() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let bodies = [
         (

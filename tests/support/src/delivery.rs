@@ -1,4 +1,4 @@
-//! What several tests need: signed requests, and bodies that arrive as the test says.
+//! Signed requests for a tower service, and request bodies that a test controls frame by frame.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -11,37 +11,42 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 use tower_pyannote::{SigningKey, WebhookSecret, clock::ManualClock, testing::SignedRequest};
 
+/// The secret of the tests.
 pub const SECRET: &str = "whs_00112233445566778899aabbccddeeff";
+/// A minimal event.
 pub const EVENT: &[u8] = br#"{"jobId":"job-1","status":"succeeded"}"#;
 
-/// 2026-01-01T00:00:00Z, as it stands in the header.
+/// 2026-01-01T00:00:00Z, as `X-Request-Timestamp` has it.
 pub const SIGNED_AT: &str = "1767225600";
 
+/// Returns the time at which requests are signed: [`SIGNED_AT`].
 pub fn now() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_767_225_600)
 }
 
+/// Returns a clock that stands at [`now`].
 pub fn clock() -> ManualClock {
     ManualClock::new(now())
 }
 
+/// Returns [`SECRET`].
 pub fn secret() -> WebhookSecret {
     WebhookSecret::new(SECRET).unwrap()
 }
 
-/// The signature of `body` under the test's secret, sent at [`SIGNED_AT`].
+/// Signs a body with [`SECRET`] at [`SIGNED_AT`].
 pub fn sign(body: &[u8]) -> String {
     SigningKey::new(&secret()).sign(SIGNED_AT, body).to_hex()
 }
 
-/// A request for `body`, signed as what `signed` says.
+/// Returns a request with a body, and with the signature of `signed`.
 pub fn request<B>(signed: &[u8], body: B) -> Request<B> {
     SignedRequest::new(&secret(), signed.to_vec())
         .with_signed_at(now())
         .to_request_with(body)
 }
 
-/// An event of exactly `length` bytes.
+/// Returns an event of exactly `length` bytes.
 pub fn event_of(length: usize) -> Bytes {
     let head = r#"{"jobId":"job-1","status":"succeeded","padding":""#;
     let tail = r#""}"#;
@@ -49,23 +54,30 @@ pub fn event_of(length: usize) -> Bytes {
     Bytes::from(format!("{head}{padding}{tail}"))
 }
 
-/// What a [`Script`] does when it is polled.
+/// What a [`Script`] does at one poll.
 pub enum Step {
+    /// Yields a frame of data.
     Data(Bytes),
+    /// Yields nothing yet, and wakes the task.
     Pending,
+    /// Yields empty trailers.
     Trailers,
+    /// Yields an error.
     Fail,
+    /// Panics.
     Panic,
 }
 
-/// A body that does what it was told, one step a poll.
+/// A body that takes one step at each poll, and then ends.
 pub struct Script {
     steps: VecDeque<Step>,
     hint: SizeHint,
+    /// How often the body was polled.
     pub polls: usize,
 }
 
 impl Script {
+    /// Creates a body from steps.
     pub fn new(steps: impl IntoIterator<Item = Step>) -> Self {
         Self {
             steps: steps.into_iter().collect(),
@@ -74,6 +86,7 @@ impl Script {
         }
     }
 
+    /// Creates a body from frames of data.
     pub fn frames<'a>(frames: impl IntoIterator<Item = &'a [u8]>) -> Self {
         Self::new(
             frames
@@ -82,11 +95,12 @@ impl Script {
         )
     }
 
-    /// A body that must not be read.
+    /// Creates a body that panics when it is read.
     pub fn unread() -> Self {
         Self::new([Step::Panic])
     }
 
+    /// Announces the length of the body.
     pub fn announcing(mut self, length: u64) -> Self {
         self.hint = SizeHint::with_exact(length);
         self
@@ -120,25 +134,24 @@ impl Body for Script {
     }
 }
 
-/// A body that brings what is sent to it, and ends when its sender is dropped.
+/// A body that yields the data of a channel, and ends when the sender is dropped.
 pub struct Channel {
     pieces: mpsc::UnboundedReceiver<Bytes>,
     hint: SizeHint,
 }
 
 impl Channel {
+    /// Creates a channel, and the body at its end.
     pub fn new() -> (mpsc::UnboundedSender<Bytes>, Self) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        let hint = SizeHint::default();
-        (
-            sender,
-            Self {
-                pieces: receiver,
-                hint,
-            },
-        )
+        let body = Self {
+            pieces: receiver,
+            hint: SizeHint::default(),
+        };
+        (sender, body)
     }
 
+    /// Announces the length of the body.
     pub fn announcing(mut self, length: u64) -> Self {
         self.hint = SizeHint::with_exact(length);
         self

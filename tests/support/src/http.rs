@@ -1,4 +1,4 @@
-//! A client that sends byte for byte what it is told.
+//! A blocking HTTP client that controls every byte of a request.
 
 use std::{
     io::{Read, Write},
@@ -8,16 +8,20 @@ use std::{
 
 use tower_pyannote::{SigningKey, WebhookSecret};
 
-pub const SECRET: &str = "whs_00112233445566778899aabbccddeeff";
+pub use crate::delivery::SECRET;
 
+/// A response.
 pub struct Answer {
+    /// The status code.
     pub status: u16,
+    /// The status line and the headers.
     pub head: String,
+    /// The body.
     pub body: String,
 }
 
 impl Answer {
-    /// Reads an answer that its connection ends with.
+    /// Reads a response up to the end of the connection. Returns `None` if the connection breaks before.
     pub fn read(stream: &mut TcpStream) -> Option<Self> {
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).ok()?;
@@ -31,6 +35,7 @@ impl Answer {
     }
 }
 
+/// Opens a connection whose reads and writes time out.
 pub fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -38,6 +43,7 @@ pub fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
+/// Sends a GET request.
 pub fn get(address: SocketAddr, path: &str, accept: &str) -> Answer {
     let mut stream = connect(address);
     write!(
@@ -48,20 +54,23 @@ pub fn get(address: SocketAddr, path: &str, accept: &str) -> Answer {
     Answer::read(&mut stream).unwrap()
 }
 
-/// A delivery, as pyannoteAI makes it unless told otherwise.
+/// A delivery of a webhook. Unless a test changes it, it is what pyannoteAI sends.
 #[derive(Clone)]
 pub struct Post {
+    /// The body.
     pub body: Vec<u8>,
+    /// The headers that differ between deliveries.
     pub headers: Vec<(&'static str, String)>,
     chunked: bool,
 }
 
 impl Post {
+    /// Creates a delivery that is signed now with [`SECRET`].
     pub fn new(body: impl Into<Vec<u8>>) -> Self {
         Self::signed_with(SECRET, body, 0)
     }
 
-    /// Signed with another secret, or so many seconds ago.
+    /// Creates a delivery that was signed with `secret`, `age` seconds ago.
     pub fn signed_with(secret: &str, body: impl Into<Vec<u8>>, age: i64) -> Self {
         let body = body.into();
         let timestamp = now().checked_add_signed(-age).unwrap().to_string();
@@ -76,12 +85,13 @@ impl Post {
         }
     }
 
+    /// Adds a header.
     pub fn header(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((name, value.to_owned()));
         self
     }
 
-    /// Writes the signature in another way.
+    /// Replaces the signature. The closure gets the key, the timestamp and the body.
     pub fn with_signature(
         mut self,
         signature: impl FnOnce(&SigningKey, &str, &[u8]) -> String,
@@ -90,20 +100,24 @@ impl Post {
         self
     }
 
+    /// Removes a header.
     pub fn without(mut self, name: &str) -> Self {
         self.headers.retain(|(header, _)| *header != name);
         self
     }
 
+    /// Sends the body in chunks, without `Content-Length`.
     pub fn chunked(mut self) -> Self {
         self.chunked = true;
         self
     }
 
+    /// Returns the value of `X-Signature`.
     pub fn signature(&self) -> &str {
         &self.headers[1].1
     }
 
+    /// Returns the request line and the headers.
     pub fn head(&self) -> String {
         let mut head = "POST /webhook HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nconnection: close\r\n".to_owned();
         for (name, value) in &self.headers {
@@ -121,7 +135,7 @@ impl Post {
         head + "\r\n"
     }
 
-    /// Delivers it; `None` if the connection broke before an answer came.
+    /// Sends the delivery. Returns `None` if the connection breaks before the response ends.
     pub fn try_send(&self, address: SocketAddr) -> Option<Answer> {
         let mut stream = TcpStream::connect(address).ok()?;
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -139,6 +153,7 @@ impl Post {
         Answer::read(&mut stream)
     }
 
+    /// Sends the delivery and returns the response.
     pub fn send(&self, address: SocketAddr) -> Answer {
         self.try_send(address).expect("an answer")
     }

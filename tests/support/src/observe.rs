@@ -1,4 +1,4 @@
-//! What the code that a test runs tells metrics and logs.
+//! The metrics and the log of the code under test.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -9,15 +9,15 @@ use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Values of metrics by `name{label=value}`.
+/// The values of metrics, by `name{label=value}`.
 pub type Metrics = BTreeMap<String, DebugValue>;
 
 thread_local! {
-    /// What was written to the log from a level on, in a thread that observes.
+    /// The level and the text of the log, in a thread that calls [`observe`].
     static LOG: RefCell<Option<(Level, Vec<u8>)>> = const { RefCell::new(None) };
 }
 
-/// Runs a test on a runtime of this thread, and returns the metrics and the log from this level on.
+/// Runs a test on a runtime of this thread, and returns its metrics, and its log down to `level`.
 pub fn observe(level: Level, test: impl AsyncFnOnce()) -> (Metrics, String) {
     listen();
     LOG.set(Some((level, Vec::new())));
@@ -26,7 +26,7 @@ pub fn observe(level: Level, test: impl AsyncFnOnce()) -> (Metrics, String) {
     (metrics, String::from_utf8(log).unwrap())
 }
 
-/// Sets up logging for all threads: tracing may else remember, from a test that does not listen, that nobody does.
+/// Installs one logger for all threads. Without it, tracing may cache that no logger is interested.
 fn listen() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -53,7 +53,7 @@ impl MakeWriter<'_> for Logs {
     }
 }
 
-/// Writes what is of this level.
+/// Writes an event of this level.
 struct Log(Level);
 
 impl io::Write for Log {
@@ -70,7 +70,7 @@ impl io::Write for Log {
     }
 }
 
-/// Runs a test on a runtime of this thread, and returns the metrics.
+/// Runs a test on a runtime of this thread, and returns its metrics.
 pub fn measure(test: impl AsyncFnOnce()) -> Metrics {
     let recorder = DebuggingRecorder::new();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -81,7 +81,7 @@ pub fn measure(test: impl AsyncFnOnce()) -> Metrics {
     snapshot(&recorder.snapshotter())
 }
 
-/// The metrics since the last snapshot.
+/// Returns the metrics since the last snapshot.
 pub fn snapshot(snapshotter: &Snapshotter) -> Metrics {
     let values = snapshotter.snapshot().into_vec().into_iter();
     let values = values.map(|(key, _, _, value)| {

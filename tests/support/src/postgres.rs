@@ -1,4 +1,4 @@
-//! A PostgreSQL of the tests' own.
+//! A PostgreSQL server for tests.
 
 use std::{
     env, fs,
@@ -15,34 +15,36 @@ use std::{
 
 use tempfile::TempDir;
 
-/// A server with its data in a directory of its own, which are both gone when it is dropped or the tests end.
+/// A running server and its data, which are deleted when it is dropped or the tests end.
 pub struct Postgres {
     programs: PathBuf,
     directory: TempDir,
-    /// Stops the server when its standard input is closed, as it is when the tests end, however they end.
+    /// Stops the server when its stdin is closed. The system closes it when the tests end, even if they are killed.
     keeper: Option<Child>,
     user: Option<u32>,
 }
 
 impl Postgres {
-    /// Starts one; `None` where PostgreSQL is not installed, which in CI is a failure.
+    /// Starts a server. Where PostgreSQL is not installed, panics in CI and returns `None` elsewhere.
     pub fn start() -> Option<Self> {
         let Some(programs) = programs() else {
             assert!(
                 env::var_os("CI").is_none(),
-                "PostgreSQL (initdb) is not installed, and in CI it has to be"
+                "PostgreSQL (initdb) is not installed, which CI requires"
             );
-            eprintln!("left out: PostgreSQL (initdb) is not installed");
+            eprintln!("skipped: PostgreSQL (initdb) is not installed");
             return None;
         };
         let directory = TempDir::new().expect("a temporary directory");
-        let owner = fs::metadata(directory.path()).expect("it was made").uid();
+        let owner = fs::metadata(directory.path())
+            .expect("metadata of the directory")
+            .uid();
         // PostgreSQL refuses to run as root.
         let user = (owner == 0).then_some(NOBODY);
         if let Some(user) = user {
-            chown(directory.path(), Some(user), None).expect("root may");
+            chown(directory.path(), Some(user), None).expect("a change of owner");
             fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755))
-                .expect("root may");
+                .expect("a change of permissions");
         }
         let mut postgres = Self {
             programs,
@@ -68,7 +70,7 @@ impl Postgres {
         Some(postgres)
     }
 
-    /// The address of one of its databases.
+    /// Returns the URL of a database.
     pub fn url(&self, database: &str) -> String {
         let socket = self.directory.path().to_str().expect("a readable path");
         format!(
@@ -77,12 +79,13 @@ impl Postgres {
         )
     }
 
-    /// Makes a database and gives its address.
+    /// Creates a database and returns its URL.
     pub fn database(&self, name: &str) -> String {
         self.psql(&format!("CREATE DATABASE {name}"));
         self.url(name)
     }
 
+    /// Runs a statement as the superuser.
     pub fn psql(&self, statement: &str) {
         let done = self
             .program("psql")
@@ -101,26 +104,26 @@ impl Postgres {
         assert!(done.success(), "{statement}: {done}");
     }
 
-    /// From now on, a role has to give its password.
+    /// Makes the server ask for the password of a role.
     pub fn asks_for_passwords_of(&self, role: &str) {
         let rules = self.data().join("pg_hba.conf");
-        let others = fs::read_to_string(&rules).expect("initdb made it");
+        let others = fs::read_to_string(&rules).expect("pg_hba.conf of initdb");
         let rule = format!("local all {role} scram-sha-256\n{others}");
-        fs::write(&rules, rule).expect("it is ours");
+        fs::write(&rules, rule).expect("a writable pg_hba.conf");
         self.psql("SELECT pg_reload_conf()");
     }
 
-    /// Stops it at once, as a crash would.
+    /// Stops the server at once, as a crash would, and keeps the data.
     pub fn stop(&mut self) {
         if let Some(mut keeper) = self.keeper.take() {
-            let mut stdin = keeper.stdin.take().expect("it is piped");
+            let mut stdin = keeper.stdin.take().expect("stdin is piped");
             stdin.write_all(b"keep").expect("the keeper reads");
             drop(stdin);
             keeper.wait().expect("the keeper ends");
         }
     }
 
-    /// Starts it again where it stopped.
+    /// Starts the server on its data.
     pub fn go_on(&mut self) {
         let mut command = self.of_user("sh");
         command
@@ -134,7 +137,7 @@ impl Postgres {
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         let mut keeper = command.spawn().expect("sh runs");
-        let mut log = keeper.stderr.take().expect("it is piped");
+        let mut log = keeper.stderr.take().expect("stderr is piped");
         let kept = thread::spawn(move || {
             let mut text = String::new();
             let _ = log.read_to_string(&mut text);
@@ -147,7 +150,7 @@ impl Postgres {
                 self.stop();
                 panic!(
                     "PostgreSQL did not start: {}",
-                    kept.join().expect("it reads")
+                    kept.join().expect("the log reader ends")
                 );
             }
             thread::sleep(Duration::from_millis(20));
@@ -186,7 +189,7 @@ impl Drop for Postgres {
     }
 }
 
-/// Where the programs are: on the path, or where Debian keeps those that only a server needs.
+/// Returns the directory of the programs: Debian's for servers, or one on the path.
 fn programs() -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let debian = fs::read_dir("/usr/lib/postgresql")
@@ -206,7 +209,7 @@ fn is_file(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.is_file())
 }
 
-/// Of the program, the data and the directory. Unless it is told to keep the data, it takes them away.
+/// Arguments: the program, the data and the directory. Deletes the directory unless it reads `keep`.
 const KEEPER: &str = r#"
 "$1" -D "$2" -k "$3" -c listen_addresses= & server=$!
 word=$(cat)

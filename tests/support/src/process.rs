@@ -1,4 +1,4 @@
-//! The receiver as a process.
+//! `pyannote-receiver` as a process.
 
 use std::{
     collections::BTreeMap,
@@ -20,32 +20,36 @@ use crate::{
     program,
 };
 
-/// A running server with a directory of its own, which it is started in; killed when dropped.
+/// A running receiver with a working directory of its own. It is killed when it is dropped.
 pub struct Server {
     child: Child,
     stdout: BufReader<ChildStdout>,
+    /// The address that the receiver listens on.
     pub address: SocketAddr,
+    /// The working directory.
     pub dir: TempDir,
 }
 
 impl Server {
+    /// Starts a receiver on a free port, with a secret and no other setting.
     pub fn start() -> Self {
         Self::start_in(dir(), &[], &[(SECRET_NAME, SECRET)])
     }
 
-    /// Starts one on a free port, with further flags and with nothing but `env` in its environment.
+    /// Starts a receiver on a free port, with further flags, and with nothing but `env` in its environment.
     pub fn start_in(dir: TempDir, flags: &[&str], env: &[(&str, &str)]) -> Self {
         let flags = [&["--port", "0"], flags].concat();
         Self::start_on_any_port(dir, &flags, env)
     }
 
+    /// Starts a receiver as [`Server::start_in`] does, except that `flags` or `env` set the port.
     pub fn start_on_any_port(dir: TempDir, flags: &[&str], env: &[(&str, &str)]) -> Self {
         let mut command = command(dir.path(), flags, env);
         command.args(["--data-dir", "data"]);
         Self::run(command, dir)
     }
 
-    /// Starts one on a free port that may have this many files open.
+    /// Starts a receiver on a free port, with a limit on its open files.
     pub fn start_limited(dir: TempDir, descriptors: u32, env: &[(&str, &str)]) -> Self {
         let mut command = Command::new("/bin/sh");
         command
@@ -78,7 +82,7 @@ impl Server {
         let address = line.trim_end().strip_prefix("listening on http://");
         let address = address.unwrap_or_else(|| {
             let log = fs::read_to_string(dir.path().join("log"));
-            panic!("the server does not listen: {line}{}", log.unwrap())
+            panic!("the receiver does not listen: {line}{}", log.unwrap())
         });
         Self {
             child,
@@ -88,25 +92,26 @@ impl Server {
         }
     }
 
+    /// Returns the data directory.
     pub fn data(&self) -> PathBuf {
         self.dir.path().join("data")
     }
 
-    /// The events on disk by file name, once all that was accepted is handled.
+    /// Waits until the inbox is empty, and returns the archived events by file name.
     pub fn kept(&self) -> BTreeMap<String, Vec<u8>> {
         self.settle();
         kept_in(&self.data())
     }
 
-    /// Waits until nothing is left to handle.
+    /// Waits until no event is waiting or running.
     pub fn settle(&self) {
-        wait_for("the inbox's rest", LEASE, || {
+        wait_for("an empty inbox", LEASE, || {
             let inbox = self.inbox();
             inbox["waiting"] == 0 && inbox["running"] == 0
         });
     }
 
-    /// How many events the inbox holds, by state, counted after this call began.
+    /// Returns the count of events by state. The receiver counts after this call begins.
     pub fn inbox(&self) -> Value {
         let begun = Timestamp::now();
         let mut inbox = Value::Null;
@@ -120,22 +125,24 @@ impl Server {
         inbox
     }
 
-    /// Its directory, once it has ended.
+    /// Waits until the receiver ends, and returns its working directory.
     pub fn into_dir(mut self) -> TempDir {
         self.wait();
         let empty = dir();
         std::mem::replace(&mut self.dir, empty)
     }
 
+    /// Returns the process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
+    /// Returns the log.
     pub fn log(&self) -> String {
         fs::read_to_string(self.dir.path().join("log")).unwrap()
     }
 
-    /// The value of one series; its labels stand as the server writes them.
+    /// Returns the value of a series, such as `name{label="value"}`.
     pub fn metric(&self, series: &str) -> f64 {
         let page = get(self.address, "/metrics", "*/*").body;
         let line = page
@@ -146,6 +153,7 @@ impl Server {
             .unwrap()
     }
 
+    /// Sends a signal, such as `TERM`.
     pub fn signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.child.id());
         assert!(
@@ -157,7 +165,7 @@ impl Server {
         );
     }
 
-    /// Kills it as the kernel does when memory is short.
+    /// Kills the receiver with SIGKILL, and returns its working directory.
     pub fn kill_9(mut self) -> TempDir {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -165,11 +173,12 @@ impl Server {
         std::mem::replace(&mut self.dir, empty)
     }
 
+    /// Waits until the receiver ends.
     pub fn wait(&mut self) -> ExitStatus {
         wait(&mut self.child)
     }
 
-    /// What it printed after its first line, once it has ended.
+    /// Returns what the receiver prints to stdout after its first line, up to its end.
     pub fn rest_of_stdout(&mut self) -> String {
         let mut rest = String::new();
         self.stdout.read_to_string(&mut rest).unwrap();
@@ -184,15 +193,18 @@ impl Drop for Server {
     }
 }
 
-/// What a server that cannot run leaves behind.
+/// The exit code and the output of a receiver that has ended.
 #[derive(Debug, PartialEq)]
 pub struct Ended {
+    /// The exit code.
     pub code: Option<i32>,
+    /// Everything on stdout.
     pub stdout: String,
+    /// Everything on stderr.
     pub stderr: String,
 }
 
-/// Runs a server that is expected to end by itself.
+/// Runs a receiver that is expected to end by itself.
 pub fn run(dir: &Path, flags: &[&str], env: &[(&str, &str)]) -> Ended {
     let mut child = command(dir, flags, env)
         .stdout(Stdio::piped())
@@ -208,6 +220,7 @@ pub fn run(dir: &Path, flags: &[&str], env: &[(&str, &str)]) -> Ended {
     }
 }
 
+/// Returns the archived events in a data directory, by file name.
 pub fn kept_in(data: &Path) -> BTreeMap<String, Vec<u8>> {
     let files = fs::read_dir(data)
         .unwrap()
@@ -224,18 +237,22 @@ pub fn kept_in(data: &Path) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
+/// Creates a temporary directory.
 pub fn dir() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
+/// Waits until a condition holds, for at most 30 s.
 pub fn wait_until(what: &str, done: impl FnMut() -> bool) {
     wait_for(what, PATIENCE, done);
 }
 
+/// Waits until a condition holds, for at most `patience`.
 pub fn wait_for(what: &str, patience: Duration, done: impl FnMut() -> bool) {
-    assert!(comes_within(patience, done), "{what} does not come");
+    assert!(comes_within(patience, done), "waited too long for {what}");
 }
 
+/// Waits until a condition holds, and returns false if `patience` is over before.
 pub fn comes_within(patience: Duration, mut done: impl FnMut() -> bool) -> bool {
     let begun = Instant::now();
     while !done() {
@@ -249,7 +266,7 @@ pub fn comes_within(patience: Duration, mut done: impl FnMut() -> bool) -> bool 
 
 fn wait(child: &mut Child) -> ExitStatus {
     let mut ended = None;
-    wait_until("the server's end", || {
+    wait_until("the end of the receiver", || {
         ended = child.try_wait().unwrap();
         ended.is_some()
     });
@@ -260,11 +277,12 @@ fn command(dir: &Path, flags: &[&str], env: &[(&str, &str)]) -> Command {
     program::command(RECEIVER, dir, flags, env)
 }
 
+/// The environment variable of the secret.
 pub const SECRET_NAME: &str = "PYANNOTEAI_WEBHOOK_SECRET";
 
 const RECEIVER: &str = "pyannote-receiver";
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// For what a killed server held to be taken over, and handled.
+/// The time until the events of a killed receiver are taken over and handled.
 const LEASE: Duration = Duration::from_secs(120);

@@ -1,3 +1,5 @@
+//! Builds and runs the programs of the workspace.
+
 use std::{
     collections::BTreeMap,
     env,
@@ -6,7 +8,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// Returns a command that runs a program of the workspace in a directory, with nothing but `env` in its environment.
+/// Returns a command that runs a program in a directory, with nothing but `env` in its environment.
 pub fn command(
     program: &'static str,
     dir: &Path,
@@ -51,7 +53,7 @@ fn build(program: &str) -> PathBuf {
         "release"
     };
     let mut cargo = Command::new(env!("CARGO"));
-    // Of the test, and build scripts that look at them (ring's) would run again each time.
+    // Cargo sets these for the test. Build scripts that read them, such as ring's, would run again.
     for (name, _) in env::vars() {
         if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
             cargo.env_remove(name);
