@@ -62,7 +62,7 @@ impl Reconcile {
     }
 
     fn client(&self) -> Result<Client, ConfigError> {
-        let client = Client::builder_from_env()?.with_rate_limit(self.api_rate);
+        let client = Client::builder_from_env()?.with_rate_limit(self.api_rate)?;
         match &self.api_url {
             Some(url) => client.with_base_url(url),
             None => client,
