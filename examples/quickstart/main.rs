@@ -62,8 +62,8 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
 
     println!("\nThe client submits:");
     let client = Client::builder("sk_any")
-        .with_base_url(simulator.url())
-        .with_webhook(format!("http://{address}/webhook"))
+        .with_base_url(simulator.url())?
+        .with_webhook(format!("http://{address}/webhook"))?
         .with_submission_log(inbox.submissions())
         .build()?;
     let requests = requests()?;

@@ -62,11 +62,10 @@ impl Reconcile {
     }
 
     fn client(&self) -> Result<Client, ConfigError> {
-        let client = Client::builder_from_env()?.with_rate_limit(self.api_rate)?;
-        match &self.api_url {
-            Some(url) => client.with_base_url(url),
-            None => client,
+        let mut client = Client::builder_from_env()?.with_rate_limit(self.api_rate)?;
+        if let Some(url) = &self.api_url {
+            client = client.with_base_url(url)?;
         }
-        .build()
+        client.build()
     }
 }

@@ -21,10 +21,10 @@ async fn the_server_fetches_what_no_webhook_brought() {
         .with_faults(Faults::default().with(Fault::Lost, Odds::Percent(100.0)));
     let simulator = Simulator::start(config).await.unwrap();
     let url = simulator.url();
-    let client = Client::builder("sk_example").with_base_url(&url);
-    let client = client.with_webhook("http://127.0.0.1:1/webhook").build();
+    let client = Client::builder("sk_example").with_base_url(&url).unwrap();
+    let client = client.with_webhook("http://127.0.0.1:1/webhook").unwrap();
     let request = DiarizeRequest::new("https://example.com/a.wav").unwrap();
-    let job = client.unwrap().diarize(request).await.unwrap();
+    let job = client.build().unwrap().diarize(request).await.unwrap();
     tokio::task::block_in_place(|| {
         wait_until("the end of all deliveries", || {
             simulator.jobs()[0]["delivery"] == "lost"
