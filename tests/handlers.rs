@@ -1139,6 +1139,36 @@ mod counted {
     }
 }
 
+#[cfg(feature = "metrics")]
+mod succeeded {
+    use tower_pyannote_test_support::observe::measure;
+
+    use super::*;
+
+    #[test]
+    fn only_events_of_succeeded_jobs_count_as_successful() {
+        let metrics = measure(async || {
+            for body in [DIARIZATION, STATUS_ONLY, FAILED, CANCELED] {
+                let report = HandlerRegistry::new().handle(event(body)).await;
+                assert!(report.is_success());
+                let begun = HandlerRegistry::new();
+                begun.begin(event(body), |_| false).await.succeeded();
+            }
+        });
+        let counted: Vec<_> = metrics
+            .into_iter()
+            .map(|(name, value)| format!("{name} {value:?}"))
+            .collect();
+        assert_eq!(
+            counted,
+            [
+                "pyannote_webhook_successful_events_total{kind=diarization} Counter(2)",
+                "pyannote_webhook_successful_events_total{kind=none} Counter(2)",
+            ]
+        );
+    }
+}
+
 #[cfg(feature = "tracing")]
 mod logged {
     use super::*;
