@@ -1,6 +1,11 @@
-//! What the layer tells metrics and logs, and what it never does.
+//! Metrics and logs of the layer, and what they never hold.
 
-#![cfg(all(feature = "layer", feature = "metrics", feature = "tracing"))]
+#![cfg(all(
+    feature = "layer",
+    feature = "handler",
+    feature = "metrics",
+    feature = "tracing"
+))]
 
 use std::convert::Infallible;
 
@@ -9,7 +14,11 @@ use http::{Request, Response};
 use http_body_util::Full;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use tower::{Layer, ServiceExt};
-use tower_pyannote::{PyannoteSignatureLayer, layer::VerifiedBody};
+use tower_pyannote::{
+    HandlerRegistry, PyannoteSignatureLayer, WebhookEvent,
+    layer::VerifiedBody,
+    metrics::{METRICS, MetricKind},
+};
 use tracing::Level;
 
 use tower_pyannote_test_support::delivery::{Channel, EVENT, SECRET, clock, request, secret, sign};
@@ -36,7 +45,7 @@ fn good(body: &'static [u8]) -> Request<Full<Bytes>> {
 }
 
 #[test]
-fn deliveries_refusals_and_retries_are_counted_by_what_they_are() {
+fn deliveries_refusals_and_retries_are_counted_by_label() {
     let mut retried = good(EVENT);
     retried
         .headers_mut()
@@ -115,7 +124,7 @@ fn deliveries_refusals_and_retries_are_counted_by_what_they_are() {
 }
 
 #[test]
-fn the_bytes_in_flight_are_those_of_bodies_not_yet_answered() {
+fn bytes_in_flight_are_those_of_unanswered_requests() {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
     let in_flight = || match snapshot(&snapshotter).get("pyannote_webhook_in_flight_bytes{}") {
@@ -134,16 +143,74 @@ fn the_bytes_in_flight_are_those_of_bodies_not_yet_answered() {
         assert!(response.as_mut().poll(&mut cx).is_pending());
         assert_eq!(in_flight(), 10.0);
         drop(response);
-        assert_eq!(
-            in_flight(),
-            -10.0,
-            "since the last snapshot, which starts anew"
-        );
+        assert_eq!(in_flight(), -10.0, "the difference since the last snapshot");
     });
 }
 
 #[test]
-fn a_delivery_is_handled_in_a_span_that_names_it() {
+fn recorded_metrics_are_listed_with_their_kind_labels_unit_and_help() {
+    let recorder = DebuggingRecorder::new();
+    let registry = HandlerRegistry::new()
+        .on_any("fails", async |event: WebhookEvent| match event.job_id() {
+            "job-1" => Err("no".into()),
+            _ => Ok(()),
+        })
+        .unwrap();
+    let layer = PyannoteSignatureLayer::new(secret()).with_clock(clock());
+    let service = layer.layer(registry.into_service());
+    let mut retried = good(EVENT);
+    retried
+        .headers_mut()
+        .insert("x-retry-num", "1".parse().unwrap());
+    let forged = request(EVENT, Full::from(DIARIZATION));
+    metrics::with_local_recorder(&recorder, || {
+        tower_pyannote::metrics::describe();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            for request in [good(DIARIZATION), retried, forged] {
+                service.clone().oneshot(request).await.unwrap();
+            }
+        });
+    });
+    let recorded = recorder.snapshotter().snapshot().into_vec();
+    for metric in METRICS {
+        let series = recorded
+            .iter()
+            .find(|(key, ..)| key.key().name() == metric.name);
+        let Some((key, unit, help, value)) = series else {
+            panic!("{} is not recorded", metric.name);
+        };
+        let kind = match value {
+            DebugValue::Counter(_) => MetricKind::Counter,
+            DebugValue::Gauge(_) => MetricKind::Gauge,
+            DebugValue::Histogram(_) => MetricKind::Histogram,
+        };
+        let labels: Vec<_> = key.key().labels().map(|label| label.key()).collect();
+        assert_eq!(
+            (kind, &*labels),
+            (metric.kind, metric.labels),
+            "{}",
+            metric.name
+        );
+        assert_eq!(
+            unit.map(|unit| unit.as_str()),
+            Some(metric.unit),
+            "{}",
+            metric.name
+        );
+        assert_eq!(help.as_deref(), Some(metric.help), "{}", metric.name);
+    }
+    for (key, ..) in &recorded {
+        let listed = METRICS.iter().any(|metric| metric.name == key.key().name());
+        assert!(listed, "{} is not listed", key.key().name());
+    }
+}
+
+#[test]
+fn delivery_is_handled_in_a_span_with_its_fields() {
     let mut retried = good(DIARIZATION);
     retried
         .headers_mut()
@@ -162,7 +229,7 @@ fn a_delivery_is_handled_in_a_span_that_names_it() {
 }
 
 #[test]
-fn a_refusal_is_logged_with_its_reason() {
+fn refusal_is_logged_with_its_reason() {
     let (_, log) = observe(vec![request(EVENT, Full::from(DIARIZATION))]);
     let refused = log.lines().find(|line| line.contains("refused")).unwrap();
     for part in ["WARN", "status=401", "reason=\"signature_mismatch\""] {
@@ -171,7 +238,7 @@ fn a_refusal_is_logged_with_its_reason() {
 }
 
 #[test]
-fn neither_metrics_nor_logs_hold_the_secret_or_a_signature() {
+fn metrics_and_logs_hold_no_secret_and_no_signature() {
     let forged = request(EVENT, Full::from(DIARIZATION));
     let (metrics, log) = observe(vec![good(EVENT), good(DIARIZATION), forged]);
     let told = format!("{log}{:?}", metrics.keys());

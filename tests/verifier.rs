@@ -1,11 +1,11 @@
-//! The verifier against every malformation of the headers, every bound of the tolerance, rotation, and independent vectors.
+//! The verifier: malformed headers, bounds of the tolerance, rotation, and vectors made by other programs.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use proptest::prelude::*;
 use tower_pyannote::{
-    SecretSet, Signature, SigningKey, Verifier, WebhookSecret,
-    verify::{SecretErrorKind, SignatureEncoding, VerifyError},
+    ConfigError, HandlerRegistry, SecretSet, Signature, SigningKey, Verifier, WebhookSecret,
+    verify::{ParseSignatureError, SecretErrorKind, SignatureEncoding, VerifyError},
 };
 
 const SECRET: &str = "whs_00112233445566778899aabbccddeeff";
@@ -42,7 +42,7 @@ fn verify(timestamps: &[&[u8]], signatures: &[&[u8]]) -> Result<SignatureEncodin
 }
 
 #[test]
-fn vectors_of_openssl_and_python_are_accepted_in_every_form() {
+fn vectors_of_openssl_and_python_are_accepted_in_every_encoding() {
     // openssl dgst -sha256 -hmac $SECRET over `v0:1767225600:` and the body, with -r and with -binary | openssl base64 -A;
     // Python: hmac.new(secret, b"v0:1767225601:" + body, sha256), hexdigest() and base64.b64encode(digest()).
     let vectors = [
@@ -97,7 +97,7 @@ fn vectors_of_openssl_and_python_are_accepted_in_every_form() {
 }
 
 #[test]
-fn our_signatures_are_those_of_openssl() {
+fn signatures_equal_those_of_openssl() {
     let signature = sign(b"1767225600", BODY);
     assert_eq!(signature.to_hex(), include_str!("vectors/openssl.hex"));
     assert_eq!(
@@ -107,7 +107,7 @@ fn our_signatures_are_those_of_openssl() {
 }
 
 #[test]
-fn every_malformation_of_the_timestamp_is_refused() {
+fn malformed_timestamps_are_refused() {
     let table: &[(&str, &[u8])] = &[
         ("empty", b""),
         ("blank", b" "),
@@ -154,7 +154,7 @@ fn leading_zeros_are_hashed_as_sent() {
 }
 
 #[test]
-fn the_largest_timestamp_is_in_the_future_and_no_overflow() {
+fn largest_timestamp_is_in_the_future_without_overflow() {
     let timestamp = b"9999999999999999999";
     let signature = sign(timestamp, BODY).to_hex();
     assert_eq!(
@@ -164,7 +164,7 @@ fn the_largest_timestamp_is_in_the_future_and_no_overflow() {
 }
 
 #[test]
-fn every_malformation_of_the_signature_is_refused() {
+fn malformed_signatures_are_refused() {
     let signature = sign(b"1767225600", BODY);
     let (hex, base64) = (signature.to_hex(), signature.to_base64());
     let unpadded = base64.trim_end_matches('=');
@@ -220,7 +220,7 @@ fn every_malformation_of_the_signature_is_refused() {
     );
 }
 
-/// A signature whose base64 has a `+` or `/`, written with `-` and `_` instead.
+/// Returns a signature whose base64 has a `+` or `/`, written with `-` and `_` instead.
 fn sign_with_url_characters() -> String {
     (0..)
         .map(|n: u32| sign(n.to_string().as_bytes(), BODY).to_base64())
@@ -230,7 +230,7 @@ fn sign_with_url_characters() -> String {
 }
 
 #[test]
-fn base64_whose_last_bits_are_not_zero_is_malformed() {
+fn base64_with_nonzero_trailing_bits_is_malformed() {
     let base64 = sign(b"1767225600", BODY).to_base64();
     let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let last = alphabet.find(&base64[42..43]).unwrap();
@@ -243,7 +243,7 @@ fn base64_whose_last_bits_are_not_zero_is_malformed() {
 }
 
 #[test]
-fn a_missing_header_is_named() {
+fn missing_header_is_named() {
     let signature = sign(b"1767225600", BODY).to_hex();
     assert_eq!(
         verify(&[], &[signature.as_bytes()]),
@@ -257,7 +257,7 @@ fn a_missing_header_is_named() {
 }
 
 #[test]
-fn a_header_sent_twice_is_refused_even_if_both_are_good() {
+fn duplicate_header_is_refused_even_if_both_are_valid() {
     let signature = sign(b"1767225600", BODY).to_hex();
     let (timestamp, signature): (&[u8], &[u8]) = (b"1767225600", signature.as_bytes());
     assert_eq!(
@@ -271,7 +271,7 @@ fn a_header_sent_twice_is_refused_even_if_both_are_good() {
 }
 
 #[test]
-fn any_changed_bit_of_the_digest_is_refused() {
+fn digest_with_a_changed_digit_is_refused() {
     let hex = sign(b"1767225600", BODY).to_hex();
     for position in 0..hex.len() {
         let mut forged = hex.clone().into_bytes();
@@ -285,7 +285,7 @@ fn any_changed_bit_of_the_digest_is_refused() {
 }
 
 #[test]
-fn a_changed_timestamp_is_refused() {
+fn changed_timestamp_is_refused() {
     let hex = sign(b"1767225600", BODY).to_hex();
     assert_eq!(
         verify(&[b"1767225601"], &[hex.as_bytes()]),
@@ -294,7 +294,7 @@ fn a_changed_timestamp_is_refused() {
 }
 
 #[test]
-fn the_tolerance_ends_where_it_says() {
+fn tolerance_includes_its_bounds() {
     let nanosecond = Duration::from_nanos(1);
     let minute = Duration::from_secs(60);
     let defaults = verifier();
@@ -357,8 +357,8 @@ fn the_tolerance_ends_where_it_says() {
 }
 
 #[test]
-fn the_last_retry_of_a_sender_that_signed_once_is_fresh() {
-    // Attempts at 0, 10, 80 and 390 s, each waited for 10 s.
+fn last_retry_of_a_sender_that_signed_once_is_fresh() {
+    // Attempts at 0, 10, 80 and 390 s, each with a timeout of 10 s.
     let signature = sign(b"1767225600", BODY).to_hex();
     let outcome = verifier().verify(
         [&b"1767225600"[..]],
@@ -370,7 +370,7 @@ fn the_last_retry_of_a_sender_that_signed_once_is_fresh() {
 }
 
 #[test]
-fn rotation_tells_which_secret_matched() {
+fn index_of_the_matching_secret_is_returned() {
     let secrets = SecretSet::new(secret("whs_new"))
         .add_secret(secret("whs_old"))
         .add_secret(secret("whs_older"));
@@ -397,7 +397,7 @@ fn rotation_tells_which_secret_matched() {
 }
 
 #[test]
-fn secrets_that_cannot_work_are_refused() {
+fn invalid_secrets_are_refused() {
     let table = [
         ("", SecretErrorKind::Empty),
         (" ", SecretErrorKind::Blank),
@@ -421,7 +421,7 @@ fn secrets_that_cannot_work_are_refused() {
 }
 
 #[test]
-fn a_list_of_secrets_names_the_one_that_cannot_work() {
+fn list_of_secrets_names_the_invalid_one() {
     assert_eq!(SecretSet::from_list("whs_1").unwrap().len(), 1);
     assert_eq!(SecretSet::from_list("whs_1,whs_2,whs_3").unwrap().len(), 3);
     let error = SecretSet::from_list("whs_1, whs_2").unwrap_err();
@@ -434,19 +434,43 @@ fn a_list_of_secrets_names_the_one_that_cannot_work() {
 }
 
 #[test]
-fn a_missing_variable_is_named() {
+fn missing_variable_is_named_with_the_place_of_the_secret() {
     let error = WebhookSecret::from_env("TOWER_PYANNOTE_NOT_SET").unwrap_err();
     assert_eq!(error.kind(), SecretErrorKind::NotSet);
     assert_eq!(
         error.to_string(),
         "environment variable TOWER_PYANNOTE_NOT_SET: the webhook secret is not set; copy it from the pyannoteAI dashboard"
     );
-    let error = SecretSet::from_env("TOWER_PYANNOTE_NOT_SET").unwrap_err();
-    assert_eq!(error.kind(), SecretErrorKind::NotSet);
+    let set = SecretSet::from_env("TOWER_PYANNOTE_NOT_SET").unwrap_err();
+    assert_eq!(set, error);
 }
 
 #[test]
-fn nothing_that_is_printed_holds_a_secret_or_a_signature() {
+fn debug_of_setup_errors_is_their_message() {
+    let error = WebhookSecret::new("").unwrap_err();
+    let message = "the webhook secret is empty; copy it from the pyannoteAI dashboard";
+    assert_eq!(
+        format!("{error}\n{error:?}"),
+        format!("{message}\n{message}")
+    );
+    let error = HandlerRegistry::new().with_handler_timeout(Duration::ZERO);
+    let error: ConfigError = error.unwrap_err();
+    assert_eq!(format!("{error:?}"), error.to_string());
+    assert!(error.to_string().contains("is zero"), "{error}");
+}
+
+#[test]
+fn parse_error_of_a_signature_becomes_malformed_signature() {
+    let error: ParseSignatureError = Signature::parse(b"5f").unwrap_err();
+    assert_eq!(VerifyError::from(error), VerifyError::MalformedSignature);
+    assert_eq!(
+        error.to_string(),
+        "the signature is neither 64 hex digits nor 44 or 43 characters of base64"
+    );
+}
+
+#[test]
+fn debug_output_holds_no_secret_and_no_signature() {
     let key = SigningKey::new(&secret(SECRET));
     let signature = key.sign("1767225600", BODY);
     let verification = verifier()
@@ -484,7 +508,7 @@ fn hex_bytes(hex: &str) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_shared_between_threads_can_be() {
+fn types_are_send_and_sync() {
     fn shared<T: Send + Sync + Clone + 'static>() {}
     shared::<WebhookSecret>();
     shared::<SecretSet>();
@@ -495,7 +519,7 @@ fn what_is_shared_between_threads_can_be() {
 
 proptest! {
     #[test]
-    fn pieces_verify_as_the_whole(body: Vec<u8>, cuts: Vec<prop::sample::Index>) {
+    fn body_in_pieces_verifies_like_the_whole(body: Vec<u8>, cuts: Vec<prop::sample::Index>) {
         let signature = sign(b"1767225600", &body).to_hex();
         let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(body.len() + 1)).collect();
         cuts.extend([0, body.len()]);
@@ -510,7 +534,7 @@ proptest! {
     }
 
     #[test]
-    fn any_body_signed_is_verified_and_any_other_is_not(body: Vec<u8>, other: Vec<u8>, timestamp in "[0-9]{1,19}") {
+    fn any_signed_body_is_verified_and_any_other_is_refused(body: Vec<u8>, other: Vec<u8>, timestamp in "[0-9]{1,19}") {
         let now = at(timestamp.parse::<u64>().unwrap().min(u64::from(u32::MAX)));
         let verifier = verifier().with_tolerance(Duration::MAX);
         let signature = sign(timestamp.as_bytes(), &body).to_base64();
