@@ -1,4 +1,4 @@
-//! Header parsing takes exactly what a naive reading of the contract takes.
+//! Header parsing accepts exactly the values that a naive parser accepts.
 #![no_main]
 
 use arbitrary::Arbitrary;
@@ -10,7 +10,7 @@ use tower_pyannote_fuzz::{Timestamp, base64, hex, is_fresh, now, read, secrets};
 struct Input<'a> {
     timestamp: Timestamp<'a>,
     signature: Written<'a>,
-    /// A byte that is put in, put in place of one, or left out.
+    /// A byte to insert, replace or remove.
     edit: Option<(Edit, u8, u8)>,
 }
 

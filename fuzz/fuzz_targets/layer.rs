@@ -1,5 +1,5 @@
-//! The layer, over any headers and any pieces of a body, accepts exactly what the oracle accepts, and judges the pieces as
-//! the whole.
+//! The layer accepts exactly the requests that an oracle accepts, with any headers and a body in any frames, and judges the
+//! frames like the whole.
 #![no_main]
 
 use std::convert::Infallible;
@@ -41,7 +41,7 @@ struct Input<'a> {
     breaks: bool,
 }
 
-/// A body in pieces, some of which keep the reader waiting.
+/// A body in frames, some of which are pending once.
 struct Pieces {
     pieces: Vec<Bytes>,
     pauses: Vec<bool>,
@@ -136,7 +136,7 @@ fuzz_target!(|input: Input<'_>| {
     }
     let mut sent = |name: &'static str, values: &[&[u8]]| {
         for value in values {
-            // What is no header's value never reaches a server.
+            // A server never passes on an invalid header value.
             let Ok(value) = HeaderValue::from_bytes(value) else {
                 return false;
             };
@@ -178,11 +178,11 @@ fuzz_target!(|input: Input<'_>| {
     assert_eq!(rejection.is_none(), accepted, "{rejection:?}");
     let whole = answer(vec![body.clone().into()], Vec::new());
     let judged = whole.extensions().get::<Rejection>().copied();
-    assert_eq!(rejection, judged, "pieces are judged as the whole");
+    assert_eq!(rejection, judged, "frames are judged like the whole");
     match (rejection, response.body()) {
         (None, Some(event)) => {
             assert_eq!(event.raw(), &body);
-            assert_eq!(Some(told(event)), read.as_ref().map(told));
+            assert_eq!(Some(content(event)), read.as_ref().map(content));
         }
         (Some(rejection), None) => {
             assert_eq!(response.status(), rejection.status());
@@ -194,8 +194,8 @@ fuzz_target!(|input: Input<'_>| {
     }
 });
 
-/// What an event tells of its body.
-fn told(event: &WebhookEvent) -> String {
+/// Returns all that an event holds of its body.
+fn content(event: &WebhookEvent) -> String {
     let (error, warning) = (event.error(), event.warning());
     let times = (event.created_at(), event.updated_at());
     let (job, status, kind) = (event.job_id(), event.status(), event.kind());

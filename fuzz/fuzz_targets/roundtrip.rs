@@ -1,4 +1,4 @@
-//! What is signed verifies, in every writing and in pieces, under its secret alone; a bit changed anywhere does not.
+//! A signed delivery verifies in every encoding, whole and in pieces, only under its secret, and not with a changed bit.
 #![no_main]
 
 use std::time::{Duration, UNIX_EPOCH};
@@ -50,7 +50,7 @@ fuzz_target!(|input: Input<'_>| {
     signer.update(rest);
     assert!(
         signer.finish().matches(&signature),
-        "pieces are signed as the whole"
+        "pieces are signed like the whole"
     );
 
     let secrets = SecretSet::new(other).add_secret(secret.clone());
@@ -69,9 +69,9 @@ fuzz_target!(|input: Input<'_>| {
         format!("v0={base64}"),
     ] {
         let index = verify(secrets.clone(), &timestamp, &written, input.body);
-        // HMAC fills a short key up with zeros and hashes a long one: other bytes can be the same key.
+        // HMAC pads a short key with zeros and hashes a long one, so other bytes can be the same key.
         assert!(matches!(index, Ok(0 | 1)), "{index:?}");
-        let parsed = Signature::parse(written.as_bytes()).expect("it is well formed");
+        let parsed = Signature::parse(written.as_bytes()).expect("the signature is well formed");
         assert_eq!(
             (parsed.to_hex(), parsed.to_base64()),
             (hex.clone(), base64.clone())
@@ -113,14 +113,14 @@ fuzz_target!(|input: Input<'_>| {
         }
     };
     if let Some(refused) = refused {
-        let error = refused.expect_err("a bit is not what was signed");
+        let error = refused.expect_err("a changed bit was not signed");
         assert!(
             error == VerifyError::SignatureMismatch || matches!(input.changed, Changed::Timestamp)
         );
     }
 });
 
-/// What HMAC makes of a short key's end.
+/// Returns a short key without the zeros that HMAC pads it with.
 fn key(secret: &[u8]) -> &[u8] {
     let zeros = secret.iter().rev().take_while(|byte| **byte == 0).count();
     &secret[..secret.len() - zeros]

@@ -1,4 +1,4 @@
-//! Only the right HMAC passes, whole or in pieces, and what is signed is verified.
+//! Only the right HMAC passes, with the body whole or in pieces, and every signed delivery is verified.
 #![no_main]
 
 use arbitrary::Arbitrary;
@@ -91,9 +91,9 @@ fuzz_target!(|input: Input<'_>| {
                 }
             }
         });
-    assert_eq!(pieces, whole, "pieces are judged as the whole");
+    assert_eq!(pieces, whole, "pieces are judged like the whole");
 
-    let secret = WebhookSecret::new(SECRETS[0]).expect("the secret is good");
+    let secret = WebhookSecret::new(SECRETS[0]).expect("the secret is valid");
     let ours = SigningKey::new(&secret).sign(&timestamp, input.body);
     assert_eq!(
         ours.to_hex(),
