@@ -3,7 +3,7 @@
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
-use crate::event::WebhookEvent;
+use crate::event::webhook_event::WebhookEvent;
 
 /// Types the output of a large event on the blocking pool, so that its first use finds it typed.
 ///

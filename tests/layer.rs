@@ -18,7 +18,7 @@ use tower::{Layer, Service, ServiceExt};
 use tower_pyannote::{
     PyannoteSignatureLayer, SecretSet, WebhookEvent, WebhookSecret,
     clock::{Clock, ManualClock},
-    event::EventError,
+    event::{Delivery, EventError},
     layer::{ByteBudget, Rejection, VerifiedBody, VerifySignature},
     verify::VerifyError,
 };
@@ -413,6 +413,51 @@ fn body_is_not_parsed_before_its_signature_matched() {
         assert_eq!(rejection(&response), Some(expected), "{name}");
         assert_eq!(polls, 4 + polls_after_the_last_frame, "{name}");
     }
+}
+
+#[test]
+fn body_of_several_slices_is_judged_like_the_whole() {
+    // Two bytes a character: of the odd and the even offset, one has a character across each end of a slice.
+    let text = "é".repeat(400 << 10);
+    let bodies = [
+        format!(r#"{{"jobId":"a","text":"{text}"}}"#),
+        format!(r#"{{"jobId":"ab","text":"{text}"}}"#),
+        format!(r#"{{"jobId":"a","text":"{text}""#),
+        format!(r#"{{"jobId":"a","text":"{text}"}}}}"#),
+        format!(r#"{{"status":"succeeded","text":"{text}"}}"#),
+    ];
+    let mut bodies: Vec<Vec<u8>> = bodies.map(Vec::from).into();
+    let mut not_utf8 = bodies[0].clone();
+    not_utf8[700 << 10] = 0xff;
+    bodies.push(not_utf8);
+
+    let mut outcomes = Vec::new();
+    for body in bodies {
+        let service = layer().layer(Echo::default());
+        let mut response = pin!(service.oneshot(request(&body, Script::frames([&body[..]]))));
+        let response = loop {
+            if let Poll::Ready(response) = poll(response.as_mut()) {
+                break response.unwrap();
+            }
+        };
+        let whole = WebhookEvent::new(body.into(), Delivery::at(now()));
+        let whole = whole.err().map(Rejection::Malformed);
+        assert_eq!(rejection(&response), whole);
+        outcomes.push(whole);
+    }
+    use EventError::{MissingJobId, NotUtf8, Syntax};
+    let expected = [
+        None,
+        None,
+        Some(Syntax),
+        Some(Syntax),
+        Some(MissingJobId),
+        Some(NotUtf8),
+    ];
+    assert_eq!(
+        outcomes,
+        expected.map(|error| error.map(Rejection::Malformed))
+    );
 }
 
 #[test]

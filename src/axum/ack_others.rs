@@ -4,7 +4,7 @@ use axum_core::extract::FromRequestParts;
 use http::request::Parts;
 
 use super::rejection::{AckOthersRejection, TypedEventRejection};
-use crate::event::{EventOutput, TypedEvent};
+use crate::event::{EventOutput, typed::TypedEvent};
 
 /// Extracts a [`TypedEvent<T>`], and answers every other event with 200 without calling the handler. Needs feature `axum`.
 ///

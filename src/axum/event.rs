@@ -2,7 +2,7 @@ use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::request::Parts;
 
 use super::rejection::{MissingEvent, TypedEventRejection};
-use crate::event::{EventOutput, TypedEvent, WebhookEvent};
+use crate::event::{EventOutput, typed::TypedEvent, webhook_event::WebhookEvent};
 use crate::offload;
 use crate::telemetry::log_event;
 

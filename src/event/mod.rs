@@ -25,8 +25,6 @@ pub(crate) mod webhook_event;
 
 #[cfg(feature = "layer")]
 pub(crate) use self::envelope::EnvelopeScan;
-#[cfg(feature = "axum")]
-pub(crate) use self::typed::TypedEvent;
 pub use self::{
     delivery::Delivery,
     error::EventError,
@@ -47,7 +45,6 @@ pub(crate) use self::{
     output::{Kind, Output},
     status::Status,
     voiceprint::Voiceprint,
-    webhook_event::WebhookEvent,
 };
 
 #[cfg(test)]

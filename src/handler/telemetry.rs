@@ -1,8 +1,8 @@
 use std::fmt;
 
-use crate::event::{Kind, Status};
+use crate::event::{Kind, Status, webhook_event::WebhookEvent};
+use crate::handler::HandlerRun;
 use crate::telemetry::{log_event, metric};
-use crate::{WebhookEvent, handler::HandlerRun};
 
 /// Records one handler's run, and logs a failure.
 pub(super) fn handler_ran(event: &WebhookEvent, run: &HandlerRun) {

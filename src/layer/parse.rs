@@ -3,7 +3,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
-use crate::event::{Delivery, EnvelopeScan, EventError, WebhookEvent};
+use crate::event::{Delivery, EnvelopeScan, EventError, webhook_event::WebhookEvent};
 use crate::verifier::Verified;
 
 /// Parses a body after its signature matched, one slice a poll.

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use super::rejection::Rejection;
-use crate::event::{Kind, RetryReason, Status, WebhookEvent};
+use crate::event::{Kind, RetryReason, Status, webhook_event::WebhookEvent};
 use crate::telemetry::{log_event, metric};
 use crate::verifier::{Verified, VerifyError};
 

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::{VerifyError, timestamp::Timestamp};
 use crate::signature::{Signature, SignatureEncoding, Signer, SigningKey};
 
-/// A verification whose headers passed and whose body is being hashed; [`Verifier::start`] creates it.
+/// A verification whose headers passed and whose body is being hashed; [`Verifier::start`](crate::Verifier::start) creates it.
 #[derive(Debug)]
 #[must_use]
 pub struct Verification {
@@ -88,7 +88,7 @@ impl Mismatch {
 
 /// The proof that a signature matched, with the timestamp, secret and encoding of the delivery.
 ///
-/// Only [`Verifier::verify`] and [`Verification::finish`] create it.
+/// Only [`Verifier::verify`](crate::Verifier::verify) and [`Verification::finish`] create it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verified {
     pub(super) timestamp: u64,
@@ -103,7 +103,7 @@ impl Verified {
         self.timestamp
     }
 
-    /// Returns the index of the matching secret in the [`SecretSet`], from 0. If it is always 0, remove the other secrets.
+    /// Returns the index of the matching secret in the [`SecretSet`](crate::SecretSet), from 0. If it is always 0, remove the other secrets.
     #[must_use]
     pub fn secret_index(&self) -> usize {
         self.secret_index
