@@ -2,7 +2,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{Kind, Retry};
 
-/// What came with the body of a [`WebhookEvent`](crate::WebhookEvent); the layer fills it in.
+/// The data of a delivery that is not in the body of its [`WebhookEvent`](crate::WebhookEvent). The layer fills it in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Delivery {
@@ -10,11 +10,11 @@ pub struct Delivery {
     pub timestamp: u64,
     /// When the delivery was received, by the receiver's clock.
     pub received_at: SystemTime,
-    /// Which repetition this is; `None` at the first attempt.
+    /// The number and reason of pyannoteAI's retry; `None` at the first attempt.
     pub retry: Option<Retry>,
-    /// Which time the handlers meet this event, from 1; more than 1 only behind an inbox.
+    /// The number of the handlers' attempt, from 1; more than 1 only behind an inbox.
     pub attempt: u32,
-    /// What kind of job it was submitted as; `None` if that is not known, as it is only behind an inbox.
+    /// The kind of job that was submitted; `None` if it is not known. Only an inbox knows it.
     pub job_kind: Option<Kind>,
 }
 
@@ -32,28 +32,28 @@ impl Delivery {
         }
     }
 
-    /// Sets the time of signing, in Unix seconds; by default the whole seconds of `received_at`.
+    /// Sets the time of signing, in Unix seconds. The default is `received_at`, in whole seconds.
     #[must_use]
     pub fn with_timestamp(mut self, timestamp: u64) -> Self {
         self.timestamp = timestamp;
         self
     }
 
-    /// Sets which repetition this is; by default none.
+    /// Sets pyannoteAI's retry. The default is `None`.
     #[must_use]
     pub fn with_retry(mut self, retry: Option<Retry>) -> Self {
         self.retry = retry;
         self
     }
 
-    /// Sets which time the handlers meet this event; by default the first, 1.
+    /// Sets the number of the handlers' attempt. The default is 1.
     #[must_use]
     pub fn with_attempt(mut self, attempt: u32) -> Self {
         self.attempt = attempt;
         self
     }
 
-    /// Sets what kind of job it was submitted as; by default that is not known.
+    /// Sets the kind of job that was submitted. The default is `None`: not known.
     #[must_use]
     pub fn with_job_kind(mut self, kind: Option<Kind>) -> Self {
         self.job_kind = kind;

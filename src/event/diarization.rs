@@ -7,33 +7,33 @@ use super::{ScoreCurve, SpeakerCurves, Text, Transcript, Turns};
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Diarization {
-    /// The turns; those of several speakers may overlap.
+    /// The turns. Turns of different speakers may overlap.
     pub diarization: Turns,
-    /// The turns without overlap, if asked for with `exclusive`.
+    /// The turns without overlap, if requested with `exclusive`.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub exclusive_diarization: Turns,
-    /// The words, if asked for with `transcription`.
+    /// The transcript by words, if requested with `transcription`.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub word_level_transcription: Transcript,
-    /// The text of each turn, if asked for with `transcription`.
+    /// The transcript by turns, if requested with `transcription`.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub turn_level_transcription: Transcript,
-    /// How sure the diarization is, from 0 to 100, if asked for with `confidence`.
+    /// The confidence in the diarization, from 0 to 100, if requested with `confidence`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confidence: Option<ScoreCurve>,
-    /// How probable it is that anyone speaks, if asked for with `speechProbability`.
+    /// The probability that anyone speaks, from 0 to 100, if requested with `speechProbability`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub speech_probability: Option<ScoreCurve>,
-    /// How probable it is that several speak at once, if asked for with `crosstalkProbability`.
+    /// The probability that several speak at once, from 0 to 100, if requested with `crosstalkProbability`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crosstalk_probability: Option<ScoreCurve>,
-    /// How probable it is that each speaker speaks, if asked for with `speakerProbability`.
+    /// The probability that each speaker speaks, from 0 to 100, if requested with `speakerProbability`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub speaker_probability: Option<SpeakerCurves>,
-    /// What pyannoteAI warns of.
+    /// The warning of pyannoteAI, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warning: Option<Text>,
-    /// What went wrong.
+    /// The error of pyannoteAI, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Text>,
 }

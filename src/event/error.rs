@@ -2,7 +2,7 @@ use std::{error::Error, fmt};
 
 /// Why a body is no event.
 ///
-/// It never repeats anything of the body.
+/// The error holds nothing of the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EventError {
@@ -17,7 +17,7 @@ pub enum EventError {
 }
 
 impl EventError {
-    /// Returns one word for the error, such as a metric's label needs.
+    /// Returns the error as one word, for a metric's label.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -32,10 +32,10 @@ impl EventError {
 impl fmt::Display for EventError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NotUtf8 => "body is not utf-8, is the sender pyannoteAI?",
-            Self::Syntax => "body is not json, is the sender pyannoteAI?",
-            Self::NotAnObject => "body is not a json object, is the sender pyannoteAI?",
-            Self::MissingJobId => "body names no job, its `jobId` must be a non-empty string",
+            Self::NotUtf8 => "body is not utf-8: check that the sender is pyannoteAI",
+            Self::Syntax => "body is not json: check that the sender is pyannoteAI",
+            Self::NotAnObject => "body is not a json object: check that the sender is pyannoteAI",
+            Self::MissingJobId => "body names no job: `jobId` must be a string that is not empty",
         })
     }
 }

@@ -4,45 +4,43 @@ use serde::Serialize;
 
 use super::{Label, LabelMap, ScoreCurve, SpeakerCurves, Text, Turn, Turns};
 
-/// The output of an identification: who of the given voiceprints spoke when.
+/// The output of an identification: which of the given voiceprints spoke when.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Identification {
-    /// The turns by anonymous speakers.
+    /// The turns of anonymous speakers.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub diarization: Turns,
-    /// The turns by identified speakers.
+    /// The turns of identified speakers.
     pub identification: Vec<IdentifiedTurn>,
-    /// Which voiceprint each anonymous speaker matches.
+    /// The voiceprint that each anonymous speaker matches.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub voiceprints: Vec<VoiceprintMatch>,
-    /// How sure the diarization is, from 0 to 100, if asked for with `confidence`.
+    /// The confidence in the diarization, from 0 to 100, if requested with `confidence`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confidence: Option<ScoreCurve>,
-    /// How probable it is that anyone speaks, if asked for with `speechProbability`.
+    /// The probability that anyone speaks, from 0 to 100, if requested with `speechProbability`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub speech_probability: Option<ScoreCurve>,
-    /// How probable it is that several speak at once, if asked for with `crosstalkProbability`.
+    /// The probability that several speak at once, from 0 to 100, if requested with `crosstalkProbability`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crosstalk_probability: Option<ScoreCurve>,
-    /// How probable it is that each speaker speaks, if asked for with `speakerProbability`.
+    /// The probability that each speaker speaks, from 0 to 100, if requested with `speakerProbability`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub speaker_probability: Option<SpeakerCurves>,
-    /// What pyannoteAI warns of.
+    /// The warning of pyannoteAI, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warning: Option<Text>,
-    /// What went wrong.
+    /// The error of pyannoteAI, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Text>,
 }
 
 impl Identification {
-    /// Returns the turns, each labelled by who it is: the voiceprint that matches, else the speaker,
-    /// else the anonymous speaker.
+    /// Returns the turns, each with the label of [`who`](IdentifiedTurn::who) speaks.
     ///
-    /// If there is no `identification`, these are the turns of `diarization`, labelled by the
-    /// matches in `voiceprints`.
+    /// Without `identification`, these are the turns of `diarization`, labelled by the matches in `voiceprints`.
     #[must_use]
     pub fn turns(&self) -> Turns {
         if self.identification.is_empty() {
@@ -87,16 +85,16 @@ read_object!(Identification {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct IdentifiedTurn {
-    /// Who speaks: the label of a voiceprint, or of an anonymous speaker.
+    /// The speaker: the label of a voiceprint, or of an anonymous speaker.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub speaker: Option<Label>,
-    /// When the turn begins, in seconds.
+    /// The start of the turn, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start: Option<f64>,
-    /// When the turn ends, in seconds.
+    /// The end of the turn, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end: Option<f64>,
-    /// How sure it is of each label, from 0 to 100; empty if it was not sent.
+    /// The confidence in each label, from 0 to 100; empty if it was not sent.
     #[serde(skip_serializing_if = "LabelMap::is_empty")]
     pub confidence: LabelMap<f32>,
     /// The anonymous speaker of the turn; empty if it was not sent.
@@ -107,8 +105,7 @@ pub struct IdentifiedTurn {
 }
 
 impl IdentifiedTurn {
-    /// Returns the label that says best who speaks: the voiceprint that matches, else the speaker,
-    /// else the anonymous speaker.
+    /// Returns the best label of the speaker: the matching voiceprint, else the speaker, else the anonymous speaker.
     #[must_use]
     pub fn who(&self) -> &Label {
         let named = self.matched.as_ref().or(self.speaker.as_ref());
@@ -134,7 +131,7 @@ read_object!(IdentifiedTurn {
     "match" => matched: Label = None,
 });
 
-/// Which voiceprint an anonymous speaker matches.
+/// The voiceprint that an anonymous speaker matches.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct VoiceprintMatch {
@@ -143,7 +140,7 @@ pub struct VoiceprintMatch {
     /// The label of the voiceprint that matches, if any does; `match` on the wire.
     #[serde(rename = "match")]
     pub matched: Option<Label>,
-    /// How well each voiceprint matches, from 0 to 100.
+    /// The score of each voiceprint, from 0 to 100.
     pub confidence: LabelMap<f32>,
 }
 

@@ -13,12 +13,12 @@ use super::json::{self, ALLOCATION};
 
 /// The label of a speaker: `SPEAKER_00` and so on from diarization, or a name given to a voiceprint.
 ///
-/// It derefs to [`str`], compares with strings directly, is 16 bytes wide and cheap to clone;
-/// `SPEAKER_00` to `SPEAKER_99` never allocate.
+/// `Label` derefs to [`str`], compares with strings directly, is 16 bytes wide and cheap to clone. The labels `SPEAKER_00` to
+/// `SPEAKER_99` never allocate.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Label(Repr);
 
-/// One string has one representation, so that equality may be derived.
+/// Each string has exactly one representation, so equality can be derived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Repr {
     /// `SPEAKER_nn` by its number, or the empty label as [`EMPTY`].
@@ -39,7 +39,7 @@ impl Label {
         }
     }
 
-    /// The heap that it takes, in bytes.
+    /// Returns the heap that the label takes, in bytes.
     fn heap(&self) -> usize {
         match &self.0 {
             Repr::Known(_) => 0,

@@ -1,4 +1,4 @@
-//! Webhook events, and what their outputs hold.
+//! Webhook events and their typed outputs.
 
 #[macro_use]
 mod macros;

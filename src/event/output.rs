@@ -8,7 +8,7 @@ use super::{
     json::{self, Read, Unread},
 };
 
-/// What kind of output an event carries.
+/// The kind of an event's output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Kind {
@@ -18,7 +18,7 @@ pub enum Kind {
     Identification,
     /// A voiceprint.
     Voiceprint,
-    /// Something that this crate does not know.
+    /// A kind that this crate does not know.
     Unknown,
 }
 
@@ -67,12 +67,12 @@ pub enum Output {
     Identification(Identification),
     /// A voiceprint.
     Voiceprint(Voiceprint),
-    /// Anything that was not typed, as raw JSON, with the [reason](UnknownOutput::reason).
+    /// An output that was not typed, as raw JSON, with the [reason](UnknownOutput::reason).
     Unknown(UnknownOutput),
 }
 
 impl Output {
-    /// Types an output, which has to be what `kind` says, from its JSON text.
+    /// Types the JSON text of an output as `kind`; if that fails, the output is unknown.
     pub(super) fn read(kind: Kind, raw: Bytes) -> Self {
         let reason = match typed(kind, &raw) {
             Ok(output) => return output,
@@ -119,7 +119,7 @@ impl Output {
         }
     }
 
-    /// Returns the output if it is of no known kind.
+    /// Returns the output if it was not typed.
     #[must_use]
     pub const fn as_unknown(&self) -> Option<&UnknownOutput> {
         match self {
@@ -131,7 +131,7 @@ impl Output {
 
 /// An output that was not typed, as the JSON text that was received.
 ///
-/// `Debug` shows its length only, since it may hold anything.
+/// `Debug` shows only its length, because the content is not known.
 #[derive(Clone, PartialEq, Eq)]
 pub struct UnknownOutput {
     raw: Bytes,
@@ -145,7 +145,7 @@ impl UnknownOutput {
         self.reason
     }
 
-    /// Borrows the JSON text of the output, as it stands in the body.
+    /// Borrows the JSON text of the output, unchanged from the body.
     #[must_use]
     pub fn json(&self) -> &str {
         text(&self.raw)
@@ -155,7 +155,7 @@ impl UnknownOutput {
     ///
     /// # Errors
     ///
-    /// Returns the error of `serde_json` if the output is not of that shape.
+    /// Returns the error of `serde_json` if the output has another shape.
     pub fn parse<'de, T: Deserialize<'de>>(&'de self) -> Result<T, serde_json::Error> {
         serde_json::from_str(self.json())
     }
@@ -171,22 +171,22 @@ impl fmt::Debug for UnknownOutput {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UnknownReason {
-    /// Its keys tell no kind that this crate knows.
+    /// Its keys belong to no kind that this crate knows.
     Kind,
-    /// Its keys tell a kind, and a value has another shape than that kind's.
+    /// A value has another shape than the kind of the output allows.
     Shape,
-    /// Its keys tell a kind, and typed it would take more than four bytes of memory for each byte of its text, and 64 KiB.
+    /// The typed output would take more than four bytes of memory for each byte of its text, and 64 KiB.
     ///
-    /// No output of pyannoteAI does; 60 MiB of empty turns would take over a gigabyte.
+    /// No output of pyannoteAI does. 60 MiB of empty turns would take over a gigabyte.
     TooLarge,
 }
 
 impl fmt::Display for UnknownReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Self::Kind => "its keys tell no known kind",
-            Self::Shape => "a value has another shape than its kind has",
-            Self::TooLarge => "typed it would take too much memory for its length",
+            Self::Kind => "its keys belong to no known kind",
+            Self::Shape => "a value has another shape than its kind allows",
+            Self::TooLarge => "the typed output would take too much memory for its length",
         })
     }
 }
@@ -208,6 +208,6 @@ fn read<T: Read<Label>>(raw: &[u8]) -> Result<T, UnknownReason> {
 }
 
 fn text(raw: &[u8]) -> &str {
-    // It is part of a body that was checked to be UTF-8.
+    // The output is part of a body that was checked to be UTF-8.
     std::str::from_utf8(raw).unwrap_or_default()
 }

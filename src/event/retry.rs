@@ -2,15 +2,15 @@ use std::fmt;
 
 use super::Text;
 
-/// Which repetition a delivery is, and why it was repeated.
+/// The number of a retry, and its reason.
 ///
-/// This comes from headers that are not signed: count it and log it, but decide nothing by it.
+/// Both come from headers that are not signed. Count and log them, but base no decision on them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Retry {
-    /// The number of the repetition; pyannoteAI sends 1 to 3.
+    /// The number of the retry; pyannoteAI sends 1 to 3.
     pub number: u32,
-    /// Why the attempt before failed, if it was said.
+    /// Why the previous attempt failed, if pyannoteAI sent it.
     pub reason: Option<RetryReason>,
 }
 
@@ -23,9 +23,8 @@ impl Retry {
 
     /// Reads the values of the headers `x-retry-num` and `x-retry-reason`.
     ///
-    /// It returns `None` if there is no usable number: absent, zero, more than ten digits or
-    /// anything else than digits. A reason that we do not know is kept by name, at most 64
-    /// characters of it, with `?` for all that is not printable ASCII.
+    /// Returns `None` without a usable number: absent, zero, more than ten digits, or not only digits. An unknown reason is kept
+    /// by name: at most 64 characters, with `?` for each byte that is not printable ASCII.
     #[must_use]
     pub fn from_headers(number: Option<&[u8]>, reason: Option<&[u8]>) -> Option<Self> {
         let number = retry_number(number?.trim_ascii())?;
@@ -36,21 +35,21 @@ impl Retry {
     }
 }
 
-/// Why pyannoteAI repeats a delivery.
+/// Why pyannoteAI retries a delivery.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RetryReason {
-    /// No answer came in time (10 s).
+    /// The receiver did not answer within 10 s.
     HttpTimeout,
     /// The receiver redirected more than twice.
     TooManyRedirects,
-    /// No connection could be made.
+    /// The connection failed.
     ConnectionFailed,
     /// The TLS handshake or the certificate failed.
     SslError,
     /// The answer was not 2xx.
     HttpError,
-    /// pyannoteAI does not know.
+    /// pyannoteAI does not know the reason.
     UnknownError,
     /// A reason that this crate does not know.
     Other(Text),

@@ -6,7 +6,7 @@ use super::LabelMap;
 
 /// A score for each step of the audio, from 0 to 100.
 ///
-/// Its `Debug` output tells the number of scores, not the scores: a day of audio has 4.3 million.
+/// `Debug` shows the number of scores, not the scores: a day of audio has 4.3 million.
 ///
 /// ```
 /// # use std::time::SystemTime;
@@ -27,7 +27,7 @@ use super::LabelMap;
 pub struct ScoreCurve {
     /// The scores, from 0 to 100; NaN where null was sent.
     pub score: Vec<f32>,
-    /// The seconds from one score to the next, 0.02 as a rule; NaN if it was not sent.
+    /// The seconds from one score to the next, usually 0.02; NaN if it was not sent.
     pub resolution: f64,
 }
 
@@ -40,19 +40,19 @@ impl ScoreCurve {
 
     /// Returns the score at a time, in seconds from the start of the audio.
     ///
-    /// It is `None` before the start, after the end, and where no score was sent.
+    /// Returns `None` before the start, after the end, and where no score was sent.
     #[must_use]
     pub fn at(&self, seconds: f64) -> Option<f32> {
         score_at(&self.score, self.resolution, seconds)
     }
 
-    /// Returns the seconds that the curve covers, 0 if the resolution is no positive number.
+    /// Returns the seconds that the curve covers, 0 if the resolution is not a positive number.
     #[must_use]
     pub fn duration(&self) -> f64 {
         duration(&self.score, self.resolution)
     }
 
-    /// Iterates over the scores, each with the time in seconds at which it begins.
+    /// Iterates over the scores, each with its start in seconds.
     pub fn iter(&self) -> impl Iterator<Item = (f64, f32)> {
         timed(&self.score, self.resolution)
     }
@@ -72,15 +72,15 @@ read_object!(ScoreCurve {
     "resolution" => resolution: f64 = f64::NAN,
 });
 
-/// A [`ScoreCurve`] for each speaker, as one set.
+/// The scores of each speaker, for each step of the audio.
 ///
-/// Its `Debug` output tells the number of scores, not the scores.
+/// `Debug` shows the number of scores, not the scores.
 #[derive(Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct SpeakerCurves {
     /// The scores of each speaker, from 0 to 100; NaN where null was sent.
     pub score: LabelMap<Vec<f32>>,
-    /// The seconds from one score to the next, 0.02 as a rule; NaN if it was not sent.
+    /// The seconds from one score to the next, usually 0.02; NaN if it was not sent.
     pub resolution: f64,
 }
 
@@ -99,13 +99,13 @@ impl SpeakerCurves {
 
     /// Returns the score of a speaker at a time, in seconds from the start of the audio.
     ///
-    /// It is `None` before the start, after the end, and where no score was sent.
+    /// Returns `None` before the start, after the end, and where no score was sent.
     #[must_use]
     pub fn at(&self, speaker: &str, seconds: f64) -> Option<f32> {
         score_at(self.curve(speaker)?, self.resolution, seconds)
     }
 
-    /// Returns the seconds that the longest curve covers, 0 if the resolution is no positive number.
+    /// Returns the seconds that the longest curve covers, 0 if the resolution is not a positive number.
     #[must_use]
     pub fn duration(&self) -> f64 {
         let durations = self
@@ -115,7 +115,7 @@ impl SpeakerCurves {
         durations.fold(0.0, f64::max)
     }
 
-    /// Iterates over the scores of a speaker, each with the time in seconds at which it begins.
+    /// Iterates over the scores of a speaker, each with its start in seconds.
     pub fn iter(&self, speaker: &str) -> impl Iterator<Item = (f64, f32)> {
         timed(self.curve(speaker).unwrap_or_default(), self.resolution)
     }
@@ -155,7 +155,7 @@ fn step(seconds: f64, resolution: f64) -> Option<usize> {
     if resolution.is_nan() || resolution <= 0.0 {
         return None;
     }
-    // 0.58 / 0.02 is 28.999999999999996 in binary, though step 29 begins there.
+    // 0.58 / 0.02 is 28.999999999999996 in binary, although step 29 begins there.
     let step = (seconds / resolution + 1e-6).floor();
     (step >= 0.0 && step.is_finite()).then_some(step as usize)
 }

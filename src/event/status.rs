@@ -14,8 +14,8 @@ pub enum Status {
     Canceled,
     /// Any other status, kept by name.
     ///
-    /// It is empty if the body has no status or null, and JSON text, cut after 64 characters, if
-    /// the status is not a string.
+    /// The name is empty if the status is absent or null. If the status is not a string, the name is its JSON text, cut after
+    /// 64 characters.
     Other(Text),
 }
 
@@ -31,10 +31,10 @@ impl Status {
         }
     }
 
-    /// Tells whether the job is over: succeeded, failed or canceled.
+    /// Returns whether the job is over: succeeded, failed or canceled.
     ///
-    /// Any other status is not, `created`, `pending` and `running` above all, as is one that this
-    /// version does not know.
+    /// It returns false for any other status, such as `created`, `pending` and `running`, and for a status that this version
+    /// does not know.
     #[must_use]
     pub const fn is_terminal(&self) -> bool {
         match self {

@@ -5,9 +5,9 @@ use smol_str::SmolStr;
 
 use super::json::{self, ALLOCATION};
 
-/// A string that is cheap to clone; up to 23 bytes it is kept in place, without an allocation.
+/// A string that is cheap to clone. Up to 23 bytes are kept in place, without an allocation.
 ///
-/// It derefs to [`str`] and compares with strings directly.
+/// `Text` derefs to [`str`] and compares with strings directly.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text(SmolStr);
 
@@ -18,7 +18,7 @@ impl Text {
         &self.0
     }
 
-    /// The heap that it takes, in bytes.
+    /// Returns the heap that the text takes, in bytes.
     fn heap(&self) -> usize {
         if self.0.is_heap_allocated() {
             self.0.len() + ALLOCATION

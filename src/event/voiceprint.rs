@@ -6,17 +6,16 @@ use super::Text;
 
 /// The output of a voiceprint job.
 ///
-/// A voiceprint is biometric data: `Debug` shows its length only.
+/// A voiceprint is biometric data, so `Debug` shows only its length.
 #[derive(Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Voiceprint {
-    /// The voiceprint, opaque base64 text of up to 20,000 characters, to be given to an
-    /// identification as it is.
+    /// The voiceprint: opaque base64 text of up to 20,000 characters. Pass it to an identification unchanged.
     pub voiceprint: Text,
-    /// What pyannoteAI warns of.
+    /// The warning of pyannoteAI, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warning: Option<Text>,
-    /// What went wrong.
+    /// The error of pyannoteAI, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Text>,
 }

@@ -15,11 +15,10 @@ use super::{
 
 /// A delivery of pyannoteAI: how a job ended, and its output.
 ///
-/// It is cheap to clone. To create one checks that the body is JSON and reads its envelope, in one
-/// scan; the output is typed when it is first asked for. `Debug` shows no content of the body but
-/// job id and status.
+/// Creating an event checks that the body is JSON and reads the envelope, in one pass. The first call of
+/// [`output`](Self::output) types the output. An event is cheap to clone. Of the body, `Debug` shows only job id and status.
 ///
-/// # Example: what a body says
+/// # Example: reading a body
 ///
 /// ```
 /// use std::time::SystemTime;
@@ -53,19 +52,18 @@ struct Inner {
 }
 
 impl WebhookEvent {
-    /// Creates an event from the body of a delivery, which the caller has verified.
+    /// Creates an event from the body of a delivery that the caller has verified.
     ///
-    /// Nothing is refused because of what it carries: fields may be absent, null, repeated (the
-    /// last counts) or unknown.
+    /// Fields may be absent, null, unknown or repeated. The last of two equal keys counts.
     ///
     /// # Errors
     ///
-    /// Returns why the body is no event: it is not UTF-8, not JSON, not an object, or names no job.
+    /// Returns [`EventError`] if the body is not UTF-8, not JSON or not an object, or if it names no job.
     pub fn new(raw: Bytes, delivery: Delivery) -> Result<Self, EventError> {
         Self::scanned(raw, delivery, None)
     }
 
-    /// Creates an event from a body of which some may have been scanned while it arrived.
+    /// Creates an event from a body that may have been scanned in part.
     pub(crate) fn scanned(
         raw: Bytes,
         delivery: Delivery,
@@ -111,11 +109,10 @@ impl WebhookEvent {
         *self.status() == Status::Canceled
     }
 
-    /// Returns the kind of output that the keys of the output tell.
+    /// Returns the kind of the output by its keys, without typing it.
     ///
-    /// It is `None` if there is no output, and if the job failed or was canceled. The keys are
-    /// known without typing the output; should a value deep inside then be of unforeseen shape, or
-    /// the whole too large, [`output`](Self::output) is [`Output::Unknown`] all the same.
+    /// Returns `None` without an output, and if the job failed or was canceled. [`output`](Self::output) may still be
+    /// [`Output::Unknown`], if a value deep inside has an unexpected shape or the typed output would be too large.
     #[must_use]
     pub fn kind(&self) -> Option<Kind> {
         match self.status() {
@@ -124,10 +121,9 @@ impl WebhookEvent {
         }
     }
 
-    /// Returns the kind of the job, of one that failed too: what its output tells, else what it was submitted as.
+    /// Returns the kind of the job: the kind of its output, else the kind that was submitted.
     ///
-    /// A failed job has no output to tell by. Behind an inbox that records submissions it is known all the same, if the
-    /// submission was recorded before the event came.
+    /// A failed job has no output. Its kind is known behind an inbox that recorded the submission before the event arrived.
     #[must_use]
     pub fn job_kind(&self) -> Option<Kind> {
         self.kind().or(self.0.delivery.job_kind)
@@ -135,10 +131,10 @@ impl WebhookEvent {
 
     /// Returns the output, `None` if it is absent or null.
     ///
-    /// The first call types it, which takes some milliseconds a megabyte; later ones are free. It
-    /// takes at most four bytes of memory for each byte of its text, and 64 KiB, until the event and
-    /// its clones are dropped: one that would take more is [`Output::Unknown`]. Where a
-    /// string holds half a surrogate pair (`"\ud800"`), it gets a replacement character.
+    /// The first call types the output, which takes some milliseconds for each megabyte. Later calls are free. A typed output
+    /// takes at most four bytes of memory for each byte of its text, and 64 KiB, until the event and its clones are dropped.
+    /// An output that would take more is [`Output::Unknown`]. Half a surrogate pair in a string (`"\ud800"`) becomes a
+    /// replacement character.
     #[must_use]
     pub fn output(&self) -> Option<&Output> {
         let (kind, range) = self.0.envelope.output.clone()?;
@@ -155,20 +151,19 @@ impl WebhookEvent {
         }
     }
 
-    /// Returns what went wrong: `error` of the output, else of the body, if that is a string.
+    /// Returns the error: `error` of the output, else of the body, if that is a string.
     #[must_use]
     pub fn error(&self) -> Option<&str> {
         self.0.envelope.error.as_deref()
     }
 
-    /// Returns what pyannoteAI warns of: `warning` of the output, else of the body, if that is a
-    /// string.
+    /// Returns the warning: `warning` of the output, else of the body, if that is a string.
     #[must_use]
     pub fn warning(&self) -> Option<&str> {
         self.0.envelope.warning.as_deref()
     }
 
-    /// Returns which repetition the delivery is, `None` at the first attempt.
+    /// Returns the number and reason of pyannoteAI's retry, `None` at the first attempt.
     #[must_use]
     pub fn retry(&self) -> Option<&Retry> {
         self.0.delivery.retry.as_ref()
@@ -186,28 +181,27 @@ impl WebhookEvent {
         self.0.delivery.received_at
     }
 
-    /// Returns which time the handlers meet this event, from 1.
+    /// Returns the number of the handlers' attempt, from 1.
     ///
-    /// It is more than 1 where an inbox tries again after a failure; [`retry`](Self::retry) tells of
-    /// pyannoteAI's own repetitions.
+    /// It is more than 1 only if an inbox retries after a failure. [`retry`](Self::retry) counts pyannoteAI's own retries.
     #[must_use]
     pub fn attempt(&self) -> u32 {
         self.0.delivery.attempt
     }
 
-    /// Returns what came with the body.
+    /// Returns the data of the delivery that is not in the body.
     #[must_use]
     pub fn delivery(&self) -> &Delivery {
         &self.0.delivery
     }
 
-    /// Returns when the job was created, if the body has a readable `createdAt`.
+    /// Returns when the job was created, if `createdAt` of the body is a valid date.
     #[must_use]
     pub fn created_at(&self) -> Option<Timestamp> {
         self.0.envelope.created_at
     }
 
-    /// Returns when the job last changed, if the body has a readable `updatedAt`.
+    /// Returns when the job last changed, if `updatedAt` of the body is a valid date.
     #[must_use]
     pub fn updated_at(&self) -> Option<Timestamp> {
         self.0.envelope.updated_at
@@ -223,7 +217,7 @@ impl WebhookEvent {
     ///
     /// # Errors
     ///
-    /// Returns the error of `serde_json` if the body is not of that shape.
+    /// Returns the error of `serde_json` if the body has another shape.
     pub fn parse<'de, T: Deserialize<'de>>(&'de self) -> Result<T, serde_json::Error> {
         serde_json::from_slice(&self.0.raw)
     }

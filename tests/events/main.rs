@@ -8,6 +8,7 @@ mod memory;
 mod naive;
 mod output;
 mod properties;
+mod reader;
 mod typed;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

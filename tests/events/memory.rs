@@ -109,17 +109,17 @@ fn an_output_that_was_not_typed_says_why_and_is_kept_whole() {
         (
             r#"{"grown":1}"#,
             UnknownReason::Kind,
-            "its keys tell no known kind",
+            "its keys belong to no known kind",
         ),
         (
             r#"{"diarization":[1]}"#,
             UnknownReason::Shape,
-            "a value has another shape than its kind has",
+            "a value has another shape than its kind allows",
         ),
         (
             &turns,
             UnknownReason::TooLarge,
-            "typed it would take too much memory for its length",
+            "the typed output would take too much memory for its length",
         ),
     ];
     for (json, expected, text) in outputs {

@@ -19,3 +19,6 @@ pub(super) use self::{
     reader::Reader,
     string::{string, string_lossy},
 };
+
+#[cfg(test)]
+mod tests;
