@@ -1,18 +1,72 @@
+use actson::{JsonEvent, JsonParser, feeder::SliceJsonFeeder};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
-use tower_pyannote::{Diarization, WebhookEvent, event::Delivery};
+use tower_pyannote::{WebhookEvent, event::Delivery};
 use tower_pyannote_benches::exact::{self, Body};
 use tower_pyannote_benches::rounds::{Rounds, Table, prepared_way, time, way};
 use tower_pyannote_benches::{bodies, then};
 
-/// The one pass that the answer waits for, over a check of the syntax alone, and over an envelope by serde_json.
+/// The check and the envelope, which the answer waits for, over three ways to do the same with other parsers.
 pub(crate) fn envelope(rounds: Rounds) {
+    let mut peers = ENVELOPES.map(|(title, column, _)| {
+        let rows: Vec<(String, f64, f64)> = Vec::new();
+        (title, column, rows)
+    });
+    for (name, body) in bodies(rounds) {
+        for (title, _, envelope) in ENVELOPES {
+            assert!(envelope(&body), "{title} reads {name}");
+        }
+        let [syntax, raw_value, actson] = ENVELOPES.map(|(_, _, envelope)| envelope);
+        let ways = [
+            way(|| event(&body)),
+            way(|| syntax(&body)),
+            way(|| raw_value(&body)),
+            way(|| actson(&body)),
+        ];
+        let [ours, others @ ..] = rounds.medians(ways);
+        for ((.., rows), other) in peers.iter_mut().zip(others) {
+            rows.push((format!("{name} {} B", body.len()), ours, other));
+        }
+    }
+    for (title, column, rows) in peers {
+        let mut table = Table::new(
+            &format!("Envelope over {title}"),
+            &format!("envelope | {column} | ratio"),
+        );
+        for (name, ours, other) in rows {
+            let figures = format!("{} | {}", time(ours), time(other));
+            table.at_most(&name, &figures, ours / other, None);
+        }
+    }
+}
+
+/// A title, the heading of its column, and a way to read an envelope, which returns whether the body has one.
+type Envelope = (&'static str, &'static str, fn(&[u8]) -> bool);
+
+const ENVELOPES: [Envelope; 3] = [
+    (
+        "serde_json::from_slice::<IgnoredAny>, the syntax alone",
+        "syntax",
+        syntax,
+    ),
+    (
+        "serde_json into a struct with a RawValue",
+        "RawValue",
+        raw_value,
+    ),
+    ("actson, events of a slice", "actson", actson),
+];
+
+fn syntax(body: &[u8]) -> bool {
+    serde_json::from_slice::<IgnoredAny>(body).is_ok()
+}
+
+fn raw_value(body: &[u8]) -> bool {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Envelope<'a> {
-        #[expect(dead_code, reason = "it is read")]
         job_id: &'a str,
         #[expect(dead_code, reason = "it is read")]
         status: &'a str,
@@ -21,35 +75,35 @@ pub(crate) fn envelope(rounds: Rounds) {
         output: Option<&'a RawValue>,
     }
 
-    let mut syntax = Table::new(
-        "Envelope over serde_json::from_slice::<IgnoredAny>",
-        "envelope | syntax | ratio",
-    );
-    let mut rows = Vec::new();
-    for (name, body) in bodies(rounds) {
-        let ways = [
-            way(|| event(&body)),
-            way(|| serde_json::from_slice::<IgnoredAny>(&body).expect("it is JSON")),
-            way(|| serde_json::from_slice::<Envelope<'_>>(&body).is_ok()),
-        ];
-        let [ours, bare, raw] = rounds.medians(ways);
-        let figures = format!("{} | {}", time(ours), time(bare));
-        syntax.at_most(
-            &format!("{name} {} B", body.len()),
-            &figures,
-            ours / bare,
-            None,
-        );
-        rows.push((name, ours, raw));
+    serde_json::from_slice::<Envelope<'_>>(body).is_ok_and(|envelope| !envelope.job_id.is_empty())
+}
+
+/// Reads job and status from events, as a receiver without a reader of its own would.
+fn actson(body: &[u8]) -> bool {
+    let mut parser = JsonParser::new(SliceJsonFeeder::new(body));
+    let mut depth = 0;
+    let mut key = None;
+    let (mut job_id, mut status) = (String::new(), String::new());
+    while let Ok(Some(event)) = parser.next_event() {
+        match event {
+            JsonEvent::StartObject | JsonEvent::StartArray => depth += 1,
+            JsonEvent::EndObject | JsonEvent::EndArray => depth -= 1,
+            JsonEvent::FieldName if depth == 1 => {
+                key = match parser.current_str() {
+                    Ok("jobId") => Some(&mut job_id),
+                    Ok("status") => Some(&mut status),
+                    _ => None,
+                };
+            }
+            JsonEvent::ValueString if depth == 1 => {
+                if let (Some(field), Ok(text)) = (key.take(), parser.current_str()) {
+                    *field = text.to_owned();
+                }
+            }
+            _ => {}
+        }
     }
-    let mut derived = Table::new(
-        "Envelope over a derived one with a RawValue",
-        "envelope | derived | ratio",
-    );
-    for (name, ours, raw) in rows {
-        let figures = format!("{} | {}", time(ours), time(raw));
-        derived.at_most(name, &figures, ours / raw, None);
-    }
+    depth == 0 && !job_id.is_empty() && !status.is_empty()
 }
 
 /// The speed of typed output over that of an exact struct of Strings.
@@ -82,15 +136,15 @@ pub(crate) fn typed(rounds: Rounds) {
     }
 }
 
-/// The speed of typed output over that of sonic-rs into the same types.
+/// The speed of typed output over that of sonic-rs into an exact struct of Strings.
 pub(crate) fn sonic(rounds: Rounds) {
     let mut table = Table::new(
-        "Speed of typed output over sonic-rs into the same types",
+        "Speed of typed output over sonic-rs into an exact struct, of the output",
         "sonic-rs | typed | speed",
     );
     for (name, body) in diarizations(rounds) {
         let json = bodies::output_of(&body);
-        let sonic = |()| sonic_rs::from_slice::<Diarization>(&json).expect("it is one");
+        let sonic = |()| sonic_rs::from_slice::<exact::Diarization>(&json).expect("it is one");
         let ways = [
             prepared_way(|| (), sonic),
             prepared_way(|| event(&body), typed_of),
