@@ -23,6 +23,8 @@ pub(crate) mod typed;
 pub(crate) mod voiceprint;
 pub(crate) mod webhook_event;
 
+pub use jiff::Timestamp;
+
 #[cfg(feature = "layer")]
 pub(crate) use self::envelope::EnvelopeScan;
 pub use self::{
