@@ -15,7 +15,7 @@ use tower_pyannote::{
     ConfigError, Diarization, Identification, Kind, Output, Status, Verifier, WebhookEvent,
     WebhookSecret,
     clock::ManualClock,
-    event::{Delivery, EventError, Retry, RetryReason},
+    event::{Delivery, EventError, Retry, RetryReason, Turn},
     testing::{DeliveryReport, EventBuilder, SignedRequest, WebhookSender},
     verify::{SignatureEncoding, VerifyError},
 };
@@ -302,6 +302,97 @@ mod events {
                 other => other,
             };
             assert_eq!(turn.speaker.as_deref(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn given_turns_come_as_they_are_and_all_else_fits_them() {
+        let turns = [
+            Turn::new("Ada \"A.\"", 0.125, 1.5),
+            Turn::new("SPEAKER_07", 1.25, 3.0),
+            Turn::new("Ada \"A.\"", 59.0, 59.5),
+        ];
+        let output = diarization(
+            &EventBuilder::diarization()
+                .with_speakers(5)
+                .with_turns(turns.clone())
+                .with_words(true)
+                .with_exclusive(true)
+                .with_speech_probability(true)
+                .with_speaker_probability(true),
+        );
+        assert_eq!(*output.diarization, turns);
+        let exclusive = [
+            turns[0].clone(),
+            Turn::new("SPEAKER_07", 1.5, 3.0),
+            turns[2].clone(),
+        ];
+        assert_eq!(*output.exclusive_diarization, exclusive);
+        let said = output.turn_level_transcription.iter();
+        let said = said.map(|said| (said.speaker.as_str(), said.start, said.end));
+        let expected = turns.iter();
+        let expected = expected.map(|turn| (turn.speaker.as_str(), turn.start, turn.end));
+        assert!(said.eq(expected));
+        let speech = output.speech_probability.unwrap();
+        assert_eq!(speech.score.len(), 3000);
+        assert!(speech.at(2.0).unwrap() >= 85.0 && speech.at(4.0).unwrap() <= 12.0);
+        let speakers = output.speaker_probability.unwrap();
+        assert!(speakers.at("Ada \"A.\"", 59.25).unwrap() >= 85.0);
+        assert!(speakers.at("SPEAKER_07", 59.25).unwrap() <= 12.0);
+
+        let builder = EventBuilder::identification().with_turns(turns);
+        let output = identification(&builder.with_labels(["Ada"]));
+        let speakers = output.identification.iter();
+        let speakers = speakers.map(|turn| turn.speaker.as_deref().unwrap());
+        assert!(speakers.eq(["Ada", "SPEAKER_07", "Ada"]));
+        assert_eq!(output.voiceprints.len(), 2);
+    }
+
+    #[test]
+    fn odd_times_of_given_turns_are_cut() {
+        let turns = [
+            Turn::new("a", 0.1239, 2.0),
+            Turn::new("b", f64::NAN, f64::INFINITY),
+            Turn::new("c", -1.0, 1.0),
+            Turn::new("d", 4.0, 3.0),
+            Turn::new("e", 1e6, 1e6),
+        ];
+        let builder = EventBuilder::diarization().with_turns(turns);
+        let output = diarization(&builder.with_confidence(true).with_exclusive(true));
+        let cut = [
+            Turn::new("a", 0.123, 2.0),
+            Turn::new("b", 0.0, 0.0),
+            Turn::new("c", 0.0, 1.0),
+            Turn::new("d", 4.0, 4.0),
+            Turn::new("e", 1e6, 1e6),
+        ];
+        assert_eq!(*output.diarization, cut);
+    }
+
+    #[test]
+    fn any_json_may_be_the_output() {
+        let body = |builder: EventBuilder, output: serde_json::Value| {
+            let builder = builder.with_job_id("a").with_warning("w").with_error("e");
+            let body = builder.with_output(output).build();
+            String::from_utf8(body.to_vec()).unwrap()
+        };
+        for (output, text) in [
+            (serde_json::json!(null), "null"),
+            (serde_json::json!("a \"word\""), r#""a \"word\"""#),
+            (serde_json::json!([1, 0.5]), "[1,0.5]"),
+            (
+                serde_json::json!({"voiceprint": "AAAA"}),
+                r#"{"voiceprint":"AAAA"}"#,
+            ),
+        ] {
+            assert_eq!(
+                body(EventBuilder::unknown(), output.clone()),
+                format!(r#"{{"jobId":"a","status":"succeeded","output":{text}}}"#)
+            );
+            assert_eq!(
+                body(EventBuilder::failed(), output),
+                format!(r#"{{"jobId":"a","status":"failed","output":{text}}}"#)
+            );
         }
     }
 

@@ -1,15 +1,77 @@
 use base64ct::Encoding as _;
+use bytes::Bytes;
 use fastrand::Rng;
+use jiff::Timestamp;
 
-use super::curves::{curve, speaker_curves, speaking};
-use super::event::{EventBuilder, Shape};
-use super::json::Json;
-use super::meeting::{Meeting, Turn};
-use super::voices::Voices;
-use super::words::transcripts;
+use super::{
+    curves::{curve, speaker_curves, speaking},
+    event::{EventBuilder, Shape},
+    json::Json,
+    meeting::{Meeting, Turn},
+    voices::Voices,
+    words::transcripts,
+};
+use crate::event::{Delivery, EventError, webhook_event::WebhookEvent};
 
 impl EventBuilder {
-    pub(super) fn write_output(&self, json: &mut Json, rng: &mut Rng) {
+    /// Returns the id of the job: the one that was set, else one from the seed.
+    #[must_use]
+    pub fn job_id(&self) -> String {
+        match &self.job_id {
+            Some(job_id) => job_id.clone(),
+            None => job_id(&mut Rng::with_seed(self.seed)),
+        }
+    }
+
+    /// Returns the body.
+    #[must_use]
+    pub fn build(&self) -> Bytes {
+        let mut rng = Rng::with_seed(self.seed);
+        // Draw the id in any case, so that the output does not depend on whether an id was set.
+        let drawn = job_id(&mut rng);
+        let mut json = Json::default();
+        json.push("{\"jobId\":");
+        json.text(self.job_id.as_deref().unwrap_or(&drawn));
+        json.push(",\"status\":");
+        json.text(self.status());
+        for (name, date) in [
+            ("createdAt", self.dates.map(|dates| dates.0)),
+            ("updatedAt", self.dates.map(|dates| dates.1)),
+        ] {
+            if let Some(Ok(date)) = date.map(Timestamp::try_from) {
+                json.key(name);
+                // The API writes milliseconds.
+                json.text(&format!("{date:.3}"));
+            }
+        }
+        self.write_output(&mut json, &mut rng);
+        json.push("}");
+        json.into_bytes()
+    }
+
+    /// Returns an event with the body, as a delivery would bring it.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`EventError::MissingJobId`] if the id of the job was set to an empty string.
+    pub fn build_event(&self, delivery: Delivery) -> Result<WebhookEvent, EventError> {
+        WebhookEvent::new(self.build(), delivery)
+    }
+
+    fn status(&self) -> &'static str {
+        match self.shape {
+            Shape::Failed => "failed",
+            Shape::Canceled => "canceled",
+            _ => "succeeded",
+        }
+    }
+
+    fn write_output(&self, json: &mut Json, rng: &mut Rng) {
+        if let Some(output) = &self.output {
+            json.key("output");
+            json.push(output);
+            return;
+        }
         match self.shape {
             Shape::StatusOnly => return,
             Shape::Failed | Shape::Canceled if self.error.is_none() => return,
@@ -39,31 +101,34 @@ impl EventBuilder {
     }
 
     fn write_meeting(&self, json: &mut Json, rng: &mut Rng) {
-        // Each part has its own, so that it is the same whichever others are asked for.
+        // Each part has a generator of its own, so that no part depends on which others there are.
         let mut part = || Rng::with_seed(rng.u64(..));
         let (mut meeting, mut turns, mut exclusive, mut words) = (part(), part(), part(), part());
         let (mut confidence, mut speech, mut crosstalk) = (part(), part(), part());
         let (mut speaker, mut voices) = (part(), part());
 
-        let meeting = Meeting::new(&mut meeting, self.duration, self.speakers);
+        let meeting = match &self.turns {
+            Some(turns) => Meeting::of(turns, self.duration),
+            None => Meeting::random(&mut meeting, self.duration, self.speakers),
+        };
         json.push("\"diarization\":");
-        self.write_turns(json, &mut turns, &meeting.turns);
+        self.write_turns(json, &mut turns, &meeting, &meeting.turns);
         if self.exclusive {
             json.push(",\"exclusiveDiarization\":");
-            self.write_turns(json, &mut exclusive, &meeting.exclusive());
+            self.write_turns(json, &mut exclusive, &meeting, &meeting.exclusive());
         }
         if self.shape == Shape::Identification {
             let (exclusive, threshold) = (self.matching_exclusive, self.matching_threshold);
             Voices::new(
                 &mut voices,
-                self.speakers,
+                meeting.speakers.len(),
                 &self.labels,
                 exclusive,
                 threshold,
             )
             .write(json, &meeting, self.turn_confidence);
         } else if self.words {
-            transcripts(json, &mut words, &meeting.turns);
+            transcripts(json, &mut words, &meeting);
         }
 
         let any = self.confidence || self.speech_probability || self.crosstalk_probability;
@@ -90,26 +155,26 @@ impl EventBuilder {
         }
     }
 
-    fn write_turns(&self, json: &mut Json, rng: &mut Rng, turns: &[Turn]) {
+    fn write_turns(&self, json: &mut Json, rng: &mut Rng, meeting: &Meeting, turns: &[Turn]) {
         json.push("[");
         for (number, turn) in turns.iter().enumerate() {
             json.separate(number == 0);
             json.push("{\"speaker\":");
-            json.speaker(turn.speaker);
+            json.push(&meeting.speakers[turn.speaker]);
             json.push(",\"start\":");
             json.time(turn.start);
             json.push(",\"end\":");
             json.time(turn.end);
             if self.turn_confidence {
                 json.push(",\"confidence\":{");
-                for speaker in 0..self.speakers {
+                for (speaker, label) in meeting.speakers.iter().enumerate() {
                     let range = if speaker == turn.speaker {
                         60..=99
                     } else {
                         0..=30
                     };
                     json.separate(speaker == 0);
-                    json.speaker(speaker);
+                    json.push(label);
                     json.push(":");
                     json.number(rng.u8(range));
                 }
@@ -121,5 +186,19 @@ impl EventBuilder {
     }
 }
 
-/// Of as many bytes, which makes 8192 characters of base64.
+/// Draws a random UUID.
+fn job_id(rng: &mut Rng) -> String {
+    let bits = (rng.u128(..) & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
+    let hex = format!("{bits:032x}");
+    [
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..],
+    ]
+    .join("-")
+}
+
+/// The bytes of a voiceprint, which are 8192 characters of base64.
 const VOICEPRINT: usize = 6144;

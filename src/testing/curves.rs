@@ -1,10 +1,9 @@
 use fastrand::Rng;
 
-use super::json::Json;
-use super::meeting::Meeting;
+use super::{json::Json, meeting::Meeting};
 
-/// How many speak at each step of 0.02 s, at most 255 of them.
-pub(super) fn speaking(meeting: &Meeting, speaker: Option<u8>) -> Vec<u8> {
+/// Counts who speaks at each step of 0.02 s: one speaker, or all of them, up to 255.
+pub(super) fn speaking(meeting: &Meeting, speaker: Option<usize>) -> Vec<u8> {
     let steps = usize::try_from(meeting.length / STEP).unwrap_or(usize::MAX);
     let mut speaking = vec![0_u8; steps];
     let turns = meeting
@@ -21,19 +20,19 @@ pub(super) fn speaking(meeting: &Meeting, speaker: Option<u8>) -> Vec<u8> {
     speaking
 }
 
-/// `{"score": [...], "resolution": 0.02}`, high where `is_high` says so of how many speak.
+/// Writes a curve, `{"score": [...], "resolution": 0.02}`, which is high where `is_high` is true for the number of speakers.
 pub(super) fn curve(json: &mut Json, rng: &mut Rng, speaking: &[u8], is_high: fn(u8) -> bool) {
     json.push("{\"score\":");
     scores(json, rng, speaking, is_high);
     json.push(RESOLUTION);
 }
 
-/// The same of each speaker, by label.
+/// Writes a curve for each speaker, by label.
 pub(super) fn speaker_curves(json: &mut Json, rng: &mut Rng, meeting: &Meeting) {
     json.push("{\"score\":{");
-    for speaker in 0..meeting.speakers {
+    for (speaker, label) in meeting.speakers.iter().enumerate() {
         json.separate(speaker == 0);
-        json.speaker(speaker);
+        json.push(label);
         json.push(":");
         scores(json, rng, &speaking(meeting, Some(speaker)), |count| {
             count > 0
@@ -44,7 +43,7 @@ pub(super) fn speaker_curves(json: &mut Json, rng: &mut Rng, meeting: &Meeting) 
 }
 
 fn scores(json: &mut Json, rng: &mut Rng, speaking: &[u8], is_high: fn(u8) -> bool) {
-    // A day has millions of them: written once, not formatted each time.
+    // A day has millions of scores, so format each value once.
     let written: Vec<String> = (0..=100).map(|score| format!("{score},")).collect();
     json.reserve(3 * speaking.len());
     json.push("[");
@@ -62,6 +61,6 @@ fn scores(json: &mut Json, rng: &mut Rng, speaking: &[u8], is_high: fn(u8) -> bo
     json.push("]");
 }
 
-/// In hundredths of a second.
-const STEP: u32 = 2;
+/// In milliseconds.
+const STEP: u32 = 20;
 const RESOLUTION: &str = ",\"resolution\":0.02}";

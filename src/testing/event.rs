@@ -1,16 +1,8 @@
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
-use fastrand::Rng;
-use jiff::Timestamp;
+use crate::{error::ConfigError, event::Turn};
 
-use super::json::Json;
-use crate::{
-    ConfigError, WebhookEvent,
-    event::{Delivery, EventError},
-};
-
-/// Makes the body of an event, of any kind and length, from a seed: the same settings make the same bytes.
+/// Builds the body of an event, of any kind and length, from a seed. The same settings build the same bytes.
 ///
 /// # Example: a day of talk
 ///
@@ -32,6 +24,25 @@ use crate::{
 /// assert!(matches!(longer, Err(ConfigError::EventTooLong { .. })));
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # Example: turns and outputs of your own
+///
+/// ```
+/// use std::time::SystemTime;
+/// use serde_json::json;
+/// use tower_pyannote::{Kind, event::{Delivery, Turn}, testing::EventBuilder};
+///
+/// let delivery = || Delivery::at(SystemTime::now());
+/// let turns = [Turn::new("ADA", 0.0, 1.5), Turn::new("GRACE", 1.25, 3.0)];
+/// let event = EventBuilder::diarization().with_turns(turns).build_event(delivery())?;
+/// let output = event.output().and_then(|output| output.as_diarization()).unwrap();
+/// assert_eq!(output.diarization.overlap(), 0.25);
+///
+/// let output = json!({ "voiceprint": "AAAA", "warning": "low quality" });
+/// let event = EventBuilder::voiceprint().with_output(output).build_event(delivery())?;
+/// assert_eq!((event.kind(), event.warning()), (Some(Kind::Voiceprint), Some("low quality")));
+/// # Ok::<_, tower_pyannote::event::EventError>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct EventBuilder {
@@ -40,6 +51,7 @@ pub struct EventBuilder {
     pub(super) seed: u64,
     pub(super) duration: Duration,
     pub(super) speakers: u8,
+    pub(super) turns: Option<Vec<Turn>>,
     pub(super) words: bool,
     pub(super) exclusive: bool,
     pub(super) turn_confidence: bool,
@@ -53,6 +65,8 @@ pub struct EventBuilder {
     pub(super) warning: Option<String>,
     pub(super) error: Option<String>,
     pub(super) dates: Option<(SystemTime, SystemTime)>,
+    /// As JSON.
+    pub(super) output: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,37 +81,37 @@ pub(super) enum Shape {
 }
 
 impl EventBuilder {
-    /// A diarization: who spoke when.
+    /// Creates a builder of a diarization: who spoke when.
     pub fn diarization() -> Self {
         Self::new(Shape::Diarization)
     }
 
-    /// An identification: who of the given voiceprints spoke when.
+    /// Creates a builder of an identification: which of the given voiceprints spoke when.
     pub fn identification() -> Self {
         Self::new(Shape::Identification)
     }
 
-    /// A voiceprint.
+    /// Creates a builder of a voiceprint.
     pub fn voiceprint() -> Self {
         Self::new(Shape::Voiceprint)
     }
 
-    /// A success without output, as `webhookStatusOnly` asks for.
+    /// Creates a builder of a success without output, as `webhookStatusOnly` asks for.
     pub fn status_only() -> Self {
         Self::new(Shape::StatusOnly)
     }
 
-    /// A job that failed, without a word why; see [`with_error`](Self::with_error).
+    /// Creates a builder of a failure, without a reason unless [`with_error`](Self::with_error) gives one.
     pub fn failed() -> Self {
         Self::new(Shape::Failed)
     }
 
-    /// A job that was canceled.
+    /// Creates a builder of a canceled job.
     pub fn canceled() -> Self {
         Self::new(Shape::Canceled)
     }
 
-    /// A success with an output that this crate does not know.
+    /// Creates a builder of a success with an output of a kind that this crate does not know.
     pub fn unknown() -> Self {
         Self::new(Shape::Unknown)
     }
@@ -109,6 +123,7 @@ impl EventBuilder {
             seed: 0,
             duration: Duration::from_secs(60),
             speakers: 3,
+            turns: None,
             words: false,
             exclusive: false,
             turn_confidence: false,
@@ -122,26 +137,27 @@ impl EventBuilder {
             warning: None,
             error: None,
             dates: None,
+            output: None,
         }
     }
 
-    /// Sets the id of the job; by default one that is made from the seed.
+    /// Sets the id of the job. Default: a UUID from the seed.
     pub fn with_job_id(mut self, job_id: impl Into<String>) -> Self {
         self.job_id = Some(job_id.into());
         self
     }
 
-    /// Sets what everything is made from; 0 by default.
+    /// Sets the seed of all random parts. Default: 0.
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// Sets the length of the audio; a minute by default.
+    /// Sets the length of the audio. Default: one minute.
     ///
     /// # Errors
     ///
-    /// [`ConfigError::EventTooLong`] if it is over 24 h, the longest audio that pyannoteAI takes.
+    /// Returns [`ConfigError::EventTooLong`] if the length is over 24 h, the limit of pyannoteAI.
     pub fn with_duration(mut self, duration: Duration) -> Result<Self, ConfigError> {
         if duration > LONGEST {
             return Err(ConfigError::EventTooLong { duration });
@@ -150,156 +166,109 @@ impl EventBuilder {
         Ok(self)
     }
 
-    /// Sets how many speak; 3 by default. With 0 there are no turns.
+    /// Sets the number of speakers. Default: 3. With 0 speakers there are no turns.
     pub fn with_speakers(mut self, speakers: u8) -> Self {
         self.speakers = speakers;
         self
     }
 
-    /// Sets whether a diarization has transcripts, by word and by turn; by default it has none.
+    /// Sets the turns, in their order. Default: turns from the seed.
+    ///
+    /// Transcripts, score curves and matches fit these turns, and [`with_speakers`](Self::with_speakers) has no effect. The
+    /// length of the score curves stays that of [`with_duration`](Self::with_duration). Times are cut to milliseconds, and
+    /// one that is negative or not finite becomes 0. The confidence of the turns is not used.
+    pub fn with_turns(mut self, turns: impl IntoIterator<Item = Turn>) -> Self {
+        self.turns = Some(turns.into_iter().collect());
+        self
+    }
+
+    /// Sets the whole output, any JSON value. Default: an output of the builder's kind.
+    ///
+    /// The status stays that of the builder's kind. All other settings of the output have no effect, such as
+    /// [`with_warning`](Self::with_warning) and [`with_error`](Self::with_error).
+    pub fn with_output(mut self, output: impl Into<serde_json::Value>) -> Self {
+        self.output = Some(output.into().to_string());
+        self
+    }
+
+    /// Sets whether a diarization has transcripts, by word and by turn. Default: false.
     pub fn with_words(mut self, words: bool) -> Self {
         self.words = words;
         self
     }
 
-    /// Sets whether a diarization has `exclusiveDiarization` too, in which nobody speaks at once; by default it has not.
+    /// Sets whether a diarization has `exclusiveDiarization`, the turns without overlap. Default: false.
     pub fn with_exclusive(mut self, exclusive: bool) -> Self {
         self.exclusive = exclusive;
         self
     }
 
-    /// Sets whether each turn has its scores; by default it has none.
+    /// Sets whether each turn has a score of each speaker. Default: false.
     pub fn with_turn_confidence(mut self, turn_confidence: bool) -> Self {
         self.turn_confidence = turn_confidence;
         self
     }
 
-    /// Sets whether there is a curve `confidence`; by default there is none.
+    /// Sets whether the output has the curve `confidence`. Default: false.
     pub fn with_confidence(mut self, confidence: bool) -> Self {
         self.confidence = confidence;
         self
     }
 
-    /// Sets whether there is a curve `speechProbability`; by default there is none.
+    /// Sets whether the output has the curve `speechProbability`. Default: false.
     pub fn with_speech_probability(mut self, speech_probability: bool) -> Self {
         self.speech_probability = speech_probability;
         self
     }
 
-    /// Sets whether there is a curve `crosstalkProbability`; by default there is none.
+    /// Sets whether the output has the curve `crosstalkProbability`. Default: false.
     pub fn with_crosstalk_probability(mut self, crosstalk_probability: bool) -> Self {
         self.crosstalk_probability = crosstalk_probability;
         self
     }
 
-    /// Sets whether there is a curve for each speaker, `speakerProbability`; by default there is none.
+    /// Sets whether the output has `speakerProbability`, a curve for each speaker. Default: false.
     pub fn with_speaker_probability(mut self, speaker_probability: bool) -> Self {
         self.speaker_probability = speaker_probability;
         self
     }
 
-    /// Sets the labels of the voiceprints that an identification compares with; `Ada` and `Grace` by default.
+    /// Sets the labels of the voiceprints that an identification compares with. Default: `Ada` and `Grace`.
     pub fn with_labels<L: Into<String>>(mut self, labels: impl IntoIterator<Item = L>) -> Self {
         self.labels = labels.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Sets whether a voiceprint matches one speaker at most; by default so.
+    /// Sets whether a voiceprint matches at most one speaker. Default: true.
     pub fn with_exclusive_matching(mut self, exclusive: bool) -> Self {
         self.matching_exclusive = exclusive;
         self
     }
 
-    /// Sets the score, from 0 to 100, that a match must reach; 0 by default.
+    /// Sets the least score of a match, from 0 to 100. Default: 0.
     pub fn with_matching_threshold(mut self, threshold: u8) -> Self {
         self.matching_threshold = threshold;
         self
     }
 
-    /// Sets `warning` of the output, if there is one; by default there is no warning.
+    /// Sets `warning` of the output, if the event has an output. Default: none.
     pub fn with_warning(mut self, warning: impl Into<String>) -> Self {
         self.warning = Some(warning.into());
         self
     }
 
-    /// Sets `error` of the output, and gives a failed or canceled job one to hold it; by default there is no error.
+    /// Sets `error` of the output, and adds an output to a failed or canceled job. Default: none.
     pub fn with_error(mut self, error: impl Into<String>) -> Self {
         self.error = Some(error.into());
         self
     }
 
-    /// Sets `createdAt` and `updatedAt`, which the API gives and a webhook does not; by default there are none.
+    /// Sets `createdAt` and `updatedAt`, which the API sends and a webhook does not. Default: none.
     pub fn with_dates(mut self, created: SystemTime, updated: SystemTime) -> Self {
         self.dates = Some((created, updated));
         self
     }
-
-    /// The id of the job: the one that was set, else the one that the seed makes.
-    #[must_use]
-    pub fn job_id(&self) -> String {
-        match &self.job_id {
-            Some(job_id) => job_id.clone(),
-            None => job_id(&mut Rng::with_seed(self.seed)),
-        }
-    }
-
-    /// Makes the body.
-    #[must_use]
-    pub fn build(&self) -> Bytes {
-        let mut rng = Rng::with_seed(self.seed);
-        // Taken in any case, so that all else is the same whether it is used or not.
-        let made = job_id(&mut rng);
-        let mut json = Json::default();
-        json.push("{\"jobId\":");
-        json.text(self.job_id.as_deref().unwrap_or(&made));
-        json.push(",\"status\":");
-        json.text(self.status());
-        for (name, date) in [
-            ("createdAt", self.dates.map(|dates| dates.0)),
-            ("updatedAt", self.dates.map(|dates| dates.1)),
-        ] {
-            if let Some(Ok(date)) = date.map(Timestamp::try_from) {
-                json.key(name);
-                // Milliseconds, as JavaScript writes it.
-                json.text(&format!("{date:.3}"));
-            }
-        }
-        self.write_output(&mut json, &mut rng);
-        json.push("}");
-        json.into_bytes()
-    }
-
-    /// Makes an event of the body, as if it had been delivered so.
-    ///
-    /// # Errors
-    ///
-    /// [`EventError::MissingJobId`] if the id of the job was set to nothing.
-    pub fn build_event(&self, delivery: Delivery) -> Result<WebhookEvent, EventError> {
-        WebhookEvent::new(self.build(), delivery)
-    }
-
-    fn status(&self) -> &'static str {
-        match self.shape {
-            Shape::Failed => "failed",
-            Shape::Canceled => "canceled",
-            _ => "succeeded",
-        }
-    }
 }
 
-/// A random UUID.
-fn job_id(rng: &mut Rng) -> String {
-    let bits = (rng.u128(..) & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
-    let hex = format!("{bits:032x}");
-    [
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..],
-    ]
-    .join("-")
-}
-
-/// The longest audio that pyannoteAI takes.
+/// The limit of pyannoteAI.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);

@@ -2,7 +2,7 @@ use std::fmt::{Arguments, Write};
 
 use bytes::Bytes;
 
-/// JSON as it grows. Numbers are written from whole ones, so that a day's curves take no time.
+/// A JSON text under construction. Takes integers only, because formatting floats would slow down a day's curves.
 #[derive(Default)]
 pub(super) struct Json(String);
 
@@ -30,23 +30,24 @@ impl Json {
     }
 
     pub(super) fn text(&mut self, text: &str) {
-        self.push(&serde_json::Value::from(text).to_string());
+        self.push(&quoted(text));
     }
 
     pub(super) fn number(&mut self, number: u8) {
         self.write(format_args!("{number}"));
     }
 
-    pub(super) fn speaker(&mut self, speaker: u8) {
-        self.write(format_args!("\"SPEAKER_{speaker:02}\""));
-    }
-
-    /// Seconds, from hundredths of them.
+    /// Writes a time in seconds, given in milliseconds, with two decimals if they suffice.
     pub(super) fn time(&mut self, time: u32) {
-        self.write(format_args!("{}.{:02}", time / 100, time % 100));
+        let (seconds, rest) = (time / 1000, time % 1000);
+        if rest % 10 == 0 {
+            self.write(format_args!("{seconds}.{:02}", rest / 10));
+        } else {
+            self.write(format_args!("{seconds}.{rest:03}"));
+        }
     }
 
-    /// A key of an object that may have had others before it.
+    /// Writes a key, after a comma unless it is the first one of its object.
     pub(super) fn key(&mut self, name: &str) {
         let first = self.0.ends_with('{');
         self.separate(first);
@@ -57,10 +58,15 @@ impl Json {
     fn write(&mut self, text: Arguments<'_>) {
         self.0
             .write_fmt(text)
-            .expect("a string takes all that is written");
+            .expect("writing to a string does not fail");
     }
 
     pub(super) fn into_bytes(self) -> Bytes {
         self.0.into()
     }
+}
+
+/// Returns a text as JSON.
+pub(super) fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }

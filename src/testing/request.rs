@@ -1,16 +1,21 @@
-use std::fmt;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    fmt,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue, Request, Uri};
+use http::{HeaderMap, HeaderValue, Request, Uri, header::CONTENT_TYPE};
 
-use crate::headers::{RETRY_NUMBER, RETRY_REASON, SIGNATURE, TIMESTAMP};
-use crate::{SigningKey, WebhookSecret, event::Retry, verify::SignatureEncoding};
+use crate::{
+    event::Retry,
+    headers::{RETRY_NUMBER, RETRY_REASON, SIGNATURE, TIMESTAMP},
+    secret::WebhookSecret,
+    signature::{SignatureEncoding, SigningKey},
+};
 
-/// A delivery as pyannoteAI makes it: a body, and the headers that sign it.
+/// A delivery like those of pyannoteAI: a body, and headers with its signature.
 ///
-/// It is signed when it is turned into a request, so the order of the settings does not matter. `Debug` shows neither
+/// Signs the body only when the headers are asked for, so the order of the settings does not matter. `Debug` shows neither
 /// secret nor signature.
 ///
 /// # Example: a receiver's test
@@ -59,7 +64,7 @@ pub struct SignedRequest {
 }
 
 impl SignedRequest {
-    /// A first attempt to deliver `body`, signed now by the system's clock.
+    /// Creates a first attempt to deliver `body`, signed at the system's time.
     pub fn new(secret: &WebhookSecret, body: impl Into<Bytes>) -> Self {
         Self::with_key(SigningKey::new(secret), body.into(), SystemTime::now())
     }
@@ -77,74 +82,74 @@ impl SignedRequest {
         }
     }
 
-    /// Sets where it is sent; `/webhook` by default.
+    /// Sets the URI. Default: `/webhook`.
     pub fn with_uri(mut self, uri: Uri) -> Self {
         self.uri = uri;
         self
     }
 
-    /// Sets when it was signed; by default when it was made.
+    /// Sets the time of signing. Default: the time of creation.
     pub fn with_signed_at(mut self, at: SystemTime) -> Self {
         self.timestamp = seconds(at);
         self
     }
 
-    /// Sets the timestamp as it stands in the header, be it no number at all; by default the seconds of when it was made.
+    /// Sets the header of the timestamp, which may be malformed. Default: the time of creation, in Unix seconds.
     pub fn with_timestamp(mut self, timestamp: HeaderValue) -> Self {
         self.timestamp = timestamp;
         self
     }
 
-    /// Sets how the signature is written; [`Hex`](SignatureEncoding::Hex) by default.
+    /// Sets the encoding of the signature. Default: [`Hex`](SignatureEncoding::Hex).
     pub fn with_encoding(mut self, encoding: SignatureEncoding) -> Self {
         self.encoding = encoding;
         self
     }
 
-    /// Sets whether `v0=` stands before the signature; by default it does not.
+    /// Sets whether the signature has the prefix `v0=`. Default: false.
     pub fn with_version_prefix(mut self, version_prefix: bool) -> Self {
         self.version_prefix = version_prefix;
         self
     }
 
-    /// Sets which repetition it is; by default none.
+    /// Sets the number and reason of a retry. Default: none, a first attempt.
     pub fn with_retry(mut self, retry: Option<Retry>) -> Self {
         self.retry = retry;
         self
     }
 
-    /// Signs another body than the one that is sent, as if someone had tampered with it; by default they are the same.
+    /// Sets the body that is signed, as if the sent body had been tampered with. Default: the sent body.
     pub fn with_signed_body(mut self, signed: impl Into<Bytes>) -> Self {
         self.signed = Some(signed.into());
         self
     }
 
-    /// Sends another body than the one that is signed, as if someone had tampered with it.
+    /// Sets the body that is sent, as if it had been tampered with. The signature stays that of the earlier body.
     pub fn with_tampered_body(mut self, body: impl Into<Bytes>) -> Self {
         let signed = std::mem::replace(&mut self.body, body.into());
         self.signed.get_or_insert(signed);
         self
     }
 
-    /// The body that is sent.
+    /// Returns the body that is sent.
     #[must_use]
     pub fn body(&self) -> &Bytes {
         &self.body
     }
 
-    /// Where it is sent.
+    /// Returns the URI.
     #[must_use]
     pub fn uri(&self) -> &Uri {
         &self.uri
     }
 
-    /// Which repetition it is; `None` at the first attempt.
+    /// Returns the number and reason of the retry; `None` at the first attempt.
     #[must_use]
     pub fn retry(&self) -> Option<&Retry> {
         self.retry.as_ref()
     }
 
-    /// The headers that it is sent with; the signature's value is marked as sensitive.
+    /// Returns the headers. The value of the signature is marked as sensitive.
     #[must_use]
     pub fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -161,13 +166,13 @@ impl SignedRequest {
         headers
     }
 
-    /// The request, with a body of whatever type a service takes.
+    /// Returns the request, with the body in the type that a service takes.
     #[must_use]
     pub fn to_request<B: From<Bytes>>(&self) -> Request<B> {
         self.to_request_with(B::from(self.body.clone()))
     }
 
-    /// The request, but with a body of your own making: one that is sent in pieces, or breaks off.
+    /// Returns the request with another body, for example one that is sent in pieces or breaks off.
     #[must_use]
     pub fn to_request_with<B>(&self, body: B) -> Request<B> {
         let mut request = Request::new(body);

@@ -1,26 +1,31 @@
-use std::fmt;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::task::Poll;
-use std::time::{Duration, SystemTime};
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    pin::pin,
+    task::Poll,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, Uri};
 use tower_service::Service;
 
-use super::report::{DeliveryAttempt, DeliveryReport};
-use super::request::SignedRequest;
-use crate::clock::{Clock, SystemClock};
+use super::{
+    report::{DeliveryAttempt, DeliveryReport},
+    request::SignedRequest,
+};
 use crate::{
-    ConfigError, SigningKey, WebhookSecret,
+    clock::{Clock, SystemClock},
+    error::ConfigError,
     event::{Retry, RetryReason},
-    verify::SignatureEncoding,
+    secret::WebhookSecret,
+    signature::{SignatureEncoding, SigningKey},
 };
 
-/// Delivers as pyannoteAI does: signed, and repeated at once, after a minute and after five more until it is answered 2xx
-/// within 10 s.
+/// Delivers bodies like pyannoteAI: signed, and with retries until a 2xx arrives within 10 s.
 ///
-/// Time goes by a [`Clock`]: with a [`ManualClock`](crate::clock::ManualClock) a test sees the whole schedule without waiting.
+/// The first retry comes at once, the second after one minute, the third after five more. With a
+/// [`ManualClock`](crate::clock::ManualClock), a test goes through this schedule without waiting.
 ///
 /// # Example: a receiver that is down at first
 ///
@@ -66,7 +71,7 @@ pub struct WebhookSender<C = SystemClock> {
 }
 
 impl WebhookSender {
-    /// A sender with this secret, to `/webhook`, by the system's clock.
+    /// Creates a sender that signs with `secret`, delivers to `/webhook` and uses the system's clock.
     pub fn new(secret: &WebhookSecret) -> Self {
         Self {
             key: SigningKey::new(secret),
@@ -82,7 +87,7 @@ impl WebhookSender {
 }
 
 impl<C> WebhookSender<C> {
-    /// Sets the clock; [`SystemClock`] by default.
+    /// Sets the clock. Default: [`SystemClock`].
     pub fn with_clock<D: Clock>(self, clock: D) -> WebhookSender<D> {
         WebhookSender {
             key: self.key,
@@ -96,44 +101,43 @@ impl<C> WebhookSender<C> {
         }
     }
 
-    /// Sets where it delivers to; `/webhook` by default.
+    /// Sets the URI of the deliveries. Default: `/webhook`.
     pub fn with_uri(mut self, uri: Uri) -> Self {
         self.uri = uri;
         self
     }
 
-    /// Sets how the signature is written; [`Hex`](SignatureEncoding::Hex) by default.
+    /// Sets the encoding of the signature. Default: [`Hex`](SignatureEncoding::Hex).
     pub fn with_encoding(mut self, encoding: SignatureEncoding) -> Self {
         self.encoding = encoding;
         self
     }
 
-    /// Sets whether `v0=` stands before the signature; by default it does not.
+    /// Sets whether the signature has the prefix `v0=`. Default: false.
     pub fn with_version_prefix(mut self, version_prefix: bool) -> Self {
         self.version_prefix = version_prefix;
         self
     }
 
-    /// Sets whether a retry bears the timestamp and signature of the first attempt; by default each is signed anew.
+    /// Sets whether retries repeat the timestamp and signature of the first attempt. Default: false, so each is signed again.
     ///
-    /// pyannoteAI does not say what it does. Signed once, its last retry would arrive about 400 s old.
+    /// The documentation of pyannoteAI does not say which. If it signed once, its last retry would arrive about 400 s old.
     pub fn with_sign_once(mut self, sign_once: bool) -> Self {
         self.sign_once = sign_once;
         self
     }
 
-    /// Sets how long it waits before each retry; by default not at all, a minute, five minutes. Without any, there is one
-    /// attempt.
+    /// Sets the pauses before the retries. Default: 0 s, 60 s and 300 s. Without pauses, there is one attempt.
     pub fn with_schedule(mut self, schedule: impl Into<Vec<Duration>>) -> Self {
         self.schedule = schedule.into();
         self
     }
 
-    /// Sets how long it waits for an answer; 10 s by default.
+    /// Sets the timeout of an answer. Default: 10 s.
     ///
     /// # Errors
     ///
-    /// [`ConfigError::ZeroTimeout`] if that is no time at all.
+    /// Returns [`ConfigError::ZeroTimeout`] if the timeout is zero.
     pub fn with_timeout(mut self, timeout: Duration) -> Result<Self, ConfigError> {
         if timeout.is_zero() {
             let setting = "answer timeout";
@@ -145,16 +149,16 @@ impl<C> WebhookSender<C> {
 }
 
 impl<C: Clock> WebhookSender<C> {
-    /// Delivers to a service, which gets each attempt as a request with a body of its type.
+    /// Delivers to a service, which gets one request per attempt.
     ///
-    /// An error of the service counts as `connection_failed`, and a redirect as `http_error`, as a service knows no other
-    /// place to go to.
+    /// An error of the service counts as `connection_failed`. A redirect counts as `http_error`, because there is no other
+    /// service to send the request to.
     pub async fn deliver<S, B, R>(&self, body: impl Into<Bytes>, service: &mut S) -> DeliveryReport
     where
         S: Service<Request<B>, Response = Response<R>>,
         B: From<Bytes>,
     {
-        // Nobody else takes it: an attempt that took too long was dropped with its guard.
+        // The lock is always free, because an attempt that timed out was dropped together with its guard.
         let service = &tokio::sync::Mutex::new(service);
         self.deliver_with(body, |request| async move {
             let mut service = service.lock().await;
@@ -170,10 +174,10 @@ impl<C: Clock> WebhookSender<C> {
         .await
     }
 
-    /// Delivers through `send`, which makes one attempt: it sends the request, and returns the status it was answered with
-    /// or the reason that a retry shall give.
+    /// Delivers through `send`, which makes one attempt: it sends the request, and returns the status of the answer, or the
+    /// reason for a retry.
     ///
-    /// An attempt that takes too long is dropped, and counts as `http_timeout`.
+    /// An attempt that reaches the timeout is dropped, and counts as `http_timeout`.
     pub async fn deliver_with<F, A>(&self, body: impl Into<Bytes>, mut send: F) -> DeliveryReport
     where
         F: FnMut(SignedRequest) -> A,
@@ -241,7 +245,7 @@ impl<C> fmt::Debug for WebhookSender<C> {
     }
 }
 
-/// What pyannoteAI's documentation says of retries.
+/// The schedule in the documentation of pyannoteAI.
 const SCHEDULE: [Duration; 3] = [
     Duration::ZERO,
     Duration::from_secs(60),

@@ -1,9 +1,8 @@
 use fastrand::Rng;
 
-use super::json::Json;
-use super::meeting::Meeting;
+use super::{json::Json, meeting::Meeting};
 
-/// How like each voiceprint each speaker sounds, and who is taken for whom.
+/// How well each speaker matches each voiceprint, and which voiceprint is each speaker's match.
 pub(super) struct Voices<'a> {
     labels: &'a [String],
     scores: Vec<Vec<u8>>,
@@ -13,14 +12,14 @@ pub(super) struct Voices<'a> {
 impl<'a> Voices<'a> {
     pub(super) fn new(
         rng: &mut Rng,
-        speakers: u8,
+        speakers: usize,
         labels: &'a [String],
         exclusive: bool,
         threshold: u8,
     ) -> Self {
         let mut scores = Vec::new();
         let mut matches = Vec::new();
-        for speaker in 0..usize::from(speakers) {
+        for speaker in 0..speakers {
             let mut row: Vec<u8> = labels.iter().map(|_| rng.u8(0..=40)).collect();
             let score = rng.u8(60..=98);
             let like = match speaker.checked_rem(labels.len()) {
@@ -40,22 +39,23 @@ impl<'a> Voices<'a> {
         }
     }
 
-    /// `identification`, then `voiceprints`.
+    /// Writes `identification`, then `voiceprints`.
     pub(super) fn write(&self, json: &mut Json, meeting: &Meeting, turn_confidence: bool) {
         json.push(",\"identification\":[");
         for (number, turn) in meeting.turns.iter().enumerate() {
             json.separate(number == 0);
+            let speaker = &meeting.speakers[turn.speaker];
             json.push("{\"speaker\":");
             match self.label(turn.speaker) {
                 Some(label) => json.text(label),
-                None => json.speaker(turn.speaker),
+                None => json.push(speaker),
             }
             json.push(",\"start\":");
             json.time(turn.start);
             json.push(",\"end\":");
             json.time(turn.end);
             json.push(",\"diarizationSpeaker\":");
-            json.speaker(turn.speaker);
+            json.push(speaker);
             self.write_match(json, turn.speaker);
             if turn_confidence {
                 self.write_scores(json, turn.speaker);
@@ -63,10 +63,10 @@ impl<'a> Voices<'a> {
             json.push("}");
         }
         json.push("],\"voiceprints\":[");
-        for speaker in 0..meeting.speakers {
+        for (speaker, label) in meeting.speakers.iter().enumerate() {
             json.separate(speaker == 0);
             json.push("{\"speaker\":");
-            json.speaker(speaker);
+            json.push(label);
             self.write_match(json, speaker);
             self.write_scores(json, speaker);
             json.push("}");
@@ -74,12 +74,12 @@ impl<'a> Voices<'a> {
         json.push("]");
     }
 
-    fn label(&self, speaker: u8) -> Option<&str> {
-        let label = (*self.matches.get(usize::from(speaker))?)?;
+    fn label(&self, speaker: usize) -> Option<&str> {
+        let label = (*self.matches.get(speaker)?)?;
         self.labels.get(label).map(String::as_str)
     }
 
-    fn write_match(&self, json: &mut Json, speaker: u8) {
+    fn write_match(&self, json: &mut Json, speaker: usize) {
         json.push(",\"match\":");
         match self.label(speaker) {
             Some(label) => json.text(label),
@@ -87,9 +87,9 @@ impl<'a> Voices<'a> {
         }
     }
 
-    fn write_scores(&self, json: &mut Json, speaker: u8) {
+    fn write_scores(&self, json: &mut Json, speaker: usize) {
         json.push(",\"confidence\":{");
-        let scores = self.scores.get(usize::from(speaker));
+        let scores = self.scores.get(speaker);
         for (number, (label, score)) in self
             .labels
             .iter()

@@ -1,22 +1,22 @@
 use fastrand::Rng;
 
-use super::json::Json;
-use super::meeting::Turn;
+use super::{json::Json, meeting::Meeting};
 
-/// What is said in each turn: `wordLevelTranscription` and `turnLevelTranscription`.
-pub(super) fn transcripts(json: &mut Json, rng: &mut Rng, turns: &[Turn]) {
+/// Writes `wordLevelTranscription` and `turnLevelTranscription`.
+pub(super) fn transcripts(json: &mut Json, rng: &mut Rng, meeting: &Meeting) {
     let mut by_turn = Json::default();
     json.push(",\"wordLevelTranscription\":[");
     let mut first = true;
-    for (number, turn) in turns.iter().enumerate() {
+    for (number, turn) in meeting.turns.iter().enumerate() {
+        let speaker = &meeting.speakers[turn.speaker];
         let mut text = String::new();
         let mut start = turn.start;
         while start < turn.end {
-            let end = (start + rng.u32(20..=60)).min(turn.end);
+            let end = start.saturating_add(10 * rng.u32(20..=60)).min(turn.end);
             let word = VOCABULARY[rng.usize(0..VOCABULARY.len())];
             json.separate(first);
             first = false;
-            segment(json, turn.speaker, start, end, word);
+            segment(json, speaker, start, end, word);
             if !text.is_empty() {
                 text.push(' ');
             }
@@ -24,14 +24,14 @@ pub(super) fn transcripts(json: &mut Json, rng: &mut Rng, turns: &[Turn]) {
             start = end;
         }
         by_turn.separate(number == 0);
-        segment(&mut by_turn, turn.speaker, turn.start, turn.end, &text);
+        segment(&mut by_turn, speaker, turn.start, turn.end, &text);
     }
     json.push("],\"turnLevelTranscription\":[");
     json.push(by_turn.as_str());
     json.push("]");
 }
 
-fn segment(json: &mut Json, speaker: u8, start: u32, end: u32, text: &str) {
+fn segment(json: &mut Json, speaker: &str, start: u32, end: u32, text: &str) {
     json.push("{\"start\":");
     json.time(start);
     json.push(",\"end\":");
@@ -39,7 +39,7 @@ fn segment(json: &mut Json, speaker: u8, start: u32, end: u32, text: &str) {
     json.push(",\"text\":");
     json.text(text);
     json.push(",\"speaker\":");
-    json.speaker(speaker);
+    json.push(speaker);
     json.push("}");
 }
 
