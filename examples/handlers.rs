@@ -1,9 +1,11 @@
-//! Handlers plugged into a registry: one that is a type with state, and closures for single kinds.
+//! Handlers in a registry: a type with state, and closures.
 //!
 //! `PYANNOTEAI_WEBHOOK_SECRET=whs_... cargo run --release --example handlers`
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use axum::{Router, routing::post_service};
 use tower::ServiceBuilder;
@@ -12,7 +14,7 @@ use tower_pyannote::{
     TypedEvent, WebhookEvent, WebhookHandler,
 };
 
-/// Adds up what was heard, over all meetings.
+/// Adds up the talk time of all meetings.
 #[derive(Default)]
 struct Minutes {
     seconds: AtomicU64,

@@ -1,19 +1,20 @@
-//! Plain hyper, no framework: `PYANNOTEAI_WEBHOOK_SECRET=whs_... cargo run --release --example hyper`
+//! A receiver on hyper, without a framework: `PYANNOTEAI_WEBHOOK_SECRET=whs_... cargo run --release --example hyper`
 
-use std::convert::Infallible;
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use http::{Request, Response};
 use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
 use tokio::net::TcpListener;
 use tower::{ServiceBuilder, service_fn};
 use tower_pyannote::{PyannoteSignatureLayer, SecretSet, WebhookEvent, layer::VerifiedBody};
 
 async fn webhook(request: Request<VerifiedBody>) -> Result<Response<String>, Infallible> {
     let event = request.extensions().get::<WebhookEvent>();
-    let event = event.expect("the layer lets nothing through without its event");
+    let event = event.expect("the layer adds the event");
     println!("job {} {}", event.job_id(), event.status());
     Ok(Response::new(String::new()))
 }
@@ -31,7 +32,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let (stream, _) = listener.accept().await?;
         let service = TowerToHyperService::new(service.clone());
         tokio::spawn(async move {
-            // Without a timer hyper lets a client take forever over its headers.
+            // Without a timer, hyper does not limit the time for the headers.
             let served = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(Duration::from_secs(5))

@@ -1,25 +1,25 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::{Kind, Retry};
+use super::{output::Kind, retry::Retry};
 
-/// The data of a delivery that is not in the body of its [`WebhookEvent`](crate::WebhookEvent). The layer fills it in.
+/// All that came with the body of a [`WebhookEvent`](crate::WebhookEvent). The layer fills it in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Delivery {
-    /// When pyannoteAI signed the delivery, in Unix seconds: `X-Request-Timestamp` as verified.
+    /// The time at which pyannoteAI signed the delivery, in Unix seconds: the verified `X-Request-Timestamp`.
     pub timestamp: u64,
-    /// When the delivery was received, by the receiver's clock.
+    /// The time at which the delivery was received, by the receiver's clock.
     pub received_at: SystemTime,
-    /// The number and reason of pyannoteAI's retry; `None` at the first attempt.
+    /// The number and reason of the retry; `None` at the first attempt to deliver.
     pub retry: Option<Retry>,
-    /// The number of the handlers' attempt, from 1; more than 1 only behind an inbox.
+    /// The number of the attempt to handle the event, from 1. It is over 1 only behind an inbox.
     pub attempt: u32,
-    /// The kind of job that was submitted; `None` if it is not known. Only an inbox knows it.
+    /// The kind of the job when it was submitted; `None` if unknown. It is known only behind an inbox.
     pub job_kind: Option<Kind>,
 }
 
 impl Delivery {
-    /// Creates a first attempt received at `received_at` and signed in the same second.
+    /// Creates a first attempt that was received at `received_at` and signed in the same second.
     #[must_use]
     pub fn at(received_at: SystemTime) -> Self {
         let since_epoch = received_at.duration_since(UNIX_EPOCH);
@@ -32,28 +32,28 @@ impl Delivery {
         }
     }
 
-    /// Sets the time of signing, in Unix seconds. The default is `received_at`, in whole seconds.
+    /// Sets the time of signing, in Unix seconds. Default: the whole seconds of `received_at`.
     #[must_use]
     pub fn with_timestamp(mut self, timestamp: u64) -> Self {
         self.timestamp = timestamp;
         self
     }
 
-    /// Sets pyannoteAI's retry. The default is `None`.
+    /// Sets the number and reason of a retry. Default: none.
     #[must_use]
     pub fn with_retry(mut self, retry: Option<Retry>) -> Self {
         self.retry = retry;
         self
     }
 
-    /// Sets the number of the handlers' attempt. The default is 1.
+    /// Sets the number of the attempt to handle the event. Default: 1.
     #[must_use]
     pub fn with_attempt(mut self, attempt: u32) -> Self {
         self.attempt = attempt;
         self
     }
 
-    /// Sets the kind of job that was submitted. The default is `None`: not known.
+    /// Sets the kind of the job when it was submitted. Default: unknown.
     #[must_use]
     pub fn with_job_kind(mut self, kind: Option<Kind>) -> Self {
         self.job_kind = kind;

@@ -1,26 +1,26 @@
 use std::fmt;
 
-use super::Text;
+use super::text::Text;
 
-/// How a job ended.
+/// The status of a job.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Status {
-    /// The job has an output, unless it was submitted with `webhookStatusOnly`.
+    /// The job succeeded. The event has an output, unless the job was submitted with `webhookStatusOnly`.
     Succeeded,
-    /// The job failed; [`WebhookEvent::error`](crate::WebhookEvent::error) may say why.
+    /// The job failed; [`WebhookEvent::error`](crate::WebhookEvent::error) may have the reason.
     Failed,
     /// The job was canceled.
     Canceled,
-    /// Any other status, kept by name.
+    /// Any other status, by name.
     ///
-    /// The name is empty if the status is absent or null. If the status is not a string, the name is its JSON text, cut after
-    /// 64 characters.
+    /// The name is empty if the status is absent or null. If the status is not a string, the name is its JSON, cut after 64
+    /// characters.
     Other(Text),
 }
 
 impl Status {
-    /// Returns the status as pyannoteAI writes it.
+    /// Returns the name of the status, as pyannoteAI writes it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
@@ -31,10 +31,9 @@ impl Status {
         }
     }
 
-    /// Returns whether the job is over: succeeded, failed or canceled.
+    /// Returns whether the job has ended: succeeded, failed or canceled.
     ///
-    /// It returns false for any other status, such as `created`, `pending` and `running`, and for a status that this version
-    /// does not know.
+    /// Any other status counts as not ended: `created`, `pending`, `running`, and all that this version does not know.
     #[must_use]
     pub const fn is_terminal(&self) -> bool {
         match self {

@@ -9,16 +9,20 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::{
-    Delivery, EventError, Kind, Output, Retry, Status,
+    delivery::Delivery,
     envelope::{Envelope, EnvelopeScan},
+    error::EventError,
+    output::{Kind, Output},
+    retry::Retry,
+    status::Status,
 };
 
-/// A delivery of pyannoteAI: how a job ended, and its output.
+/// A delivery of pyannoteAI: the status of a job, and its output.
 ///
-/// Creating an event checks that the body is JSON and reads the envelope, in one pass. The first call of
-/// [`output`](Self::output) types the output. An event is cheap to clone. Of the body, `Debug` shows only job id and status.
+/// Cloning is cheap. The constructor checks that the body is JSON and reads its envelope, in one pass. The first call of
+/// [`output`](Self::output) types the output. `Debug` shows the job id, the status and the kind, and nothing else of the body.
 ///
-/// # Example: reading a body
+/// # Example: the content of a body
 ///
 /// ```
 /// use std::time::SystemTime;
@@ -52,18 +56,18 @@ struct Inner {
 }
 
 impl WebhookEvent {
-    /// Creates an event from the body of a delivery that the caller has verified.
+    /// Creates an event from the body of a delivery, whose signature the caller has verified.
     ///
-    /// Fields may be absent, null, unknown or repeated. The last of two equal keys counts.
+    /// Apart from the job id, fields may be absent, null, repeated (the last one counts) or unknown.
     ///
     /// # Errors
     ///
-    /// Returns [`EventError`] if the body is not UTF-8, not JSON or not an object, or if it names no job.
+    /// Returns [`EventError`] if the body is not UTF-8, not JSON or not an object, or has no job id.
     pub fn new(raw: Bytes, delivery: Delivery) -> Result<Self, EventError> {
         Self::scanned(raw, delivery, None)
     }
 
-    /// Creates an event from a body that may have been scanned in part.
+    /// Creates an event from a body. `scan` has read the part of the body that has arrived so far.
     pub(crate) fn scanned(
         raw: Bytes,
         delivery: Delivery,
@@ -79,13 +83,13 @@ impl WebhookEvent {
         })))
     }
 
-    /// Returns the id of the job; it is never empty.
+    /// Returns the id of the job, which is never empty.
     #[must_use]
     pub fn job_id(&self) -> &str {
         &self.0.envelope.job_id
     }
 
-    /// Returns how the job ended.
+    /// Returns the status of the job.
     #[must_use]
     pub fn status(&self) -> &Status {
         &self.0.envelope.status
@@ -109,10 +113,11 @@ impl WebhookEvent {
         *self.status() == Status::Canceled
     }
 
-    /// Returns the kind of the output by its keys, without typing it.
+    /// Returns the kind of the output, judged by the keys of the output; `None` without an output, or if the job failed or
+    /// was canceled.
     ///
-    /// Returns `None` without an output, and if the job failed or was canceled. [`output`](Self::output) may still be
-    /// [`Output::Unknown`], if a value deep inside has an unexpected shape or the typed output would be too large.
+    /// Does not type the output. If a value inside has an unexpected shape, or the output is too large,
+    /// [`output`](Self::output) returns [`Output::Unknown`] whatever the kind.
     #[must_use]
     pub fn kind(&self) -> Option<Kind> {
         match self.status() {
@@ -121,7 +126,7 @@ impl WebhookEvent {
         }
     }
 
-    /// Returns the kind of the job: the kind of its output, else the kind that was submitted.
+    /// Returns the [kind of the output](Self::kind), else the kind of the job when it was submitted; `None` if both are unknown.
     ///
     /// A failed job has no output. Its kind is known behind an inbox that recorded the submission before the event arrived.
     #[must_use]
@@ -129,11 +134,11 @@ impl WebhookEvent {
         self.kind().or(self.0.delivery.job_kind)
     }
 
-    /// Returns the output, `None` if it is absent or null.
+    /// Returns the output; `None` if it is absent or null.
     ///
-    /// The first call types the output, which takes some milliseconds for each megabyte. Later calls are free. A typed output
-    /// takes at most four bytes of memory for each byte of its text, and 64 KiB, until the event and its clones are dropped.
-    /// An output that would take more is [`Output::Unknown`]. Half a surrogate pair in a string (`"\ud800"`) becomes a
+    /// The first call types the output, which takes some milliseconds per megabyte. Later calls are free. The typed output
+    /// lives until the event and its clones are dropped, and takes at most 64 KiB and four bytes for each byte of its text; an
+    /// output that would take more is [`Output::Unknown`]. An unpaired surrogate in a string (`"\ud800"`) becomes a
     /// replacement character.
     #[must_use]
     pub fn output(&self) -> Option<&Output> {
@@ -151,63 +156,63 @@ impl WebhookEvent {
         }
     }
 
-    /// Returns the error: `error` of the output, else of the body, if that is a string.
+    /// Returns the reason of a failure: `error` of the output, else of the body, if it is a string.
     #[must_use]
     pub fn error(&self) -> Option<&str> {
         self.0.envelope.error.as_deref()
     }
 
-    /// Returns the warning: `warning` of the output, else of the body, if that is a string.
+    /// Returns the warning of pyannoteAI: `warning` of the output, else of the body, if it is a string.
     #[must_use]
     pub fn warning(&self) -> Option<&str> {
         self.0.envelope.warning.as_deref()
     }
 
-    /// Returns the number and reason of pyannoteAI's retry, `None` at the first attempt.
+    /// Returns the number and reason of the retry; `None` if this is the first attempt to deliver the event.
     #[must_use]
     pub fn retry(&self) -> Option<&Retry> {
         self.0.delivery.retry.as_ref()
     }
 
-    /// Returns when pyannoteAI signed the delivery, in Unix seconds.
+    /// Returns the time at which pyannoteAI signed the delivery, in Unix seconds.
     #[must_use]
     pub fn timestamp(&self) -> u64 {
         self.0.delivery.timestamp
     }
 
-    /// Returns when the delivery was received.
+    /// Returns the time at which the delivery was received.
     #[must_use]
     pub fn received_at(&self) -> SystemTime {
         self.0.delivery.received_at
     }
 
-    /// Returns the number of the handlers' attempt, from 1.
+    /// Returns the number of the attempt to handle this event, from 1.
     ///
-    /// It is more than 1 only if an inbox retries after a failure. [`retry`](Self::retry) counts pyannoteAI's own retries.
+    /// The number is over 1 if an inbox retries after a failure. [`retry`](Self::retry) returns the retries of pyannoteAI.
     #[must_use]
     pub fn attempt(&self) -> u32 {
         self.0.delivery.attempt
     }
 
-    /// Returns the data of the delivery that is not in the body.
+    /// Borrows all that came with the body.
     #[must_use]
     pub fn delivery(&self) -> &Delivery {
         &self.0.delivery
     }
 
-    /// Returns when the job was created, if `createdAt` of the body is a valid date.
+    /// Returns the time at which the job was created; `None` without a valid `createdAt`.
     #[must_use]
     pub fn created_at(&self) -> Option<Timestamp> {
         self.0.envelope.created_at
     }
 
-    /// Returns when the job last changed, if `updatedAt` of the body is a valid date.
+    /// Returns the time at which the job last changed; `None` without a valid `updatedAt`.
     #[must_use]
     pub fn updated_at(&self) -> Option<Timestamp> {
         self.0.envelope.updated_at
     }
 
-    /// Returns the body as it was received.
+    /// Borrows the body as it was received.
     #[must_use]
     pub fn raw(&self) -> &Bytes {
         &self.0.raw
