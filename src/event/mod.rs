@@ -42,10 +42,7 @@ pub use self::{
     typed::{EventOutput, WrongKind},
 };
 pub(crate) use self::{
-    diarization::Diarization,
-    identification::Identification,
-    output::{Kind, Output},
-    status::Status,
+    diarization::Diarization, identification::Identification, output::Kind, status::Status,
     voiceprint::Voiceprint,
 };
 
