@@ -1,4 +1,4 @@
-//! What the handlers promise: dispatch, order, isolation, and the answers over HTTP.
+//! Handlers: dispatch, order, isolation, and HTTP responses.
 #![cfg(feature = "handler")]
 
 use std::{
@@ -39,7 +39,7 @@ const UNKNOWN_OUTPUT: &str = r#"{"jobId":"j","status":"succeeded","output":{"moo
 const ODD_OUTPUT: &str = r#"{"jobId":"j","status":"succeeded","output":{"diarization":[7]}}"#;
 const UNKNOWN_STATUS: &str = r#"{"jobId":"j","status":"paused","output":{"diarization":[]}}"#;
 
-/// A body and the one method it belongs to.
+/// A name, a body, and the method that fits it.
 const ROUTES: [(&str, &str, &str); 10] = [
     ("diarization", DIARIZATION, "diarization"),
     ("identification", IDENTIFICATION, "identification"),
@@ -57,7 +57,7 @@ fn event(body: impl Into<bytes::Bytes>) -> WebhookEvent {
     WebhookEvent::new(body.into(), Delivery::at(SystemTime::UNIX_EPOCH)).unwrap()
 }
 
-/// What was called, in order.
+/// The calls, in order.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<String>>>);
 
@@ -71,7 +71,7 @@ impl Log {
     }
 }
 
-/// A handler that writes down which of its methods were called.
+/// A handler that records which of its methods were called.
 struct Scribe {
     log: Log,
     needs_output: bool,
@@ -148,7 +148,7 @@ struct Idle;
 
 impl WebhookHandler for Idle {}
 
-/// Adds a closure of each kind that writes down its kind.
+/// Adds a closure of each kind that records its kind.
 fn closures(log: &Log) -> HandlerRegistry {
     fn note<E>(
         log: &Log,
@@ -217,14 +217,14 @@ mod dispatch {
             assert_eq!(
                 report.runs().len(),
                 2,
-                "{name}: what did not run is left out"
+                "{name}: only closures that ran are reported"
             );
             assert!(report.is_success(), "{name}");
         }
     }
 
     #[tokio::test]
-    async fn a_handler_behind_an_arc_is_the_handler() {
+    async fn a_handler_in_an_arc_runs_like_the_handler() {
         let log = Log::default();
         let registry = HandlerRegistry::new()
             .register("scribe", Arc::new(Scribe::new(log.clone())))
@@ -304,12 +304,12 @@ mod dispatch {
     }
 
     #[tokio::test]
-    async fn a_handler_without_need_of_outputs_runs_no_method_for_them() {
+    async fn a_handler_that_needs_no_output_runs_no_method_for_outputs() {
         let log = Log::default();
         let alone = HandlerRegistry::new()
             .register("bytes", Arc::new(Scribe::bytes_only(log.clone())))
             .unwrap();
-        // Types the output, which must make no difference.
+        // Another handler that needs the output must make no difference.
         let beside = alone.clone().register("idle", Idle).unwrap();
         for registry in [alone, beside] {
             for (name, body, method) in ROUTES {
@@ -334,7 +334,7 @@ mod setup {
     use super::*;
 
     #[test]
-    fn a_name_is_taken_once_by_handlers_and_closures_alike() {
+    fn handlers_and_closures_need_distinct_names() {
         let one = || HandlerRegistry::new().register("one", Idle).unwrap();
         let taken = "handler name \"one\" is taken: give each its own";
         let two = one().register(String::from("one"), Idle).unwrap_err();
@@ -382,7 +382,7 @@ mod setup {
     }
 
     #[test]
-    fn a_clone_keeps_what_it_had_when_the_other_grows() {
+    fn a_clone_keeps_its_handlers_when_the_other_gains_one() {
         let one = HandlerRegistry::new().register("one", Idle).unwrap();
         let two = one.clone().register("two", Idle).unwrap();
         assert_eq!(one.names().collect::<Vec<_>>(), ["one"]);
@@ -432,7 +432,7 @@ mod errors {
     }
 
     #[test]
-    fn any_error_and_any_text_turns_into_a_retryable_one() {
+    fn any_error_or_text_becomes_a_retryable_error() {
         let error = from_io().unwrap_err();
         assert_eq!(
             (error.to_string().as_str(), error.is_permanent()),
@@ -513,7 +513,7 @@ mod errors {
 mod isolation {
     use super::*;
 
-    /// Each way to fail, between two handlers that must run all the same.
+    /// Runs a failing closure between two handlers that must run in any case.
     async fn between<F, Fut>(f: F) -> (Result<HandlerReport, HandlersFailed>, Vec<String>)
     where
         F: Fn(WebhookEvent) -> Fut + Send + Sync + 'static,
@@ -576,7 +576,7 @@ mod isolation {
     }
 
     #[tokio::test]
-    async fn a_panic_before_there_is_a_future_is_caught_and_retryable() {
+    async fn a_panic_before_the_future_exists_is_caught_and_retryable() {
         fn make(_: WebhookEvent) -> Ready<Result<(), HandlerError>> {
             panic!("too early")
         }
@@ -591,7 +591,7 @@ mod isolation {
     }
 
     #[tokio::test]
-    async fn a_panic_with_a_value_that_is_no_text_is_caught() {
+    async fn a_panic_with_a_payload_that_is_no_text_is_caught() {
         let (result, log) = between(async |_| std::panic::panic_any(7)).await;
         let failed = result.unwrap_err();
         assert_eq!(log, BOTH);
@@ -610,7 +610,7 @@ mod isolation {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_panic_while_a_late_handler_is_dropped_is_caught() {
+    async fn a_panic_while_a_timed_out_handler_is_dropped_is_caught() {
         let (result, log) = between(async |_| {
             let _guard = PanicsWhenDropped;
             pending().await
@@ -625,7 +625,7 @@ mod isolation {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_handler_has_eight_seconds_by_default_and_is_then_retryable() {
+    async fn the_default_timeout_is_eight_seconds_and_retryable() {
         let started = tokio::time::Instant::now();
         let (result, log) = between(|_| pending()).await;
         let failed = result.unwrap_err();
@@ -639,7 +639,7 @@ mod isolation {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn each_handler_has_its_own_time() {
+    async fn each_handler_has_the_whole_timeout() {
         let slow = |_| async {
             tokio::time::sleep(Duration::from_secs(7)).await;
             Ok(())
@@ -653,7 +653,7 @@ mod isolation {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_timeout_holds_for_all_but_those_that_have_their_own() {
+    async fn the_common_timeout_holds_for_handlers_without_their_own() {
         let registry = HandlerRegistry::new()
             .on_any("common", |_| pending())
             .unwrap()
@@ -710,7 +710,7 @@ mod typing {
         format!("{before}{turn}{}{after}", " ".repeat(blanks))
     }
 
-    /// Runs the registry while every blocking thread is taken: done at once, or only after that.
+    /// Runs the registry while the only blocking thread is busy. Returns whether the registry waits for the thread.
     fn waits_for_a_blocking_thread(registry: HandlerRegistry, body: String) -> bool {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -752,7 +752,7 @@ mod typing {
     }
 
     #[test]
-    fn a_big_output_that_no_handler_asks_for_is_not_typed() {
+    fn a_big_output_that_no_handler_needs_is_not_typed() {
         let registry = HandlerRegistry::new()
             .on_any("any", async |_| Ok(()))
             .unwrap()
@@ -801,7 +801,7 @@ mod layers {
     }
 
     #[tokio::test]
-    async fn load_shed_refuses_while_the_limit_is_taken() {
+    async fn load_shed_refuses_while_the_limit_is_reached() {
         let registry = HandlerRegistry::new()
             .on_any("slow", |_| pending())
             .unwrap();
@@ -847,7 +847,7 @@ mod layers {
     }
 
     #[tokio::test]
-    async fn a_retry_layer_repeats_what_may_be_tried_again() {
+    async fn a_retry_layer_repeats_retryable_errors() {
         let calls = Arc::default();
         let registry = fails_twice(&calls, || "not yet".into());
         let service = ServiceBuilder::new().retry(Attempts(5)).service(registry);
@@ -870,7 +870,7 @@ mod layers {
 mod http_side {
     use super::*;
 
-    /// A body that must not be read, nor be anything in particular.
+    /// A body of no particular type, which must not be read.
     struct Unread;
 
     fn request(body: Option<&'static str>) -> Request<Unread> {
@@ -954,7 +954,7 @@ mod http_side {
         assert_eq!(answer(HandlerService::new(shut), Some(CANCELED)).await, 500);
     }
 
-    /// A service that is broken for its first polls, and panics if it is called unready.
+    /// A service whose first polls fail, and that panics if it is called unready.
     #[derive(Clone)]
     struct Broken {
         polls_left: usize,
@@ -1025,7 +1025,7 @@ mod http_side {
         assert!(handle.next_request().await.is_none());
     }
 
-    /// What a layer such as PyannoteSignatureLayer asks of an inner service.
+    /// A layer that asks as much of its inner service as PyannoteSignatureLayer.
     #[derive(Clone)]
     struct Refusing<S>(S);
 
@@ -1050,7 +1050,7 @@ mod http_side {
     }
 
     #[tokio::test]
-    async fn it_goes_under_a_layer_that_makes_bodies_and_into_an_axum_route() {
+    async fn a_handler_service_fits_under_a_layer_and_in_an_axum_route() {
         let layered = HandlerService::new(
             ServiceBuilder::new()
                 .timeout(Duration::from_secs(9))
@@ -1251,7 +1251,7 @@ mod logged {
     impl Error for Unspeakable {}
 
     #[test]
-    fn an_error_that_panics_when_it_is_logged_does_not_keep_the_others_from_running() {
+    fn after_an_error_that_panics_when_logged_the_next_handlers_run() {
         let ran = Arc::new(AtomicUsize::new(0));
         let counter = ran.clone();
         let registry = HandlerRegistry::new()

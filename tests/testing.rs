@@ -1,4 +1,4 @@
-//! What the crate offers for tests: signed requests, made-up events, and the schedule of retries.
+//! The module for tests: signed requests, generated events, and the schedule of retries.
 
 use std::{
     convert::Infallible,
@@ -65,7 +65,7 @@ mod requests {
     }
 
     #[test]
-    fn each_way_to_write_a_signature_is_verified() {
+    fn each_encoding_of_a_signature_is_verified() {
         for encoding in [SignatureEncoding::Hex, SignatureEncoding::Base64] {
             for prefix in [false, true] {
                 let request = request()
@@ -80,7 +80,7 @@ mod requests {
     }
 
     #[test]
-    fn what_is_wrong_with_it_is_what_was_asked_for() {
+    fn each_fault_gets_its_own_error() {
         for (name, request, error) in [
             (
                 "stale",
@@ -112,7 +112,7 @@ mod requests {
     }
 
     #[test]
-    fn it_is_signed_now_by_default() {
+    fn a_request_is_signed_now_by_default() {
         let request = SignedRequest::new(&secret(), "x");
         assert_eq!(
             verify(&request, SystemTime::now()),
@@ -142,7 +142,7 @@ mod requests {
     }
 
     #[test]
-    fn neither_secret_nor_signature_is_shown() {
+    fn debug_shows_neither_secret_nor_signature() {
         let request = request();
         let headers = request.headers();
         let signature = headers["x-signature"].to_str().unwrap();
@@ -163,7 +163,7 @@ mod events {
     use super::*;
 
     #[test]
-    fn each_kind_is_what_it_says() {
+    fn each_constructor_builds_its_kind() {
         let succeeded = Status::Succeeded;
         for (builder, status, kind) in [
             (
@@ -195,14 +195,14 @@ mod events {
     }
 
     #[test]
-    fn a_failed_job_says_why_only_if_told_so() {
+    fn a_failed_job_has_an_error_only_if_set() {
         assert!(event(&EventBuilder::failed()).output().is_none());
         let failed = EventBuilder::failed().with_error("no \u{1f3a4}");
         assert_eq!(event(&failed).error(), Some("no \u{1f3a4}"));
     }
 
     #[test]
-    fn nothing_but_the_turns_comes_unasked() {
+    fn only_the_turns_are_there_by_default() {
         let output = diarization(&EventBuilder::diarization());
         assert_eq!(output.diarization.speakers().len(), 3);
         let mut rest = output;
@@ -211,7 +211,7 @@ mod events {
     }
 
     #[test]
-    fn what_is_asked_for_comes_and_leaves_the_turns_as_they_are() {
+    fn optional_parts_leave_the_turns_unchanged() {
         let plain = EventBuilder::diarization().with_seed(5);
         let full = plain
             .clone()
@@ -267,7 +267,7 @@ mod events {
     }
 
     #[test]
-    fn each_turn_has_its_scores_if_asked_for() {
+    fn each_turn_has_scores_if_set() {
         let output = diarization(&EventBuilder::diarization().with_turn_confidence(true));
         for turn in output.diarization.iter() {
             assert_eq!(turn.confidence.len(), 3);
@@ -275,7 +275,7 @@ mod events {
     }
 
     #[test]
-    fn matching_is_as_told() {
+    fn matching_follows_its_settings() {
         let builder = EventBuilder::identification()
             .with_speakers(4)
             .with_labels(["Ada", "Grace"]);
@@ -306,7 +306,7 @@ mod events {
     }
 
     #[test]
-    fn given_turns_come_as_they_are_and_all_else_fits_them() {
+    fn given_turns_stay_unchanged_and_the_other_parts_fit_them() {
         let turns = [
             Turn::new("Ada \"A.\"", 0.125, 1.5),
             Turn::new("SPEAKER_07", 1.25, 3.0),
@@ -397,7 +397,7 @@ mod events {
     }
 
     #[test]
-    fn dates_are_as_the_api_writes_them() {
+    fn dates_have_the_format_of_the_api() {
         let dated = EventBuilder::canceled()
             .with_job_id("a")
             .with_dates(now(), now() + DAY);
@@ -443,7 +443,7 @@ mod events {
     }
 
     #[test]
-    fn an_event_of_no_job_is_none() {
+    fn an_event_without_a_job_is_refused() {
         let nobodys = EventBuilder::voiceprint().with_job_id("");
         let error = nobodys.build_event(Delivery::at(now())).unwrap_err();
         assert_eq!(error, EventError::MissingJobId);
@@ -453,7 +453,7 @@ mod events {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn any_seed_makes_the_same_good_event_each_time(
+        fn each_seed_builds_the_same_valid_event_again(
             seed: u64, speakers: u8, seconds in 0_u64..100, flags: [bool; 7],
         ) {
             let [words, exclusive, turn, confidence, speech, crosstalk, speaker] = flags;
@@ -485,7 +485,7 @@ mod events {
         }
 
         #[test]
-        fn another_seed_makes_another_job(seed: u64, other: u64) {
+        fn another_seed_builds_another_job(seed: u64, other: u64) {
             prop_assume!(seed != other);
             let id = |seed| event(&EventBuilder::failed().with_seed(seed)).job_id().to_owned();
             prop_assert_ne!(id(seed), id(other));
@@ -496,10 +496,10 @@ mod events {
 mod sending {
     use super::*;
 
-    /// Seconds since it began, number and reason of the retry, seconds in the timestamp since it began.
+    /// Seconds since the start, number and reason of the retry, and the timestamp in seconds since the start.
     type Seen = (u64, Option<String>, Option<String>, u64);
 
-    /// What a receiver sees that answers as told, while the clock is moved whenever the sender sleeps.
+    /// Delivers to a receiver with these answers, and advances the clock whenever the sender sleeps. Returns the attempts.
     async fn deliver(
         sender: WebhookSender<ManualClock>,
         clock: ManualClock,
@@ -545,7 +545,7 @@ mod sending {
         };
         let report = tokio::select! {
             report = sender.deliver("{}", &mut receiver) => report,
-            () = mover => unreachable!("it never ends"),
+            () = mover => unreachable!("the clock is advanced forever"),
         };
         let seen = seen.lock().unwrap().clone();
         (report, seen)
@@ -593,7 +593,7 @@ mod sending {
     }
 
     #[tokio::test]
-    async fn signed_once_a_retry_ages() {
+    async fn with_sign_once_a_retry_has_an_old_timestamp() {
         let clock = ManualClock::new(now());
         let sender = sender(&clock).with_sign_once(true);
         let (_, seen) = deliver(sender, clock, vec![None; 4]).await;
@@ -602,7 +602,7 @@ mod sending {
     }
 
     #[tokio::test]
-    async fn what_is_accepted_is_not_repeated() {
+    async fn an_accepted_delivery_is_not_repeated() {
         let clock = ManualClock::new(now());
         let (report, seen) = deliver(sender(&clock), clock, vec![Some(202)]).await;
         assert_eq!(seen, [(0, None, None, 0)]);
@@ -611,7 +611,7 @@ mod sending {
     }
 
     #[tokio::test]
-    async fn reasons_of_ones_own_are_passed_on() {
+    async fn the_reasons_of_a_custom_send_reach_the_retries() {
         let clock = ManualClock::new(now());
         let sender = sender(&clock).with_schedule([Duration::ZERO; 2]);
         let mut seen = Vec::new();
@@ -637,7 +637,7 @@ mod sending {
     }
 
     #[tokio::test]
-    async fn a_service_that_fails_has_no_connection() {
+    async fn an_error_of_the_service_is_a_failed_connection() {
         let mut broken =
             service_fn(|_: Request<Bytes>| std::future::ready(Err::<Response<()>, _>("broken")));
         let sender = WebhookSender::new(&secret()).with_schedule([]);
@@ -649,7 +649,7 @@ mod sending {
     }
 
     #[test]
-    fn no_time_for_an_answer_is_refused() {
+    fn a_zero_timeout_is_refused() {
         let error = WebhookSender::new(&secret())
             .with_timeout(Duration::ZERO)
             .unwrap_err();

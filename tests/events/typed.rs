@@ -57,7 +57,7 @@ fn the_last_clone_gives_its_output_without_a_copy() {
 }
 
 #[test]
-fn an_event_says_how_its_job_ended() {
+fn is_succeeded_is_failed_and_is_canceled_follow_the_status() {
     for (status, ended) in [
         ("succeeded", [true, false, false]),
         ("failed", [false, true, false]),
@@ -71,7 +71,7 @@ fn an_event_says_how_its_job_ended() {
 }
 
 #[test]
-fn wrong_kind_tells_what_the_event_carries() {
+fn wrong_kind_has_the_kind_of_the_event() {
     let diarization = with_output(r#"{"diarization":[]}"#);
     assert_eq!(
         wrong::<Voiceprint>(diarization.clone()),
@@ -106,7 +106,7 @@ fn failed_job_is_of_no_kind() {
 }
 
 #[test]
-fn wrong_kind_is_an_error_in_plain_words() {
+fn wrong_kind_is_an_error_that_names_both_kinds() {
     let wrong =
         TypedEvent::<Diarization>::try_from(with_output(r#"{"voiceprint":""}"#)).unwrap_err();
     assert_eq!(
@@ -132,7 +132,7 @@ fn typed_event_shows_nothing_of_the_body() {
 }
 
 #[test]
-fn an_event_that_has_not_succeeded_is_not_typed_as_if_it_had() {
+fn an_event_without_success_has_no_typed_output() {
     for status in ["running", "failed", "canceled", "partial"] {
         let body = format!(r#"{{"jobId":"a","status":"{status}","output":{{"diarization":[]}}}}"#);
         let event = WebhookEvent::new(body.into(), Delivery::at(std::time::UNIX_EPOCH)).unwrap();
