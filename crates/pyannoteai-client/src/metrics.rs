@@ -16,41 +16,23 @@
 //! `media_input`, `media_output`, `upload` or `download`. `outcome` is `ok` or a
 //! [`ClientErrorKind`](crate::ClientErrorKind).
 
-use metrics::{Unit, describe_counter, describe_histogram};
-
-/// Requests to the API and its storage, by call and outcome.
-pub const REQUESTS: &str = "pyannote_client_requests_total";
-/// Requests that were sent again, by call.
-pub const RETRIES: &str = "pyannote_client_retries_total";
-/// Requests that waited for the rate limit.
-pub const RATE_LIMIT_WAITS: &str = "pyannote_client_rate_limit_waits_total";
-/// Time that one request waited for the rate limit.
-pub const RATE_LIMIT_WAIT_SECONDS: &str = "pyannote_client_rate_limit_wait_seconds";
-/// Submitted jobs that the submission log failed to record.
-pub const UNRECORDED_SUBMISSIONS: &str = "pyannote_client_unrecorded_submissions_total";
-
-/// The upper bounds of the histograms' buckets, in the unit of each.
-pub const BUCKETS: &[(&str, &[f64])] = &[(RATE_LIMIT_WAIT_SECONDS, &WAITING)];
-
-/// Registers the units and help texts with the installed recorder. Does nothing if there is none.
-pub fn describe() {
-    let count = |name, help| describe_counter!(name, Unit::Count, help);
-    count(
-        REQUESTS,
-        "Requests to the API and its storage, by call and outcome.",
-    );
-    count(RETRIES, "Requests that were sent again, by call.");
-    count(RATE_LIMIT_WAITS, "Requests that waited for the rate limit.");
-    describe_histogram!(
-        RATE_LIMIT_WAIT_SECONDS,
-        Unit::Seconds,
-        "Time that one request waited for the rate limit."
-    );
-    count(
-        UNRECORDED_SUBMISSIONS,
-        "Submitted jobs that the submission log failed to record.",
-    );
+tower_pyannote::__metrics! {
+    REQUESTS = "pyannote_client_requests_total", Counter, "count", ["call", "outcome"],
+        "Requests to the API and its storage, by call and outcome.";
+    RETRIES = "pyannote_client_retries_total", Counter, "count", ["call"],
+        "Requests that were sent again, by call.";
+    RATE_LIMIT_WAITS = "pyannote_client_rate_limit_waits_total", Counter, "count", [],
+        "Requests that waited for the rate limit.";
+    RATE_LIMIT_WAIT_SECONDS = "pyannote_client_rate_limit_wait_seconds", Histogram, "seconds", [],
+        "Time that one request waited for the rate limit.";
+    UNRECORDED_SUBMISSIONS = "pyannote_client_unrecorded_submissions_total", Counter, "count", [],
+        "Submitted jobs that the submission log failed to record.";
 }
 
-/// Up to 2 minutes, the longest pause that the API can ask for.
-const WAITING: [f64; 9] = [0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 30.0, 60.0, 120.0];
+/// The upper bounds of the histogram's buckets, in seconds.
+///
+/// The last is 2 minutes, the longest pause that the API can ask for.
+pub const BUCKETS: &[(&str, &[f64])] = &[(
+    RATE_LIMIT_WAIT_SECONDS,
+    &[0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 30.0, 60.0, 120.0],
+)];

@@ -1,35 +1,10 @@
 use std::error::Error;
 use std::time::Duration;
 
+use tower_pyannote::{__log_event as log_event, __metric as metric};
+
 use crate::error::ClientError;
 use crate::job::SubmittedJob;
-
-/// Logs through `tracing`: `log_event!(WARN, field = value, "message")`.
-///
-/// Without the feature, this macro and the next only borrow their arguments, so callers need no `cfg`.
-macro_rules! log_event {
-    ($level:ident, $($field:ident = $value:expr,)* $message:literal) => {{
-        #[cfg(feature = "tracing")]
-        ::tracing::event!(::tracing::Level::$level, $($field = $value,)* $message);
-        #[cfg(not(feature = "tracing"))]
-        let _ = || {
-            $(let _ = &$value;)*
-        };
-    }};
-}
-
-/// Records through `metrics`: `metric!(counter(NAME, "label" => value).increment(1))`.
-macro_rules! metric {
-    ($kind:ident($name:expr $(, $label:literal => $value:expr)*).$record:ident($amount:expr)) => {{
-        #[cfg(feature = "metrics")]
-        ::metrics::$kind!($name $(, $label => $value)*).$record($amount);
-        #[cfg(not(feature = "metrics"))]
-        let _ = || {
-            $(let _ = &$value;)*
-            let _ = &$amount;
-        };
-    }};
-}
 
 pub(crate) fn requested(call: &'static str, error: Option<&ClientError>) {
     let outcome = error.map_or("ok", |error| error.kind().as_str());

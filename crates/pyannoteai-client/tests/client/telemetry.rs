@@ -63,6 +63,20 @@ fn requests_retries_and_waits_are_counted() {
 }
 
 #[test]
+fn the_docs_of_the_metrics_list_every_metric() {
+    let docs = include_str!("../../src/metrics.rs");
+    for metric in pyannoteai_client::metrics::METRICS {
+        let kind = format!("{:?}", metric.kind).to_lowercase();
+        let row = format!("//! | `{}` | {kind} | {} | ", metric.name, metric.unit);
+        let row = docs.lines().find(|line| line.starts_with(&row)).unwrap();
+        let labels = metric.labels.iter().map(|label| format!("`{label}`"));
+        let labels = labels.collect::<Vec<_>>().join(", ");
+        assert!(row.contains(&labels), "{row}");
+        assert!(row.ends_with(&format!("| {} |", metric.help)), "{row}");
+    }
+}
+
+#[test]
 fn an_unconfirmed_submission_is_logged_as_a_warning() {
     let (_, log) = observe(vec![Reply::new(500, "")], async |client| {
         client.diarize(diarize()).await.unwrap_err();
