@@ -37,12 +37,21 @@ impl Limiter {
     /// Waits until a request may be sent, and counts the request.
     pub(crate) async fn ready(&self) {
         let called_at = self.clock.elapsed();
-        let _place = self.queue.lock().await;
+        let mut delayed = false;
+        let _place = match self.queue.try_lock() {
+            Ok(place) => place,
+            Err(_) => {
+                delayed = true;
+                self.queue.lock().await
+            }
+        };
         while let Some(wait) = self.wait() {
+            delayed = true;
             self.clock.sleep(wait.max(MIN_SLEEP)).await;
         }
         let waited = self.clock.elapsed().saturating_sub(called_at);
-        if !waited.is_zero() {
+        // A short contention for the queue is no wait.
+        if delayed && waited >= MIN_SLEEP {
             telemetry::waited_for_rate_limit(waited);
         }
     }

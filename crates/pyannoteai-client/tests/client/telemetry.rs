@@ -6,7 +6,7 @@ use tower_pyannote_test_support::observe;
 use tracing::Level;
 
 use crate::server::{Reply, Server};
-use crate::{KEY, builder, diarize};
+use crate::{KEY, builder, builder_at, diarize};
 
 /// Runs calls against a server with these replies. Returns the counters and the log.
 fn observe(
@@ -74,6 +74,20 @@ fn the_docs_of_the_metrics_list_every_metric() {
         assert!(row.contains(&labels), "{row}");
         assert!(row.ends_with(&format!("| {} |", metric.help)), "{row}");
     }
+}
+
+#[test]
+fn a_request_that_is_sent_at_once_is_not_counted_as_a_wait() {
+    let (metrics, _) = observe::observe(Level::TRACE, async || {
+        let server = Server::start([Reply::job("running")]).await;
+        let client = builder_at(server.url()).build().unwrap();
+        client.job("job-1").await.unwrap();
+    });
+    let names: Vec<_> = metrics.keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        ["pyannote_client_requests_total{call=job,outcome=ok}"]
+    );
 }
 
 #[test]
