@@ -8,6 +8,7 @@ mod retries;
 mod server;
 mod settings;
 mod submissions;
+#[cfg(all(feature = "metrics", feature = "tracing"))]
 mod telemetry;
 mod waiter;
 
