@@ -25,8 +25,7 @@ impl Address {
             .ok_or_else(|| InvalidRequest::new("url", reason))
     }
 
-    /// Checks the address of a webhook: `https`, or `http` on this machine, where only a simulator
-    /// can deliver.
+    /// Checks the address of a webhook: `https`, or `http` on this machine, where only a simulator can deliver.
     pub(crate) fn webhook(text: &str) -> Result<Self, InvalidRequest> {
         let reason = "is not an https URL: pyannoteAI delivers webhooks over https only";
         Self::parse(text, is_secure).ok_or_else(|| InvalidRequest::new("webhook", reason))

@@ -72,14 +72,13 @@ impl ClientBuilder {
 
     /// Sets the URL of the API. Default: `https://api.pyannote.ai`.
     ///
-    /// A path in the URL is kept before the API's own paths. An `http` URL must have a loopback
-    /// address, unless [`with_insecure_http`](Self::with_insecure_http) is set. For a loopback
-    /// address the client uses no proxy and needs no certificates.
+    /// A path in the URL is kept before the API's own paths. An `http` URL must have a loopback address, unless
+    /// [`with_insecure_http`](Self::with_insecure_http) is set. For a loopback address the client uses no proxy and
+    /// needs no certificates.
     ///
     /// # Errors
     ///
-    /// Returns [`ConfigError`] if the URL is not `http` or `https`, or has a user, a query or a
-    /// fragment.
+    /// Returns [`ConfigError`] if the URL is not `http` or `https`, or has a user, a query or a fragment.
     pub fn with_base_url(mut self, url: impl AsRef<str>) -> Result<Self, ConfigError> {
         self.base_url = Some(parse_base_url(url.as_ref())?);
         Ok(self)
@@ -140,9 +139,8 @@ impl ClientBuilder {
 
     /// Sets the number of requests in any 60 s. Default: 100, which is pyannoteAI's limit.
     ///
-    /// A tenth of the requests may be sent at once, the others are spread evenly. Requests wait in
-    /// the order of their calls. All clones of a client share the limit. Other clients and other
-    /// processes do not.
+    /// A tenth of the requests may be sent at once, the others are spread evenly. Requests wait in the order of their
+    /// calls. All clones of a client share the limit. Other clients and other processes do not.
     ///
     /// # Errors
     ///
@@ -187,8 +185,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the clock of the rate limit, the backoff, the stall timeout and polling. Default:
-    /// [`SystemClock`].
+    /// Sets the clock of the rate limit, the backoff, the stall timeout and polling. Default: [`SystemClock`].
     ///
     /// The timeouts of single requests use Tokio's timer, not this clock.
     pub fn with_clock<C>(mut self, clock: C) -> Self
@@ -204,9 +201,9 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// Returns [`ConfigError`] if the API key is empty or has an invalid character, if the base URL
-    /// is `http` to another machine without [`with_insecure_http`](Self::with_insecure_http), or if
-    /// this machine has no certificates to verify the API's certificate.
+    /// Returns [`ConfigError`] if the API key is empty or has an invalid character, if the base URL is `http` to
+    /// another machine without [`with_insecure_http`](Self::with_insecure_http), or if this machine has no certificates
+    /// to verify the API's certificate.
     pub fn build(self) -> Result<Client, ConfigError> {
         let key = ApiKey::new(&self.key)?;
         let base_url = match &self.base_url {

@@ -23,8 +23,7 @@ use crate::telemetry;
 
 /// A client of pyannoteAI's API. See the [crate docs](crate) for its rules and an example.
 ///
-/// Clones are cheap and share connections and the rate limit. The client runs on Tokio with I/O and
-/// time enabled.
+/// Clones are cheap and share connections and the rate limit. The client runs on Tokio with I/O and time enabled.
 #[derive(Clone)]
 pub struct Client {
     pub(crate) shared: Arc<Shared>,
@@ -48,8 +47,7 @@ pub(crate) struct Shared {
 impl Client {
     /// Makes a client with the default settings and an API key from pyannoteAI's dashboard.
     ///
-    /// The key is overwritten in memory when the last clone is dropped. Buffers of connections are
-    /// not overwritten.
+    /// The key is overwritten in memory when the last clone is dropped. Buffers of connections are not overwritten.
     ///
     /// # Errors
     ///
@@ -58,13 +56,11 @@ impl Client {
         Self::builder(key).build()
     }
 
-    /// Makes a client with the default settings and the API key in the environment variable
-    /// `PYANNOTEAI_API_KEY`.
+    /// Makes a client with the default settings and the API key in the environment variable `PYANNOTEAI_API_KEY`.
     ///
     /// # Errors
     ///
-    /// Returns [`ConfigError`] if the variable is not set or not Unicode, and as
-    /// [`ClientBuilder::build`].
+    /// Returns [`ConfigError`] if the variable is not set or not Unicode, and as [`ClientBuilder::build`].
     pub fn from_env() -> Result<Self, ConfigError> {
         Self::builder_from_env()?.build()
     }
@@ -143,8 +139,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Returns [`ClientError`] of kind [`NotFound`](crate::ClientErrorKind::NotFound) if the job does not
-    /// exist, or not any more, and of another kind if the API sent no valid response.
+    /// Returns [`ClientError`] of kind [`NotFound`](crate::ClientErrorKind::NotFound) if the job does not exist, or not
+    /// any more, and of another kind if the API sent no valid response.
     pub async fn job(&self, job_id: impl AsRef<str>) -> Result<Job, ClientError> {
         let job_id = job_id.as_ref();
         // These ids would change the path of the URL.
@@ -186,8 +182,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Returns [`ClientError`] of kind [`Unauthorized`](crate::ClientErrorKind::Unauthorized) if the key is
-    /// invalid, and of another kind if the API sent no valid response.
+    /// Returns [`ClientError`] of kind [`Unauthorized`](crate::ClientErrorKind::Unauthorized) if the key is invalid,
+    /// and of another kind if the API sent no valid response.
     pub async fn test_key(&self) -> Result<KeyTest, ClientError> {
         let call = Call::get("test", self.url(&["v1", "test"]));
         KeyTest::read(&self.send(&call).await?)

@@ -3,8 +3,7 @@ use std::fmt;
 
 /// An invalid setting of a [`Client`](crate::Client) or a [`JobWaiter`](crate::JobWaiter).
 ///
-/// `Debug` writes the same text as `Display`, so that a `main` that returns the error prints it
-/// readably.
+/// `Debug` writes the same text as `Display`, so that a `main` that returns the error prints it readably.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {

@@ -9,8 +9,7 @@ use crate::error::ClientError;
 use crate::error_kind::ClientErrorKind;
 use crate::shared_clock::SharedClock;
 
-/// A download in progress, from [`Client::download`](crate::Client::download). It holds one chunk at
-/// a time in memory.
+/// A download in progress, from [`Client::download`](crate::Client::download). It holds one chunk at a time in memory.
 ///
 /// # Example: to a file
 ///

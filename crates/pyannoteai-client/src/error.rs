@@ -85,11 +85,10 @@ impl ClientError {
         self.0.response.retry_after
     }
 
-    /// Tells whether pyannoteAI may have accepted the submission, so that submitting again may bill
-    /// a second job.
+    /// Tells whether pyannoteAI may have accepted the submission, so that submitting again may bill a second job.
     ///
-    /// This is so if the request was sent, at least in part, and no response refused it. Look for
-    /// the job in [`Client::jobs`](crate::Client::jobs), or wait for its webhook.
+    /// This is so if the request was sent, at least in part, and no response refused it. Look for the job in
+    /// [`Client::jobs`](crate::Client::jobs), or wait for its webhook.
     #[must_use]
     pub fn may_have_been_submitted(&self) -> bool {
         self.0.may_have_been_submitted

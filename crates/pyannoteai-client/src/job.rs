@@ -122,8 +122,8 @@ impl Job {
 
     /// Returns the event of the job's webhook, or `None` if the job has not ended.
     ///
-    /// The event's times of receipt and signature are the time of the response. Unlike the event of
-    /// a webhook it has the job's dates.
+    /// The event's times of receipt and signature are the time of the response. Unlike the event of a webhook it has
+    /// the job's dates.
     #[must_use]
     pub fn event(&self) -> Option<WebhookEvent> {
         self.status().is_terminal().then(|| self.0.clone())

@@ -1,23 +1,21 @@
-//! Client of pyannoteAI's API: submits diarization, identification and voiceprint jobs, waits for
-//! them, reads and lists them, and moves media.
+//! Client of pyannoteAI's API: submits diarization, identification and voiceprint jobs, waits for them, reads and lists
+//! them, and moves media.
 //!
-//! 1. **A submission is repeated only if it created no job**: the API refused it with 429, or no
-//!    connection could be made. pyannoteAI bills jobs, and a repeated submission is a second job.
-//!    After a timeout, a 5xx response or a broken connection the call fails, and
-//!    [`ClientError::may_have_been_submitted`] returns `true`.
+//! 1. **A submission is repeated only if it created no job**: the API refused it with 429, or no connection could be
+//!    made. pyannoteAI bills jobs, and a repeated submission is a second job. After a timeout, a 5xx response or a
+//!    broken connection the call fails, and [`ClientError::may_have_been_submitted`] returns `true`.
 //! 2. **Reads are retried** after all of these errors: 3 times by default, with exponential backoff.
-//! 3. **Requests keep to a rate limit**: at most 100 in any 60 s by default. While the API asks for a
-//!    pause (`Retry-After`, `X-RateLimit-Reset`) the client sends nothing, for at most 2 minutes.
-//! 4. **Invalid requests are not sent**: the setter that got the value returns [`InvalidRequest`],
-//!    which names the field.
-//! 5. **Only the API gets the API key**: the client follows no redirect and sends no key to the
-//!    storage behind a presigned URL.
-//! 6. **Responses are bounded**: a job to 128 MiB by default, a download to 1 GiB by default, every
-//!    other response to 1 MiB.
+//! 3. **Requests keep to a rate limit**: at most 100 in any 60 s by default. While the API asks for a pause
+//!    (`Retry-After`, `X-RateLimit-Reset`) the client sends nothing, for at most 2 minutes.
+//! 4. **Invalid requests are not sent**: the setter that got the value returns [`InvalidRequest`], which names the
+//!    field.
+//! 5. **Only the API gets the API key**: the client follows no redirect and sends no key to the storage behind a
+//!    presigned URL.
+//! 6. **Responses are bounded**: by default a job to 128 MiB and a download to 1 GiB, every other response to 1 MiB.
 //!
-//! A setter `with_*` returns `Self` if every value is valid. Otherwise it returns a `Result`: with
-//! [`ConfigError`] for a setting of the client, with [`InvalidRequest`] for a field of a request.
-//! Settings that depend on each other are checked by [`ClientBuilder::build`].
+//! A setter `with_*` returns `Self` if every value is valid. Otherwise it returns a `Result`: with [`ConfigError`] for
+//! a setting of the client, with [`InvalidRequest`] for a field of a request. Settings that depend on each other are
+//! checked by [`ClientBuilder::build`].
 //!
 //! # Example: upload an audio file and diarize it
 //!
@@ -38,8 +36,8 @@
 //! # }
 //! ```
 //!
-//! [`JobWaiter`] waits for the end of a job. [`SubmissionLog`] records submitted jobs, so that the
-//! events of lost webhooks can be fetched.
+//! [`JobWaiter`] waits for the end of a job. [`SubmissionLog`] records submitted jobs, so that the events of lost
+//! webhooks can be fetched.
 //!
 //! # Features
 //!

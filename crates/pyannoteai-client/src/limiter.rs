@@ -9,8 +9,7 @@ use governor::{Quota, RateLimiter};
 use crate::shared_clock::SharedClock;
 use crate::telemetry;
 
-/// Delays requests so that no window of 60 s has more of them than the limit, and during a pause that
-/// the API asked for.
+/// Delays requests so that no window of 60 s exceeds the limit, and while the API asks for a pause.
 ///
 /// Requests wait in the order of their calls.
 #[derive(Debug)]

@@ -7,8 +7,7 @@ use crate::error::ClientError;
 use crate::invalid_request::InvalidRequest;
 use crate::url::{is_secure, without_secrets};
 
-/// The URL of an audio in pyannoteAI's temporary storage: `media://` and a key that the caller
-/// chooses.
+/// The URL of an audio in pyannoteAI's temporary storage: `media://` and a key that the caller chooses.
 ///
 /// Dereferences to the whole URL, so that a request takes it as its URL.
 ///
@@ -28,8 +27,8 @@ use crate::url::{is_secure, without_secrets};
 pub struct MediaKey(String);
 
 impl MediaKey {
-    /// Makes the URL of a key of 1 to 255 ASCII letters, digits, `-`, `_`, `.` and `/`, with or
-    /// without `media://` before it.
+    /// Makes the URL of a key of 1 to 255 ASCII letters, digits, `-`, `_`, `.` and `/`, with or without `media://`
+    /// before it.
     ///
     /// # Errors
     ///

@@ -1,8 +1,7 @@
 //! The metrics of the client: names, help texts, units and buckets (feature `metrics`).
 //!
-//! The client records them through the `metrics` facade, so an exporter of your choice publishes them.
-//! Call [`describe`] after you installed the exporter, and give it [`BUCKETS`] if it aggregates
-//! histograms.
+//! The client records them through the `metrics` facade, so an exporter of your choice publishes them. Call
+//! [`describe`] after you installed the exporter, and give it [`BUCKETS`] if it aggregates histograms.
 //!
 //! | name | kind | unit | labels | help |
 //! |---|---|---|---|---|
@@ -12,9 +11,8 @@
 //! | `pyannote_client_rate_limit_wait_seconds` | histogram | seconds | | Time that one request waited for the rate limit. |
 //! | `pyannote_client_unrecorded_submissions_total` | counter | count | | Submitted jobs that the submission log failed to record. |
 //!
-//! Label values are fixed words. `call` is `diarize`, `identify`, `voiceprint`, `job`, `jobs`, `test`,
-//! `media_input`, `media_output`, `upload` or `download`. `outcome` is `ok` or a
-//! [`ClientErrorKind`](crate::ClientErrorKind).
+//! Label values are fixed words. `call` is `diarize`, `identify`, `voiceprint`, `job`, `jobs`, `test`, `media_input`,
+//! `media_output`, `upload` or `download`. `outcome` is `ok` or a [`ClientErrorKind`](crate::ClientErrorKind).
 
 tower_pyannote::__metrics! {
     REQUESTS = "pyannote_client_requests_total", Counter, "count", ["call", "outcome"],

@@ -36,24 +36,21 @@ impl PendingJob {
         &self.job_id
     }
 
-    /// Returns the submission, or `None` if the job is from
-    /// [`JobWaiter::wait_for`](crate::JobWaiter::wait_for).
+    /// Returns the submission, or `None` if the job is from [`JobWaiter::wait_for`](crate::JobWaiter::wait_for).
     #[must_use]
     pub fn submitted(&self) -> Option<&SubmittedJob> {
         self.submitted.as_ref()
     }
 
-    /// Waits until the job succeeded, failed or was canceled, and returns its event, from the webhook
-    /// or from a poll.
+    /// Waits until the job succeeded, failed or was canceled, and returns its event, from the webhook or from a poll.
     ///
-    /// A poll that fails with a transient error is followed by the next poll. The future can be
-    /// dropped and the method called again.
+    /// A poll that fails with a transient error is followed by the next poll. The future can be dropped and the method
+    /// called again.
     ///
     /// # Errors
     ///
-    /// Returns [`ClientError`] if a poll failed with a permanent error: the job does not exist, or
-    /// not any more, or the API key is invalid. The webhook may still arrive, so the method can be
-    /// called again.
+    /// Returns [`ClientError`] if a poll failed with a permanent error: the job does not exist, or not any more, or the
+    /// API key is invalid. The webhook may still arrive, so the method can be called again.
     pub async fn wait(&mut self) -> Result<WebhookEvent, ClientError> {
         loop {
             if let Some(event) = &self.event {
@@ -69,8 +66,7 @@ impl PendingJob {
         }
     }
 
-    /// Waits as [`wait`](Self::wait) does, but at most for a duration. Returns `None` if the job has
-    /// not ended by then.
+    /// Waits as [`wait`](Self::wait) does, but at most for a duration. Returns `None` if the job has not ended by then.
     ///
     /// # Errors
     ///
@@ -119,8 +115,8 @@ impl fmt::Debug for PendingJob {
 /// The times at which a job is polled.
 pub(crate) struct PollSchedule {
     delays: ExponentialBackoff,
-    /// When the next poll is due. It changes only after a poll has a result, so that a dropped wait
-    /// does not postpone the poll.
+    /// When the next poll is due. It changes only after a poll has a result, so that a dropped wait does not postpone
+    /// the poll.
     due: Duration,
 }
 

@@ -71,8 +71,7 @@ impl Call {
 }
 
 impl Client {
-    /// Sends a request within the rate limit, repeats it where that is safe, and returns the body of
-    /// the response.
+    /// Sends a request within the rate limit, repeats it where that is safe, and returns the body of the response.
     pub(crate) async fn send(&self, call: &Call) -> Result<Bytes, ClientError> {
         self.retry(call.name, call.effect, async || {
             self.shared.limiter.ready().await;
@@ -182,8 +181,8 @@ fn may_retry(effect: Effect, error: &ClientError) -> bool {
     }
 }
 
-/// A body that can be sent only once, so that the HTTP client cannot repeat the request, and that
-/// records whether it was sent.
+/// A body that can be sent only once, so that the HTTP client cannot repeat the request, and that records whether it
+/// was sent.
 struct OnceBody {
     bytes: Option<Bytes>,
     sent: Arc<AtomicBool>,

@@ -8,9 +8,9 @@ use crate::job::SubmittedJob;
 
 /// Records submitted jobs, so that the events of lost webhooks can be fetched before they expire.
 ///
-/// The client calls it once for each submitted job, before the submission returns. If it fails, the
-/// submission succeeds all the same, because the job exists and an error would invite a second
-/// submission. [`SubmittedJob::log_error`] then has the error, and it is logged and counted.
+/// The client calls it once for each submitted job, before the submission returns. If it fails, the submission succeeds
+/// all the same, because the job exists and an error would invite a second submission. [`SubmittedJob::log_error`] then
+/// has the error, and it is logged and counted.
 ///
 /// Implement the method as `async fn`. Its future must be `Send`.
 ///

@@ -11,8 +11,8 @@ use crate::shared_clock::SharedClock;
 
 /// Passes the events of webhooks on to the pending jobs that wait for them.
 ///
-/// A webhook may arrive before the response to its submission, which has the job's id. While a
-/// submission is in flight, events without a subscription are therefore kept, within limits.
+/// A webhook may arrive before the response to its submission, which has the job's id. While a submission is in flight,
+/// events without a subscription are therefore kept, within limits.
 pub(crate) struct Subscriptions {
     clock: SharedClock,
     state: Mutex<State>,

@@ -20,8 +20,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Returns [`ClientError`] if the API gave no URL, the storage refused the upload, the connection
-    /// broke or stalled, or the audio could not be read or has another length than announced.
+    /// Returns [`ClientError`] if the API gave no URL, the storage refused the upload, the connection broke or stalled,
+    /// or the audio could not be read or has another length than announced.
     pub async fn upload(&self, key: MediaKey, upload: Upload) -> Result<MediaKey, ClientError> {
         let url = self.media_input(&key).await?;
         let uploaded = self.put(&url, upload).await;
@@ -33,8 +33,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Returns [`ClientError`] if the API gave no URL, or if the storage refused the download or could
-    /// not be reached. The storage refuses a key without audio.
+    /// Returns [`ClientError`] if the API gave no URL, or if the storage refused the download or could not be reached.
+    /// The storage refuses a key without audio.
     pub async fn download(&self, key: &MediaKey) -> Result<Download, ClientError> {
         let url = self.media_output(key).await?;
         let response = self.retry("download", Effect::Read, async || {
@@ -46,8 +46,7 @@ impl Client {
         Ok(Download::new(response.await?, stall_timeout, clock))
     }
 
-    /// Returns the URL for an upload by HTTP `PUT` without the API key. [`upload`](Self::upload) asks
-    /// for it itself.
+    /// Returns the URL for an upload by HTTP `PUT` without the API key. [`upload`](Self::upload) asks for it itself.
     ///
     /// # Errors
     ///
@@ -56,8 +55,8 @@ impl Client {
         self.presigned("media_input", "input", key).await
     }
 
-    /// Returns the URL for a download by HTTP `GET` without the API key. [`download`](Self::download)
-    /// asks for it itself.
+    /// Returns the URL for a download by HTTP `GET` without the API key. [`download`](Self::download) asks for it
+    /// itself.
     ///
     /// # Errors
     ///

@@ -15,12 +15,12 @@ use crate::subscriptions::Subscriptions;
 
 /// Submits jobs and waits for their end, by webhook or by polling, whichever is first.
 ///
-/// To receive webhooks, register a clone in the
-/// [`HandlerRegistry`](tower_pyannote::HandlerRegistry), as a [`WebhookHandler`]. If the waiter is
-/// not registered, or another process receives the webhook, a poll finds the event.
+/// To receive webhooks, register a clone in the [`HandlerRegistry`](tower_pyannote::HandlerRegistry), as a
+/// [`WebhookHandler`]. If the waiter is not registered, or another process receives the webhook, a poll finds the
+/// event.
 ///
-/// An event that arrives before the response to its submission is kept in memory, within limits.
-/// Other handlers get every event too, and an event may arrive more than once.
+/// An event that arrives before the response to its submission is kept in memory, within limits. Other handlers get
+/// every event too, and an event may arrive more than once.
 ///
 /// Clones are cheap and share the pending jobs.
 ///
@@ -60,10 +60,9 @@ impl JobWaiter {
         }
     }
 
-    /// Sets the interval from the submission to the first poll, and the longest interval between two
-    /// polls. Default: 5 s and 30 s.
+    /// Sets the interval from the submission to the first poll, and the longest interval between two polls.
     ///
-    /// Each interval is half as long again as the one before. Polls count towards the rate limit.
+    /// Default: 5 s and 30 s. Each interval is half as long again as the one before. Polls count towards the rate limit.
     ///
     /// # Errors
     ///

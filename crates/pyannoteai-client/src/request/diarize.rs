@@ -41,8 +41,7 @@ pub struct DiarizeRequest {
 }
 
 impl DiarizeRequest {
-    /// Makes a request for an audio of at most 1 GiB and 24 h, by its URL or its
-    /// [`MediaKey`](crate::MediaKey).
+    /// Makes a request for an audio of at most 1 GiB and 24 h, by its URL or its [`MediaKey`](crate::MediaKey).
     ///
     /// # Errors
     ///
@@ -72,8 +71,7 @@ impl DiarizeRequest {
     ///
     /// # Errors
     ///
-    /// Returns [`InvalidRequest`] if a transcription is requested and the model is not
-    /// [`Model::Precision2`].
+    /// Returns [`InvalidRequest`] if a transcription is requested and the model is not [`Model::Precision2`].
     pub fn with_transcription(mut self, wanted: bool) -> Result<Self, InvalidRequest> {
         self.transcription = Some(wanted);
         self.check_transcription("transcription")?;

@@ -39,8 +39,9 @@ pub struct IdentifyRequest {
 }
 
 impl IdentifyRequest {
-    /// Makes a request for an audio of at most 1 GiB and 24 h, by its URL or its
-    /// [`MediaKey`](crate::MediaKey), with 1 to 50 labels and voiceprints.
+    /// Makes a request for an audio of at most 1 GiB and 24 h, by its URL or its [`MediaKey`](crate::MediaKey).
+    ///
+    /// The request has 1 to 50 pairs of a label and a voiceprint.
     ///
     /// # Errors
     ///
@@ -49,8 +50,7 @@ impl IdentifyRequest {
     /// - the URL is not `http`, `https`, or `media://` and a key,
     /// - there is no voiceprint, or there are more than 50,
     /// - a voiceprint is empty,
-    /// - a label is empty, longer than 100 characters, not unique, or begins with `SPEAKER_` in any
-    ///   case.
+    /// - a label is empty, longer than 100 characters, not unique, or begins with `SPEAKER_` in any case.
     pub fn new<L, V>(
         url: impl AsRef<str>,
         voiceprints: impl IntoIterator<Item = (L, V)>,

@@ -45,8 +45,8 @@ impl ListJobs {
         Ok(self)
     }
 
-    /// Sets where the page begins, with a [`JobPage::next_cursor`](crate::JobPage::next_cursor). Default:
-    /// at the newest job.
+    /// Sets where the page begins, with a [`JobPage::next_cursor`](crate::JobPage::next_cursor). Default: at the newest
+    /// job.
     pub fn with_cursor(mut self, cursor: impl Into<Text>) -> Self {
         self.cursor = Some(cursor.into());
         self

@@ -9,7 +9,6 @@ mod voiceprint;
 use std::fmt;
 
 use serde::Serialize;
-
 use tower_pyannote::Kind;
 
 use crate::address::Address;

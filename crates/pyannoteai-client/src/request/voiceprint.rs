@@ -26,8 +26,7 @@ pub struct VoiceprintRequest {
 }
 
 impl VoiceprintRequest {
-    /// Makes a request for an audio of at most 100 MiB and 30 s, by its URL or its
-    /// [`MediaKey`](crate::MediaKey).
+    /// Makes a request for an audio of at most 100 MiB and 30 s, by its URL or its [`MediaKey`](crate::MediaKey).
     ///
     /// # Errors
     ///
