@@ -46,10 +46,13 @@ async fn a_fetched_event_is_the_one_that_the_webhook_brings(place: Place) {
     for (seed, fault) in (0..).zip(faults) {
         let elsewhere = Place::sqlite().unwrap();
         let receiving = World::start(&elsewhere, |config| {
-            // Of other jobs each time.
-            config.seed = seed;
-            if let Some(fault) = fault {
-                config.faults = Faults::default().with(fault, Odds::Percent(100.0));
+            // The jobs differ in each round.
+            let config = config.with_seed(seed);
+            match fault {
+                Some(fault) => {
+                    config.with_faults(Faults::default().with(fault, Odds::Percent(100.0)))
+                }
+                None => config,
             }
         })
         .await;
@@ -57,6 +60,7 @@ async fn a_fetched_event_is_the_one_that_the_webhook_brings(place: Place) {
         let inbox = place.open().await;
         let client = builder(&receiving.simulator.url(), &inbox, &receiving.clock)
             .with_webhook(receiving.receiver.url())
+            .unwrap()
             .build()
             .unwrap();
         let mut job_ids = Vec::new();
@@ -84,9 +88,11 @@ async fn a_fetched_event_is_the_one_that_the_webhook_brings(place: Place) {
 
 async fn the_kind_of_a_failed_job_is_known_from_its_submission(place: Place) {
     let world = World::start(&place, |config| {
-        config.faults = Faults::default()
-            .with(Fault::Lost, Odds::First(2))
-            .with(Fault::JobFails, Odds::Percent(100.0));
+        config.with_faults(
+            Faults::default()
+                .with(Fault::Lost, Odds::First(2))
+                .with(Fault::JobFails, Odds::Percent(100.0)),
+        )
     })
     .await;
     let kinds = [

@@ -62,7 +62,7 @@ async fn an_api_that_fails_is_asked_again_in_the_next_pass() {
     world.rest().await;
     // Another one fails in the place of the first: all three jobs are there, but its list is empty.
     let failing = World::start(&Place::sqlite().unwrap(), |config| {
-        config.faults = Faults::default().with(Fault::Api5xx, Odds::Percent(100.0));
+        config.with_faults(Faults::default().with(Fault::Api5xx, Odds::Percent(100.0)))
     })
     .await;
     let client = builder(&failing.simulator.url(), &world.inbox, &world.clock);
@@ -77,17 +77,19 @@ async fn an_api_that_fails_is_asked_again_in_the_next_pass() {
 async fn a_key_that_is_refused_breaks_the_pass_off_and_loses_nothing() {
     let place = Place::sqlite().unwrap();
     let world = World::start(&place, |config| {
-        config.faults = Faults::default().with(Fault::Lost, Odds::Percent(100.0));
-        config.api_key = Some("sk_example".into());
+        config
+            .with_faults(Faults::default().with(Fault::Lost, Odds::Percent(100.0)))
+            .with_api_key("sk_example")
     })
     .await;
     for _ in 0..20 {
         world.diarize().await;
     }
     world.rest().await;
-    world.clock.set(2 * 24 * crate::world::HOUR);
+    world.clock.set(2 * 24 * super::world::HOUR);
     let client = pyannoteai_client::Client::builder("sk_wrong")
         .with_base_url(world.simulator.url())
+        .unwrap()
         .with_clock(world.clock.clone());
     let mut reconciler = eager(&client.build().unwrap(), &world.inbox);
     let report = reconciler.pass().await;
@@ -121,6 +123,7 @@ async fn submit_unrecorded(
     let (inbox, faults) = StoreFaults::under(&world.inbox);
     let client = builder(&world.simulator.url(), &inbox, &world.clock)
         .with_webhook(world.receiver.url())
+        .unwrap()
         .build()
         .unwrap();
     faults.begin(StoreFault::Fails);

@@ -50,9 +50,11 @@ async fn a_job_whose_webhook_is_lost_reaches_the_handlers_once(place: Place) {
 
 async fn webhooks_that_come_at_the_same_time_are_not_handled_twice(place: Place) {
     let world = World::start(&place, |config| {
-        config.faults = Faults::default()
-            .with(Fault::Doubled, Odds::Percent(50.0))
-            .with(Fault::LostFirst, Odds::Percent(50.0));
+        config.with_faults(
+            Faults::default()
+                .with(Fault::Doubled, Odds::Percent(50.0))
+                .with(Fault::LostFirst, Odds::Percent(50.0)),
+        )
     })
     .await;
     let log = Log::default();
@@ -80,8 +82,9 @@ async fn a_job_that_nobody_recorded_is_found_in_the_list(place: Place) {
     // As another process does, that knows nothing of the inbox.
     let elsewhere = Place::sqlite().unwrap();
     let other = elsewhere.open().await;
-    let client = crate::world::builder(&world.simulator.url(), &other, &world.clock)
+    let client = super::world::builder(&world.simulator.url(), &other, &world.clock)
         .with_webhook(world.receiver.url())
+        .unwrap()
         .build()
         .unwrap();
     for _ in 0..120 {
@@ -109,8 +112,9 @@ async fn a_recorded_job_is_fetched_without_the_list(place: Place) {
 async fn a_job_that_is_running_is_asked_for_again() {
     let place = Place::sqlite().unwrap();
     let world = World::start(&place, |config| {
-        config.time_scale = 4.0;
-        config.faults = Faults::default().with(Fault::Lost, Odds::Percent(100.0));
+        config
+            .with_time_scale(4.0)
+            .with_faults(Faults::default().with(Fault::Lost, Odds::Percent(100.0)))
     })
     .await;
     let job_id = world.diarize().await;
@@ -150,9 +154,9 @@ async fn a_job_is_left_to_its_webhook_for_the_grace() {
 async fn a_job_whose_output_is_deleted_is_lost_once_and_its_webhook_is_handled_all_the_same() {
     let place = Place::sqlite().unwrap();
     let world = World::start(&place, |config| {
-        // A day is less than a second.
-        config.time_scale = 100_000.0;
-        config.faults = Faults::default().with(Fault::Lost, Odds::Percent(100.0));
+        config
+            .with_time_scale(100_000.0)
+            .with_faults(Faults::default().with(Fault::Lost, Odds::Percent(100.0)))
     })
     .await;
     let job_id = world.diarize().await;
@@ -193,8 +197,9 @@ async fn a_job_whose_output_is_deleted_is_lost_once_and_its_webhook_is_handled_a
 async fn a_job_whose_output_was_gone_before_the_inbox_was_new_is_settled_and_not_lost() {
     let place = Place::sqlite().unwrap();
     let world = World::start(&place, |config| {
-        config.time_scale = 100_000.0;
-        config.faults = Faults::default().with(Fault::Lost, Odds::Percent(100.0));
+        config
+            .with_time_scale(100_000.0)
+            .with_faults(Faults::default().with(Fault::Lost, Odds::Percent(100.0)))
     })
     .await;
     let job_id = world.diarize().await;
@@ -227,9 +232,11 @@ async fn a_job_whose_output_was_gone_before_the_inbox_was_new_is_settled_and_not
 async fn a_failed_job_is_fetched_after_its_output_would_be_deleted() {
     let place = Place::sqlite().unwrap();
     let world = World::start(&place, |config| {
-        config.faults = Faults::default()
-            .with(Fault::Lost, Odds::Percent(100.0))
-            .with(Fault::JobFails, Odds::Percent(100.0));
+        config.with_faults(
+            Faults::default()
+                .with(Fault::Lost, Odds::Percent(100.0))
+                .with(Fault::JobFails, Odds::Percent(100.0)),
+        )
     })
     .await;
     let job_id = world.diarize().await;
@@ -243,7 +250,7 @@ async fn a_failed_job_is_fetched_after_its_output_would_be_deleted() {
 async fn a_job_that_the_api_does_not_know_is_lost_after_the_30_hours_that_it_may_be_there() {
     let place = Place::sqlite().unwrap();
     let world = World::losing(&place, Odds::Percent(100.0)).await;
-    let elsewhere = World::start(&Place::sqlite().unwrap(), |_| {}).await;
+    let elsewhere = World::start(&Place::sqlite().unwrap(), |config| config).await;
     world.diarize().await;
     // With the key of another team.
     let mut reconciler = eager(&elsewhere.client, &world.inbox);
@@ -261,18 +268,14 @@ async fn a_job_that_the_api_does_not_know_is_lost_after_the_30_hours_that_it_may
 #[tokio::test]
 async fn many_jobs_that_cannot_be_fetched_keep_no_other_from_its_turn() {
     let place = Place::sqlite().unwrap();
-    let lost = |config: &mut pyannote_simulator::Config| {
-        config.faults = Faults::default().with(Fault::Lost, Odds::Percent(100.0));
+    let lost = |config: pyannote_simulator::Config| {
+        config.with_faults(Faults::default().with(Fault::Lost, Odds::Percent(100.0)))
     };
     let elsewhere = World::start(&place, lost).await;
     for _ in 0..20 {
         elsewhere.diarize().await;
     }
-    let world = World::start(&place, |config| {
-        config.seed = 1;
-        lost(config);
-    })
-    .await;
+    let world = World::start(&place, |config| lost(config).with_seed(1)).await;
     let job_id = world.diarize().await;
     world.rest().await;
     let mut reconciler = world.reconciler();
@@ -290,9 +293,11 @@ async fn many_jobs_that_cannot_be_fetched_keep_no_other_from_its_turn() {
 async fn it_goes_on_until_it_is_stopped_whatever_fails() {
     let place = Place::sqlite().unwrap();
     let world = World::start(&place, |config| {
-        config.faults = Faults::default()
-            .with(Fault::Lost, Odds::Percent(100.0))
-            .with(Fault::Api5xx, Odds::Percent(30.0));
+        config.with_faults(
+            Faults::default()
+                .with(Fault::Lost, Odds::Percent(100.0))
+                .with(Fault::Api5xx, Odds::Percent(30.0)),
+        )
     })
     .await;
     let mut expected = 0;
@@ -318,7 +323,7 @@ async fn it_goes_on_until_it_is_stopped_whatever_fails() {
 #[tokio::test]
 async fn a_setting_that_cannot_work_is_named() {
     let place = Place::sqlite().unwrap();
-    let world = World::start(&place, |_| {}).await;
+    let world = World::start(&place, |config| config).await;
     let setting = |made: Result<Reconciler, ConfigError>| match made {
         Err(ConfigError::Reconciler { setting, .. }) => Some(setting),
         _ => None,

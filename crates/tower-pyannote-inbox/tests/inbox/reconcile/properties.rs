@@ -9,7 +9,7 @@ use tokio::{net::TcpListener, runtime::Runtime, sync::oneshot, task::JoinHandle,
 use tower_pyannote::{HandlerRegistry, WebhookEvent, WebhookSecret};
 use tower_pyannote_inbox::{Inbox, InboxFilter};
 
-use pyannote_simulator::{Config, Fault, Odds, Simulator};
+use pyannote_simulator::{Config, Fault, Faults, Odds, Simulator};
 
 use crate::place::{hasty, until};
 
@@ -121,7 +121,9 @@ async fn go_through(trouble: Trouble) {
     let inbox = place.open().await;
     let client = builder(&url, &inbox, &Shifted::default())
         .with_timeout(STALLED)
+        .unwrap()
         .with_webhook(webhook)
+        .unwrap()
         .build()
         .unwrap();
     let submitting = tokio::spawn({
@@ -182,19 +184,19 @@ async fn go_through(trouble: Trouble) {
 }
 
 fn simulated(trouble: &Trouble) -> Config {
-    let mut config = Config::new(WebhookSecret::new(SECRET).unwrap());
-    config.seed = trouble.seed;
-    config.time_scale = 400.0;
-    config.rate_limit = None;
-    config.duration = Duration::from_secs(5);
-    config.job_time = Duration::from_secs(12);
-    config.late_by = Duration::from_secs(120);
-    config.answer_timeout = Some(Duration::from_millis(100));
-    for (fault, percent) in FAULTS.into_iter().zip(trouble.faults) {
-        config.faults =
-            std::mem::take(&mut config.faults).with(fault, Odds::Percent(percent.into()));
-    }
-    config
+    let faults = FAULTS.into_iter().zip(trouble.faults);
+    let faults = faults.fold(Faults::default(), |faults, (fault, percent)| {
+        faults.with(fault, Odds::Percent(percent.into()))
+    });
+    Config::new(WebhookSecret::new(SECRET).unwrap())
+        .with_seed(trouble.seed)
+        .with_time_scale(400.0)
+        .without_rate_limit()
+        .with_duration(Duration::from_secs(5))
+        .with_job_time(Duration::from_secs(12))
+        .with_late_by(Duration::from_secs(120))
+        .with_answer_timeout(Duration::from_millis(100))
+        .with_faults(faults)
 }
 
 fn name(job: &serde_json::Value) -> String {
@@ -274,7 +276,7 @@ impl Process {
             let _receiver = Receiver::on(listener, &inbox);
             if place.beside {
                 let client = builder(&place.url, &inbox, &Shifted::default());
-                let client = client.with_timeout(STALLED).build().unwrap();
+                let client = client.with_timeout(STALLED).unwrap().build().unwrap();
                 let reconciler = eager(&client, &inbox).with_interval(Duration::from_millis(50));
                 tokio::spawn(reconciler.unwrap().run_until(std::future::pending()));
             }

@@ -25,8 +25,10 @@ async fn an_event_that_was_pruned_is_not_fetched_again(place: Place) {
     // Not recorded here, but listed.
     let client = pyannoteai_client::Client::builder("sk_example")
         .with_base_url(world.simulator.url())
-        .with_webhook(world.receiver.url());
-    let request = crate::world::diarize();
+        .unwrap()
+        .with_webhook(world.receiver.url())
+        .unwrap();
+    let request = super::world::diarize();
     client.build().unwrap().diarize(request).await.unwrap();
     world.rest().await;
     assert_eq!(world.reconciler().pass().await.new, 1);
@@ -95,7 +97,7 @@ async fn two_processes_on_one_store_fetch_each_event_once(place: Place) {
     world.rest().await;
     let other = place.open().await;
     let mut here = world.reconciler();
-    let mut there = crate::world::eager(&world.client, &other);
+    let mut there = super::world::eager(&world.client, &other);
     let (here, there) = tokio::join!(here.pass(), there.pass());
     assert!(
         here.is_complete() && there.is_complete(),

@@ -49,7 +49,7 @@ fn a_job_that_comes_within_an_hour_of_deletion_is_warned_of_once() {
         let world = World::losing(&place, Odds::Percent(100.0)).await;
         world.diarize().await;
         world.rest().await;
-        let gone = World::start(&Place::sqlite().unwrap(), |_| {}).await;
+        let gone = World::start(&Place::sqlite().unwrap(), |config| config).await;
         let mut reconciler = eager(&gone.client, &world.inbox);
         for minutes in [22 * HOUR, 23 * HOUR + 1, 23 * HOUR + 30] {
             gone.clock.set(minutes);
@@ -78,7 +78,7 @@ fn a_lost_job_is_told_of_as_an_error_once() {
         let world = World::losing(&place, Odds::Percent(100.0)).await;
         world.diarize().await;
         world.rest().await;
-        let gone = World::start(&Place::sqlite().unwrap(), |_| {}).await;
+        let gone = World::start(&Place::sqlite().unwrap(), |config| config).await;
         let mut reconciler = eager(&gone.client, &world.inbox);
         gone.clock.set(31 * HOUR);
         for _ in 0..2 {

@@ -130,7 +130,9 @@ impl World {
 fn client(api: &Api, inbox: &Inbox, minutes: i64) -> Client {
     let clock = Shifted::default();
     clock.set(minutes);
-    let client = builder(&api.url(), inbox, &clock).with_webhook("https://example.com/webhook");
+    let client = builder(&api.url(), inbox, &clock)
+        .with_webhook("https://example.com/webhook")
+        .unwrap();
     client.build().unwrap()
 }
 
@@ -273,7 +275,9 @@ async fn a_pass_keeps_to_the_rate_limit() {
     let clock = ManualClock::new(SystemTime::now());
     let client = Client::builder("sk_example")
         .with_base_url(world.api.url())
+        .unwrap()
         .with_rate_limit(10)
+        .unwrap()
         .with_clock(clock.clone())
         .build()
         .unwrap();
@@ -317,6 +321,7 @@ async fn a_pass_that_panics_does_not_end_the_reconciler() {
     let clock = PanicsOnce::default();
     let client = Client::builder("sk_example")
         .with_base_url(world.api.url())
+        .unwrap()
         .without_rate_limit()
         .with_clock(clock.clone());
     let reconciler = eager(&client.build().unwrap(), &world.inbox)

@@ -35,19 +35,20 @@ pub(crate) struct World {
 
 impl World {
     /// One that is fast, but for what `change` says.
-    pub(crate) async fn start(place: &Place, change: impl FnOnce(&mut Config)) -> Self {
-        let mut config = Config::new(WebhookSecret::new(SECRET).unwrap());
-        // A day, after which outputs are gone, is still over a minute.
-        config.time_scale = 1_000.0;
-        config.answer_timeout = Some(Duration::from_secs(20));
-        config.rate_limit = None;
-        config.duration = Duration::from_secs(20);
-        change(&mut config);
-        let simulator = Simulator::start(config).await.unwrap();
+    pub(crate) async fn start(place: &Place, change: impl FnOnce(Config) -> Config) -> Self {
+        let config = Config::new(WebhookSecret::new(SECRET).unwrap())
+            // Outputs are deleted after a day, which at this scale is still over a minute.
+            .with_time_scale(1_000.0)
+            .with_answer_timeout(Duration::from_secs(20))
+            .without_rate_limit()
+            .with_duration(Duration::from_secs(20));
+        let simulator = Simulator::start(change(config)).await.unwrap();
         let inbox = place.open().await;
         let receiver = Receiver::start(&inbox).await;
         let clock = Shifted::default();
-        let client = builder(&simulator.url(), &inbox, &clock).with_webhook(receiver.url());
+        let client = builder(&simulator.url(), &inbox, &clock)
+            .with_webhook(receiver.url())
+            .unwrap();
         Self {
             client: client.build().unwrap(),
             simulator,
@@ -60,7 +61,7 @@ impl World {
     /// One whose deliveries are lost, all or some.
     pub(crate) async fn losing(place: &Place, odds: Odds) -> Self {
         let faults = Faults::default().with(Fault::Lost, odds);
-        Self::start(place, |config| config.faults = faults).await
+        Self::start(place, |config| config.with_faults(faults)).await
     }
 
     /// A reconciler that leaves nothing to webhooks.
@@ -100,6 +101,7 @@ pub(crate) fn is_over(job: &Value) -> bool {
 pub(crate) fn builder(url: &str, inbox: &Inbox, clock: &Shifted) -> ClientBuilder {
     Client::builder("sk_example")
         .with_base_url(url)
+        .unwrap()
         .without_rate_limit()
         .with_max_retries(0)
         .with_submission_log(inbox.submissions())
