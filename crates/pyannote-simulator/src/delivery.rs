@@ -49,16 +49,18 @@ async fn attempt(
 ) -> Result<StatusCode, RetryReason> {
     let has = |fault| job.faults.contains(&fault);
     if has(Fault::Lost) || first && has(Fault::LostFirst) {
-        let record = Record::new(simulated, job, &request, false);
-        return record.end(Err(RetryReason::ConnectionFailed));
+        let answer = Err(RetryReason::ConnectionFailed);
+        Record::new(simulated, job, &request, false).answer = answer.clone();
+        return answer;
     }
     let (request, manner) = match first {
         true => spoil(simulated, job, request),
         false => (request, Manner::Whole),
     };
     let send = || async {
-        let record = Record::new(simulated, job, &request, true);
-        record.end(http::send(&simulated.http, webhook.clone(), &request, manner).await)
+        let mut record = Record::new(simulated, job, &request, true);
+        record.answer = http::send(&simulated.http, webhook.clone(), &request, manner).await;
+        record.answer.clone()
     };
     if has(Fault::Doubled) {
         let (answer, _) = tokio::join!(send(), send());
@@ -99,12 +101,13 @@ fn spoil(simulated: &Simulated, job: &Job, request: SignedRequest) -> (SignedReq
     (request, manner)
 }
 
-/// Records an attempt and its outcome. If it is dropped without one, the outcome is a timeout.
+/// Adds an attempt to its job, and writes the answer there when it is dropped.
 struct Record<'a> {
     simulated: &'a Simulated,
     number: u64,
     at: usize,
-    ended: bool,
+    /// A timeout, unless the attempt ends before it is dropped.
+    answer: Result<StatusCode, RetryReason>,
 }
 
 impl<'a> Record<'a> {
@@ -127,32 +130,20 @@ impl<'a> Record<'a> {
             simulated,
             number: job.number,
             at,
-            ended: false,
-        }
-    }
-
-    fn end(mut self, answer: Result<StatusCode, RetryReason>) -> Result<StatusCode, RetryReason> {
-        self.write(&answer);
-        answer
-    }
-
-    fn write(&mut self, answer: &Result<StatusCode, RetryReason>) {
-        self.ended = true;
-        let mut jobs = self.simulated.jobs();
-        let job = jobs.by_number(self.number);
-        if let Some(attempt) = job.and_then(|job| job.attempts.get_mut(self.at)) {
-            match answer {
-                Ok(status) => attempt.status = Some(status.as_u16()),
-                Err(reason) => attempt.failure = Some(reason.to_string()),
-            }
+            answer: Err(RetryReason::HttpTimeout),
         }
     }
 }
 
 impl Drop for Record<'_> {
     fn drop(&mut self) {
-        if !self.ended {
-            self.write(&Err(RetryReason::HttpTimeout));
+        let mut jobs = self.simulated.jobs();
+        let job = jobs.by_number(self.number);
+        if let Some(attempt) = job.and_then(|job| job.attempts.get_mut(self.at)) {
+            match &self.answer {
+                Ok(status) => attempt.status = Some(status.as_u16()),
+                Err(reason) => attempt.failure = Some(reason.to_string()),
+            }
         }
     }
 }

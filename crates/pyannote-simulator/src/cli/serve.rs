@@ -86,7 +86,7 @@ pub(super) struct Serve {
 impl Serve {
     /// Serves until a signal asks the program to stop.
     pub(super) async fn run(self, secret: WebhookSecret) -> Result<ExitCode, Failure> {
-        // Listen before the address is printed, because whoever reads it may send a signal at once.
+        // Listen before the address is printed, because its reader may send a signal at once.
         let mut signals = Signals::new()?;
         let simulator = Simulator::start(self.config(secret))
             .await
