@@ -32,11 +32,13 @@
 mod app;
 mod commands;
 mod connections;
+#[cfg_attr(not(feature = "fuzzing"), allow(unreachable_pub))]
 mod doctor;
 mod handlers;
 mod metrics;
 mod pages;
 mod program;
+mod secrets;
 mod serve;
 mod server;
 mod settings;

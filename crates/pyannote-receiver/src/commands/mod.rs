@@ -1,5 +1,6 @@
-//! What the program does besides serving.
+//! The commands of the program, besides `serve`.
 
 pub(crate) mod doctor;
+mod file;
 pub(crate) mod inbox;
 pub(crate) mod reconcile;

@@ -4,13 +4,14 @@ use std::io::{self, Read, Write};
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use httparse::{Status, parse_chunk_size};
 
 use super::Finding;
 use super::causes::*;
 use super::json::Json;
 use super::text::base64_decoded;
 
-/// A body as it was received.
+/// A body as received.
 pub(super) struct Body<'a> {
     pub(super) bytes: &'a [u8],
     text: Option<&'a str>,
@@ -19,10 +20,10 @@ pub(super) struct Body<'a> {
     is_encoded: bool,
 }
 
-/// Something that may have happened to the body, the longest body that undoing it may write, and how to undo it.
+/// A change that the body may have gone through, the maximum length of the body before it, and the function that reverts it.
 pub(super) type Suspect<'a> = (Finding, usize, Undo<'a>);
 
-/// Writes the body as it was signed, or fails where that is impossible.
+/// Writes the body as it was signed. Fails if the change cannot have happened.
 type Undo<'a> = Box<dyn Fn(&mut dyn Write) -> io::Result<()> + 'a>;
 
 impl<'a> Body<'a> {
@@ -39,12 +40,12 @@ impl<'a> Body<'a> {
         }
     }
 
-    /// Returns what may have happened to the body and can be undone, the likeliest first.
+    /// Returns the changes that can be reverted, the most likely first.
     pub(super) fn suspects(&self) -> Vec<Suspect<'_>> {
         let (body, trimmed) = (self.bytes, self.bytes.trim_ascii());
         let mut suspects: Vec<Suspect<'_>> = Vec::new();
         let mut add = |cause, undo| {
-            suspects.push((Finding::of("the body", cause), MOST_DECODED, undo));
+            suspects.push((Finding::of("the body", cause), MAX_DECODED, undo));
         };
         if let Some(line) = body.strip_suffix(b"\n") {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -62,13 +63,13 @@ impl<'a> Body<'a> {
         if self.json.is_none() {
             add(BODY_BASE64, decoded(body, base64));
             add(BODY_CHUNKED, decoded(body, dechunked));
-            add(BODY_GZIP, unpacked(move || MultiGzDecoder::new(body)));
-            add(BODY_ZLIB, unpacked(move || ZlibDecoder::new(body)));
-            add(BODY_DEFLATE, unpacked(move || DeflateDecoder::new(body)));
+            add(BODY_COMPRESSED, unpacked(move || MultiGzDecoder::new(body)));
+            add(BODY_COMPRESSED, unpacked(move || ZlibDecoder::new(body)));
+            add(BODY_COMPRESSED, unpacked(move || DeflateDecoder::new(body)));
         }
-        let most = body.len().saturating_mul(MOST_REWRITTEN);
+        let max = body.len().saturating_mul(MAX_REWRITTEN);
         for style in self.json.iter().flat_map(Json::styles) {
-            suspects.push((style.finding(), most, Box::new(move |out| style.write(out))));
+            suspects.push((style.finding(), max, Box::new(move |out| style.write(out))));
         }
         let whole = self.announced.and_then(|length| body.get(..length));
         if let (Some(finding), Some(whole)) = (self.wrong_length(), whole) {
@@ -77,18 +78,19 @@ impl<'a> Body<'a> {
         suspects
     }
 
-    /// Returns what is conspicuous about the body, but cannot be undone.
+    /// Returns what looks wrong with the body but cannot be reverted.
     pub(super) fn hints(&self) -> Vec<Finding> {
         let is_encoded = self.is_encoded && self.json.is_some();
         let has_lost = self.text.is_some_and(|text| text.contains('\u{fffd}'));
-        let hints = [
-            self.bytes.is_empty().then_some(BODY_EMPTY),
-            is_encoded.then_some(BODY_DECOMPRESSED),
-            has_lost.then_some(BODY_CHARACTERS_LOST),
-        ];
-        let hints = hints.into_iter().flatten();
-        let hints = hints.map(|cause| Finding::of("the body", cause));
-        self.wrong_length().into_iter().chain(hints).collect()
+        let mut hints = Vec::from_iter(self.wrong_length());
+        for (shows, cause) in [
+            (self.bytes.is_empty(), BODY_EMPTY),
+            (is_encoded, BODY_DECOMPRESSED),
+            (has_lost, BODY_CHARACTERS_LOST),
+        ] {
+            hints.extend(shows.then(|| Finding::of("the body", cause)));
+        }
+        hints
     }
 
     fn wrong_length(&self) -> Option<Finding> {
@@ -112,10 +114,7 @@ fn unpacked<'a, R: Read>(decoder: impl Fn() -> R + 'a) -> Undo<'a> {
 }
 
 fn decoded(body: &[u8], decode: fn(&[u8]) -> Option<Vec<u8>>) -> Undo<'_> {
-    Box::new(move |out| match decode(body) {
-        Some(decoded) => out.write_all(&decoded),
-        None => Err(io::ErrorKind::InvalidData.into()),
-    })
+    Box::new(move |out| out.write_all(&decode(body).ok_or(io::ErrorKind::InvalidData)?))
 }
 
 fn json_string(body: &[u8]) -> Option<Vec<u8>> {
@@ -128,27 +127,18 @@ fn base64(body: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn dechunked(body: &[u8]) -> Option<Vec<u8>> {
-    let mut rest = body;
-    let mut whole = Vec::new();
-    loop {
-        let head = rest.iter().take(MOST_CHUNK_HEAD);
-        let (line, after) = rest.split_at(head.copied().position(|byte| byte == b'\n')?);
-        let size = std::str::from_utf8(line).ok()?.split(';').next()?;
-        let size = usize::from_str_radix(size.trim(), 16).ok()?;
-        if size == 0 {
-            return (!whole.is_empty()).then_some(whole);
-        }
-        let (chunk, after) = after.strip_prefix(b"\n")?.split_at_checked(size)?;
+    let (mut rest, mut whole) = (body, Vec::new());
+    while let Ok(Status::Complete((head, size @ 1..))) = parse_chunk_size(rest) {
+        let size = usize::try_from(size).ok()?;
+        let (chunk, after) = rest.get(head..)?.split_at_checked(size)?;
         whole.extend_from_slice(chunk);
-        let after = after.strip_prefix(b"\r").unwrap_or(after);
-        rest = after.strip_prefix(b"\n")?;
+        rest = after.strip_prefix(b"\r\n")?;
     }
+    (!whole.is_empty()).then_some(whole)
 }
 
-const MOST_CHUNK_HEAD: usize = 256;
-
 /// More than a receiver takes.
-const MOST_DECODED: usize = 128 << 20;
+const MAX_DECODED: usize = 128 << 20;
 
-/// How many times longer than the body JSON may become; a blank per level grows with the square of the depth.
-const MOST_REWRITTEN: usize = 16;
+/// How many times longer than the body JSON may become. Indentation grows with the square of the depth.
+const MAX_REWRITTEN: usize = 16;

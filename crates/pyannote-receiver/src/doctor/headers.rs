@@ -3,69 +3,67 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
+use tower_pyannote::Signature;
 
 use super::causes::*;
 use super::text::{percent_decoded, trimmed, unquoted};
 use super::{Finding, SIGNATURE, TIMESTAMP};
-use tower_pyannote::Signature;
 
-/// What the headers hold of times and signatures.
+/// The times and signatures in the headers, and what is wrong with them.
 #[derive(Default)]
 pub(super) struct Headers {
     pub(super) findings: Vec<Finding>,
-    /// What may have been signed as the timestamp.
+    /// The texts that may have been signed as the timestamp.
     pub(super) timestamps: Vec<Vec<u8>>,
     pub(super) time: Option<u64>,
     pub(super) digests: Vec<[u8; 32]>,
 }
 
-/// Undoes a cause, if the value shows it.
+/// Reverts a cause. Returns `None` if the value does not show the cause.
 type Undo = fn(&str) -> Option<String>;
 
 impl Headers {
     pub(super) fn read(headers: &HeaderMap, now: Duration, tolerance: Duration) -> Self {
         let mut read = Self::default();
-        let causes = [TIMESTAMP_MISSING, TIMESTAMP_RENAMED, TIMESTAMP_REPEATED];
-        for value in read.values(headers, TIMESTAMP, causes) {
+        let unusual = [TIMESTAMP_MISSING, TIMESTAMP_RENAMED, TIMESTAMP_REPEATED];
+        for value in read.values(headers, TIMESTAMP, unusual) {
             read.timestamp(value);
         }
         read.timestamps.sort_unstable();
         read.timestamps.dedup();
         let skew = read.time.and_then(|time| skew(time, now, tolerance));
         read.findings.extend(skew);
-        let causes = [SIGNATURE_MISSING, SIGNATURE_RENAMED, SIGNATURE_REPEATED];
-        for value in read.values(headers, SIGNATURE, causes) {
+        let unusual = [SIGNATURE_MISSING, SIGNATURE_RENAMED, SIGNATURE_REPEATED];
+        for value in read.values(headers, SIGNATURE, unusual) {
             read.signature(value);
         }
         read
     }
 
-    /// Returns the values of a header. The causes are for one that is missing, renamed or repeated.
+    /// Returns the values of a header, or of one with a similar name if it is missing.
     fn values<'a>(
         &mut self,
         headers: &'a HeaderMap,
         name: &str,
-        causes: [Cause; 3],
+        [missing, renamed, repeated]: [Cause; 3],
     ) -> Vec<&'a [u8]> {
-        let values = headers.get_all(name).into_iter().take(MOST_VALUES);
-        let mut values: Vec<&[u8]> = values.map(HeaderValue::as_bytes).collect();
-        let [missing, renamed, repeated] = causes;
-        let is_alike = |other: &str| match name {
+        let is_similar = |other: &str| match name {
             TIMESTAMP => other.contains("timestamp"),
             _ => other.contains("signature") && !other.contains("timestamp"),
         };
-        let mut others = headers.iter().filter(|(name, _)| is_alike(name.as_str()));
-        let cause = match (values.len(), others.next()) {
+        let mut similar = headers.iter().filter(|(name, _)| is_similar(name.as_str()));
+        let mut values: Vec<_> = headers.get_all(name).iter().take(MAX_VALUES).collect();
+        let cause = match (values.len(), similar.next()) {
             (0, None) => Some(missing),
             (0, Some((_, value))) => {
-                values.push(value.as_bytes());
+                values.push(value);
                 Some(renamed)
             }
             (count, _) => (count > 1).then_some(repeated),
         };
         let finding = |cause| Finding::of(&format!("the {name} header"), cause);
         self.findings.extend(cause.map(finding));
-        values
+        values.into_iter().map(HeaderValue::as_bytes).collect()
     }
 
     fn timestamp(&mut self, value: &[u8]) {
@@ -78,7 +76,7 @@ impl Headers {
                 self.findings.push(Finding::of(IN_TIMESTAMP, cause));
             }
         }
-        let parts = text.split([',', ';', ' ']).take(MOST_VALUES);
+        let parts = text.split([',', ';', ' ']).take(MAX_VALUES);
         let is_time = |part: &&str| is_number(part) && part.len() <= 19;
         let times: Vec<&str> = parts.filter(is_time).collect();
         self.time = self.time.or_else(|| times.first()?.parse().ok());
@@ -94,7 +92,8 @@ impl Headers {
     }
 
     fn signature(&mut self, value: &[u8]) {
-        let mut text = String::from_utf8_lossy(value).into_owned();
+        let value = String::from_utf8_lossy(value);
+        let mut text = value.clone().into_owned();
         let mut findings = Vec::new();
         let mut repairs = SIGNATURE_REPAIRS.into_iter();
         while let (None, Some((cause, undo))) = (digest(&text), repairs.next()) {
@@ -104,16 +103,14 @@ impl Headers {
             }
         }
         if let Some(digest) = digest(&text) {
-            self.findings.append(&mut findings);
+            self.findings.extend(findings);
             return self.digests.push(digest);
         }
-        let text = String::from_utf8_lossy(value);
-        let parts = text.split([',', ';', ' ', '\t', '=']);
+        let parts = value.split([',', ';', ' ', '\t', '=']);
         let digests = parts.filter_map(|part| digest(trimmed(part)));
-        let digests = digests.take(MOST_VALUES);
         let before = self.digests.len();
-        self.digests.extend(digests);
-        let text = trimmed(&text);
+        self.digests.extend(digests.take(MAX_VALUES));
+        let text = trimmed(&value);
         let cause = match text.strip_prefix("v0=").unwrap_or(text).len() {
             _ if self.digests.len() > before => SIGNATURE_JOINED,
             0 => SIGNATURE_EMPTY,
@@ -135,7 +132,7 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// A skew within ten minutes of whole hours, up to 14, is that of a time zone.
+/// Describes a difference above the tolerance. Within 10 min of 1 to 14 whole hours it is that of a time zone.
 fn skew(time: u64, now: Duration, tolerance: Duration) -> Option<Finding> {
     let time = Duration::from_secs(time);
     let (name, side, skew) = match now.checked_sub(time) {
@@ -148,12 +145,11 @@ fn skew(time: u64, now: Duration, tolerance: Duration) -> Option<Finding> {
     } else {
         "set the clocks, or send a fresh delivery if this one was kept"
     };
-    let text =
-        format!("the timestamp is {seconds} s {side} than now, over the tolerance: {advice}");
-    (skew > tolerance).then(|| Finding::new(name, text))
+    let text = format!("the timestamp is {seconds} s {side} than now, over the tolerance");
+    (skew > tolerance).then(|| Finding::new(name, format!("{text}: {advice}")))
 }
 
-/// Cuts seconds out of a smaller unit, which has this many digits from 2001 to 2286.
+/// Converts a smaller unit to seconds. From 2001 to 2286 a time has this many digits in that unit.
 fn seconds(text: &str, digits: usize) -> Option<String> {
     (is_number(text) && text.len() == digits).then(|| text.chars().take(10).collect())
 }
@@ -204,5 +200,5 @@ const SIGNATURE_REPAIRS: [(Cause, Undo); 7] = [
 
 const IN_SIGNATURE: &str = "the x-signature header";
 const IN_TIMESTAMP: &str = "the x-request-timestamp header";
-const MOST_VALUES: usize = 4;
+const MAX_VALUES: usize = 4;
 const HOUR: u64 = 3600;

@@ -1,4 +1,4 @@
-//! JSON in other styles, written token by token and without recursion, because a stranger decides how deep it is.
+//! Writes JSON in other styles, token by token. Without recursion, because the sender chooses the depth.
 
 use std::borrow::Cow;
 use std::io::{self, BufWriter, Write};
@@ -10,40 +10,37 @@ use super::Finding;
 
 /// A body that is JSON.
 pub(super) struct Json<'a> {
-    /// The body in each order of keys, with a description of the order.
+    /// The body with its keys in each order, and the description of the order.
     texts: Vec<(&'static str, Cow<'a, str>)>,
-    /// Whether an order is left out because it takes too much time or memory.
-    pub(super) is_cut_short: bool,
+    /// Whether an order is missing because it takes too much time or memory.
+    pub(super) is_short: bool,
 }
 
-/// How JSON was written when it was signed: the text in an order of keys, the layout, and what describes the order, the
-/// strings and the numbers. Where a description is empty, they stay as received.
+/// How the JSON was written when it was signed: the text, its layout, and descriptions of the order of keys, the strings
+/// and the numbers. An empty description means: as received.
 pub(super) struct Style<'a>(&'a str, Layout, [&'static str; 3]);
 
-/// A description, and the blanks after a comma, after a colon, and per level at the start of a line.
+/// A description, and the blanks after a comma, after a colon, and per level of indentation.
 #[derive(Clone, Copy)]
 struct Layout(&'static str, &'static str, &'static str, &'static str);
 
 impl<'a> Json<'a> {
-    /// Returns `None` if the text is no JSON.
+    /// Returns `None` if the text is not JSON.
     pub(super) fn parse(text: &'a str) -> Option<Self> {
-        // serde_json needs no stack for what it ignores.
+        // serde_json ignores values without recursion.
         serde_json::from_str::<IgnoredAny>(text).ok()?;
-        let (mut texts, mut is_cut_short) = (vec![("", text.into())], false);
+        let (mut texts, mut is_short) = (vec![("", text.into())], false);
         for (order, sort) in ORDERS {
             match ordered(text, sort) {
                 Some((_, false)) => {}
                 Some((text, true)) => texts.push((order, text.into())),
-                None => is_cut_short = true,
+                None => is_short = true,
             }
         }
-        Some(Self {
-            texts,
-            is_cut_short,
-        })
+        Some(Self { texts, is_short })
     }
 
-    /// Returns the styles that may change the text, the nearest first.
+    /// Returns the styles that may change the text, those with the fewest changes first.
     pub(super) fn styles(&self) -> Vec<Style<'_>> {
         let mut styles = Vec::new();
         for (order, text) in &self.texts {
@@ -61,7 +58,7 @@ impl<'a> Json<'a> {
                 }
             }
         }
-        // The blanks as received have no place where keys have moved.
+        // Keys that have moved need a layout.
         let has_place = |style: &Style<'_>| style.2[0].is_empty() || !style.1.0.is_empty();
         styles.retain(|style| style.parts().count() > 0 && has_place(style));
         styles.sort_by_key(|style| style.parts().count());
@@ -77,9 +74,8 @@ impl Style<'_> {
 
     pub(super) fn finding(&self) -> Finding {
         let style = self.parts().collect::<Vec<_>>().join(", ");
-        let text =
-            format!("the body was parsed and written again, and was signed {style}: {VERIFY}");
-        Finding::new("body_reserialised", text)
+        let text = format!("the body was parsed and written again, and was signed {style}");
+        Finding::new("body_reserialised", format!("{text}: {VERIFY}"))
     }
 
     /// Writes the text in this style.
@@ -122,7 +118,7 @@ impl Style<'_> {
 }
 
 fn string(token: &str, strings: &str) -> Option<String> {
-    // Half of a surrogate pair is no text, and stays as received.
+    // An unpaired surrogate is not text, and stays as received.
     let decoded: String = serde_json::from_str(token).ok()?;
     let is_escaped = |c: char| match strings {
         ASCII => c > '~',
@@ -152,29 +148,29 @@ fn number(token: &str, numbers: &str) -> Option<String> {
 }
 
 fn write_line(indent: &str, depth: usize, out: &mut impl Write) -> io::Result<()> {
-    let mut pieces = iter::once("\n").chain(iter::repeat_n(indent, depth));
-    match indent {
-        "" => Ok(()),
-        _ => pieces.try_for_each(|piece| out.write_all(piece.as_bytes())),
+    if indent.is_empty() {
+        return Ok(());
     }
+    let mut pieces = iter::once("\n").chain(iter::repeat_n(indent, depth));
+    pieces.try_for_each(|piece| out.write_all(piece.as_bytes()))
 }
 
 /// Sorts the members of an object.
 type Sort = fn(&mut [&str]);
 
-/// Returns the text without blanks and with the members of its objects sorted, and whether any has moved; `None` if that
-/// takes too much time or memory.
+/// Returns the text with the members of its objects sorted and without blanks, and whether any member has moved. Returns
+/// `None` if sorting takes too much time or memory.
 fn ordered(text: &str, sort: Sort) -> Option<(String, bool)> {
     let (mut ordered, mut is_moved) = (String::with_capacity(text.len()), false);
-    let mut work = text.len().saturating_mul(MOST_MOVED);
-    // Where the members of the open objects begin, and for each open object how many there were before.
+    let mut work = text.len().saturating_mul(MAX_MOVED);
+    // The starts of the members of open objects, and for each open object the number of members before it.
     let (mut members, mut objects) = (Vec::new(), Vec::new());
     let (mut at, mut before) = (0, "");
     while let Some((start, token)) = token(text, at) {
         at = start + token.len();
         match token {
             "{" => objects.push(members.len()),
-            // The key is the token before.
+            // The key is the previous token.
             ":" => members.push(ordered.len() - before.len()),
             "}" => {
                 let first = objects.pop()?;
@@ -195,7 +191,7 @@ fn ordered(text: &str, sort: Sort) -> Option<(String, bool)> {
             }
             _ => {}
         }
-        if objects.len() + members.len() > MOST_OPEN {
+        if objects.len() + members.len() > MAX_OPEN {
             return None;
         }
         ordered.push_str(token);
@@ -217,7 +213,7 @@ fn sort_as_documented(members: &mut [&str]) {
     }
 }
 
-/// Returns where the next token begins, and the token: a bracket, a comma, a colon, a string in its quotes, or a word.
+/// Returns the start of the next token, and the token: a bracket, a comma, a colon, a quoted string, or a word.
 fn token(text: &str, at: usize) -> Option<(usize, &str)> {
     let rest = text.get(at..)?.trim_ascii_start();
     let length = match rest.bytes().next()? {
@@ -244,7 +240,7 @@ const LAYOUTS: [Layout; 6] = [
     Layout("compact", "", "", ""),
     // `json.dumps`.
     Layout("with a blank after each comma and colon", " ", " ", ""),
-    // jq, and all others when they are asked to indent.
+    // jq, and the indented output of the others.
     Layout("indented", "", " ", "  "),
     Layout("indented", "", " ", "    "),
     Layout("indented by tabs", "", " ", "\t"),
@@ -263,7 +259,7 @@ const FRACTION: &str = "with `1.0` for `1`";
 /// Floats of JavaScript and Go.
 const WHOLE: &str = "with `1` for `1.0`";
 
-/// `sort_keys` in Python, `jq -S` and maps in Go; and what undoes these.
+/// Python's `sort_keys`, `jq -S` and Go's maps, and the order that reverts them.
 const ORDERS: [(&str, Sort); 2] = [
     ("with its keys sorted", |members| {
         members.sort_by_cached_key(|it| key(it))
@@ -285,11 +281,11 @@ const DOCUMENTED: [&str; 6] = [
 
 const VERIFY: &str = "verify the raw bytes, before any JSON parser";
 
-/// How often a byte is moved at most, on average: once per level of objects.
-const MOST_MOVED: usize = 16;
+/// How often a byte may move on average: once per level of objects.
+const MAX_MOVED: usize = 16;
 
 /// How many objects and members may be open at once.
-const MOST_OPEN: usize = 1 << 20;
+const MAX_OPEN: usize = 1 << 20;
 const PIECE: usize = 16 << 10;
 
 #[cfg(test)]

@@ -8,24 +8,24 @@ use super::body::{Body, Suspect};
 use super::causes::*;
 use super::secret::Key;
 
-/// A search for what leads to one of the signatures.
+/// A search for the causes that lead to one of the signatures.
 pub(super) struct Search<'a> {
     pub(super) keys: &'a [Key],
     pub(super) digests: &'a [[u8; 32]],
     pub(super) body: &'a Body<'a>,
     /// How many bytes may still be hashed.
     pub(super) work: usize,
-    /// Whether something was left out.
+    /// Whether something was not tried.
     pub(super) is_short: bool,
 }
 
-/// What was signed before the body, and the cause if that is not what belongs there.
+/// The bytes that were signed before the body, and the cause if they are not the right ones.
 type Head = (Option<Finding>, Vec<u8>);
 
-/// A key and a head to try.
+/// A key and a head to try together.
 type Pair<'a> = (&'a Key, &'a Head);
 
-/// What led to the signature, and the index of the secret.
+/// The causes that lead to the signature, and the index of the secret.
 type Found = (Vec<Finding>, usize);
 
 impl Search<'_> {
@@ -36,7 +36,7 @@ impl Search<'_> {
         let hours = (1..=HOURS).map(|hours| hours * 3600);
         let others = altered(near, hours.chain(NEAREST + 1..=NEIGHBOURS));
         let [plain, single, double] = [0, 1, 2].map(|causes| pairs(keys, &heads, causes));
-        // The delivery as it was received is tried whatever the limit on work.
+        // The work limit does not apply to the delivery as received.
         self.hash(&plain, None, 0)
             .or_else(|| self.attempt(&single, None))
             .or_else(|| self.attempt(&pairs(keys, &nearest, 1), None))
@@ -51,7 +51,7 @@ impl Search<'_> {
         suspects.find_map(|suspect| self.attempt(pairs, Some(suspect)))
     }
 
-    /// Tries as many of the pairs as there is work left for.
+    /// Tries as many of the pairs as the remaining work allows.
     fn attempt(&mut self, pairs: &[Pair<'_>], suspect: Option<&Suspect<'_>>) -> Option<Found> {
         let rewriting = suspect.map_or(0, |_| REWRITING);
         let affordable = self.work / (self.body.bytes.len() + OVERHEAD);
@@ -62,7 +62,7 @@ impl Search<'_> {
         self.hash(pairs.get(..count)?, suspect, count + rewriting)
     }
 
-    /// Hashes one form of the body under all pairs at once, each byte at this price.
+    /// Hashes one form of the body with all pairs at once. Each byte costs `price`.
     fn hash(
         &mut self,
         pairs: &[Pair<'_>],
@@ -92,17 +92,17 @@ impl Search<'_> {
             let (key, head) = pairs.get(hashes.iter().position(is_sent)?)?;
             let lost = (!newline.is_empty()).then(|| Finding::of("the body", BODY_NEWLINE_LOST));
             let rewritten = suspect.map(|suspect| suspect.0.clone());
-            let findings = [key.finding.clone(), head.0.clone(), rewritten, lost];
+            let findings = [key.cause.clone(), head.0.clone(), rewritten, lost];
             Some((findings.into_iter().flatten().collect(), key.index))
         })
     }
 }
 
-/// Returns the pairs with this many causes.
+/// Returns the pairs with this number of causes.
 fn pairs<'a>(keys: &'a [Key], heads: &'a [Head], causes: usize) -> Vec<Pair<'a>> {
     let of_key = |key| heads.iter().map(move |head| (key, head));
     let pairs = keys.iter().flat_map(of_key);
-    let count = |(key, head): &Pair<'_>| key.finding.iter().count() + head.0.iter().count();
+    let count = |(key, head): &Pair<'_>| key.cause.iter().count() + head.0.iter().count();
     pairs.filter(|pair| count(pair) == causes).collect()
 }
 
@@ -123,7 +123,7 @@ fn heads(timestamps: &[Vec<u8>]) -> Vec<Head> {
     heads
 }
 
-/// Returns the heads with timestamps this many seconds earlier and later.
+/// Returns the heads with a timestamp this number of seconds earlier and later.
 fn altered(near: u64, distances: impl Iterator<Item = i64>) -> Vec<Head> {
     let seconds = distances.flat_map(|distance| [(-distance, "earlier"), (distance, "later")]);
     let heads = seconds.filter_map(|(seconds, side)| {
@@ -137,7 +137,7 @@ fn altered(near: u64, distances: impl Iterator<Item = i64>) -> Vec<Head> {
     heads.collect()
 }
 
-/// Hashes what is written, as long as there is work left.
+/// Hashes the bytes written to it, until the work limit is reached.
 struct Hashes<'a, 'b> {
     hashes: Vec<Hmac<Sha256>>,
     price: usize,
@@ -166,7 +166,7 @@ impl Write for Hashes<'_, '_> {
     }
 }
 
-/// What is before and after the timestamp.
+/// The bytes before and after the timestamp.
 const SCHEMES: [(Cause, &str, &str); 5] = [
     (SIGNED_WITHOUT_VERSION, "", ":"),
     (SIGNED_WITH_DOTS, "", "."),
@@ -180,8 +180,8 @@ const NEIGHBOURS: i64 = 600;
 const HOURS: i64 = 14;
 const PIECE: usize = 16 << 10;
 
-/// How many hashes the rewriting of a body costs.
+/// The price of rewriting a body, in hashes of the body.
 const REWRITING: usize = 6;
 
-/// What a hash costs beside the body: the head, the newlines, and the outer hash of each.
+/// The price of a hash besides the body, in bytes: the head, the newlines, and the outer hash of each.
 const OVERHEAD: usize = 512;

@@ -1,16 +1,16 @@
 use hmac::{Hmac, KeyInit};
 use sha2::Sha256;
+use tower_pyannote::{WebhookSecret, verify::SecretErrorKind};
 use zeroize::Zeroizing;
 
 use super::Finding;
 use super::causes::*;
 use super::text::{base64_decoded, percent_decoded, trimmed, unquoted};
-use tower_pyannote::{WebhookSecret, verify::SecretErrorKind};
 
 /// A key to try.
 pub(super) struct Key {
     pub(super) index: usize,
-    pub(super) finding: Option<Finding>,
+    pub(super) cause: Option<Finding>,
     pub(super) hmac: Hmac<Sha256>,
 }
 
@@ -20,8 +20,7 @@ fn finding(index: usize, cause: Cause) -> Finding {
 
 /// Returns why a receiver refuses to start with this secret.
 pub(super) fn unusable(index: usize, secret: &[u8]) -> Option<Finding> {
-    let error = WebhookSecret::new(secret.to_vec()).err()?;
-    let cause = match error.kind() {
+    let cause = match WebhookSecret::new(secret.to_vec()).err()?.kind() {
         SecretErrorKind::Empty => SECRET_EMPTY,
         SecretErrorKind::Blank => SECRET_BLANK,
         _ => SECRET_PADDED,
@@ -36,7 +35,7 @@ pub(super) fn unlike(index: usize, secret: &[u8]) -> Option<Finding> {
     (!is_alike).then(|| finding(index, SECRET_UNLIKE))
 }
 
-/// Returns the secret itself and, if asked for, what it may have been meant to be.
+/// Returns the secret and, if `with_guesses`, the secrets it may have been copied or derived from.
 pub(super) fn keys(index: usize, secret: &[u8], with_guesses: bool) -> Vec<Key> {
     let mut secrets = vec![(None, Zeroizing::new(secret.to_vec()))];
     if let (true, Ok(text)) = (with_guesses, std::str::from_utf8(secret)) {
@@ -48,11 +47,9 @@ pub(super) fn keys(index: usize, secret: &[u8], with_guesses: bool) -> Vec<Key> 
         });
     }
     let keys = secrets.into_iter().filter_map(|(cause, secret)| {
-        Some(Key {
-            index,
-            finding: cause.map(|cause| finding(index, cause)),
-            hmac: Hmac::new_from_slice(&secret).ok()?,
-        })
+        let cause = cause.map(|cause| finding(index, cause));
+        let hmac = Hmac::new_from_slice(&secret).ok()?;
+        Some(Key { index, cause, hmac })
     });
     keys.collect()
 }
@@ -73,7 +70,7 @@ fn guess(secret: &str, add: &mut dyn FnMut(Cause, Vec<u8>)) {
         add(SECRET_ASSIGNED, unquoted(value).unwrap_or(value).into());
     }
     let separates = |c: char| c.is_whitespace() || matches!(c, ',' | ';' | '|');
-    for one in inner.split(separates).take(MOST_LISTED) {
+    for one in inner.split(separates).take(MAX_LISTED) {
         add(SECRET_LISTED, one.into());
     }
     add(SECRET_UPPER_CASE, inner.to_ascii_lowercase().into());
@@ -86,9 +83,8 @@ fn guess(secret: &str, add: &mut dyn FnMut(Cause, Vec<u8>)) {
     if let Some(decoded) = percent_decoded(inner.as_bytes()) {
         add(SECRET_PERCENT_ENCODED, decoded);
     }
-    let digits = digits
-        .or_else(|| inner.strip_prefix("whsec_"))
-        .unwrap_or(inner);
+    let digits = digits.or_else(|| inner.strip_prefix("whsec_"));
+    let digits = digits.unwrap_or(inner);
     if let Ok(decoded) = base16ct::mixed::decode_vec(digits) {
         add(SECRET_HEX_DECODED, decoded);
     }
@@ -98,4 +94,4 @@ fn guess(secret: &str, add: &mut dyn FnMut(Cause, Vec<u8>)) {
 }
 
 const PREFIX: &str = "whs_";
-const MOST_LISTED: usize = 4;
+const MAX_LISTED: usize = 4;

@@ -27,7 +27,7 @@ const DOCUMENTED_ORDER: &str = ORDERS[1].0;
 
 /// From Python 3.12: `json.dumps(json.loads(body), ...)`.
 #[test]
-fn styles_are_those_of_python() {
+fn python_styles_match_json_dumps() {
     let body = "{\"b\":[1.0,-2,{}],\"a\\/\":\"\u{e9}\u{1f600}\\n\\u0001<\\u007f\",\"c\":[]}";
     let spaced = layout("with a blank after each comma and colon", "");
     assert_eq!(
@@ -42,7 +42,7 @@ fn styles_are_those_of_python() {
 
 /// As `json.Marshal` writes a map: https://pkg.go.dev/encoding/json#Marshal.
 #[test]
-fn styles_are_those_of_go() {
+fn go_styles_match_json_marshal() {
     let body = r#"{"b": "<a href='x'>&amp;\u2028\u00e9", "B": 1.0, "a": {"y": 2, "x": 1.50}}"#;
     assert_eq!(
         written(body, layout("compact", ""), [SORTED, HTML, WHOLE]),
@@ -51,7 +51,7 @@ fn styles_are_those_of_go() {
 }
 
 #[test]
-fn keys_that_were_sorted_go_back_to_the_documented_order() {
+fn sorted_keys_return_to_the_documented_order() {
     let sorted = r#"{"jobId":"a","output":{"diarization":[{"confidence":{"B":1,"A":2},"end":2,"speaker":"A","start":1}],"turnLevelTranscription":[{"end":2,"speaker":"A","start":1,"text":"x"}],"warning":null,"zone":1},"status":"succeeded"}"#;
     let documented = r#"{"jobId":"a","status":"succeeded","output":{"diarization":[{"speaker":"A","start":1,"end":2,"confidence":{"B":1,"A":2}}],"turnLevelTranscription":[{"start":1,"end":2,"text":"x","speaker":"A"}],"warning":null,"zone":1}}"#;
     let compact = layout("compact", "");
@@ -62,7 +62,7 @@ fn keys_that_were_sorted_go_back_to_the_documented_order() {
 }
 
 #[test]
-fn numbers_lose_and_gain_their_zero_and_nothing_else() {
+fn numbers_lose_and_gain_only_their_zero_fraction() {
     let body = "[1.0,-0.0,10,1.50,1e3,1.0e3,-7,100.00,0]";
     assert_eq!(
         written(body, AS_RECEIVED, ["", "", WHOLE]),
@@ -75,25 +75,25 @@ fn numbers_lose_and_gain_their_zero_and_nothing_else() {
 }
 
 #[test]
-fn what_is_no_text_stays_as_received() {
+fn unpaired_surrogates_stay_as_received() {
     let body = r#" { "\ud800" : "\uDC00é" } "#;
     assert_eq!(written(body, AS_RECEIVED, ["", ASCII, ""]), body);
 }
 
 #[test]
-fn sorting_gives_up_on_what_takes_too_long() {
+fn sorting_stops_at_its_limits() {
     let deep = |depth: usize| r#"{"b":0,"a":"#.repeat(depth) + "0" + &"}".repeat(depth);
     let shallow = deep(8);
     let json = Json::parse(&shallow).unwrap();
-    assert!(!json.is_cut_short);
+    assert!(!json.is_short);
     assert_eq!(json.texts.len(), 2);
     let deep = deep(100_000);
     let json = Json::parse(&deep).unwrap();
-    assert!(json.is_cut_short);
+    assert!(json.is_short);
     assert_eq!(json.texts.len(), 1);
-    let wide: String = (0..=MOST_OPEN).map(|_| "\"\":0,").collect();
+    let wide: String = (0..=MAX_OPEN).map(|_| "\"\":0,").collect();
     let wide = format!("{{{wide}\"\":0}}");
-    assert!(Json::parse(&wide).unwrap().is_cut_short);
+    assert!(Json::parse(&wide).unwrap().is_short);
 }
 
 fn value() -> impl Strategy<Value = Value> {
@@ -114,7 +114,7 @@ fn value() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn compact_and_indented_are_those_of_serde_json(value in value()) {
+    fn compact_and_indented_layouts_match_serde_json(value in value()) {
         let (compact, pretty) = (value.to_string(), format!("{value:#}"));
         let parts = ["", "", ""];
         prop_assert_eq!(&written(&pretty, layout("compact", ""), parts), &compact);
@@ -125,7 +125,7 @@ proptest! {
     }
 
     #[test]
-    fn keys_are_sorted_as_a_map_sorts_them(
+    fn keys_are_sorted_as_in_a_map(
         entries in proptest::collection::vec((any::<String>(), value()), 0..8),
         is_ascii in any::<bool>(),
     ) {
@@ -161,7 +161,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_no_json_is_no_reason_to_panic(text in "[\\[\\]{}\",: \\\\u0-9a]{0,24}") {
+    fn text_that_is_not_json_never_panics(text in "[\\[\\]{}\",: \\\\u0-9a]{0,24}") {
         for (_, sort) in ORDERS {
             let _ = ordered(&text, sort);
         }
