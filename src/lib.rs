@@ -87,6 +87,11 @@
 //! | logs, and a span for each delivery | | `tracing` |
 //! | counters, gauges and histograms | [`metrics`] | `metrics` |
 //!
+//! # Guides
+//!
+//! [First hour](guides::first_hour), [from FastAPI](guides::from_fastapi), [deploying](guides::deploying),
+//! [operating](guides::operating), [troubleshooting](guides::troubleshooting).
+//!
 //! # Crates around this one
 //!
 //! - `tower-pyannote-inbox` commits events to SQLite or PostgreSQL before they are acknowledged, and retries handlers.
@@ -120,6 +125,8 @@ pub mod axum;
 pub mod clock;
 mod error;
 pub mod event;
+#[cfg(doc)]
+pub mod guides;
 #[cfg(feature = "handler")]
 pub mod handler;
 #[cfg(feature = "layer")]
