@@ -40,7 +40,7 @@
 //! use http::{Request, Response, StatusCode};
 //! use http_body_util::Full;
 //! use tower::{ServiceBuilder, ServiceExt, service_fn};
-//! use tower_pyannote::{PyannoteSignatureLayer, SigningKey, VerifiedBody, WebhookEvent, WebhookSecret};
+//! use tower_pyannote::{PyannoteSignatureLayer, SigningKey, WebhookEvent, WebhookSecret, layer::VerifiedBody};
 //!
 //! async fn webhook(request: Request<VerifiedBody>) -> Result<Response<String>, Infallible> {
 //!     let event: &WebhookEvent = request.extensions().get().expect("the layer puts it there");
