@@ -14,7 +14,7 @@ use tower_pyannote_inbox::Inbox;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    tracing_subscriber::fmt::init();
+    tracing_subscriber::fmt().init();
     let metrics = PrometheusBuilder::new().install_recorder()?;
     tower_pyannote::metrics::describe();
 
