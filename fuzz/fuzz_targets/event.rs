@@ -1,4 +1,4 @@
-//! The event parser takes the syntax that serde_json takes, types it as a reference does, and never panics on what it took.
+//! The event parser accepts the syntax that serde_json accepts, types outputs as a reference does, and never panics.
 #![no_main]
 
 use std::collections::HashMap;
@@ -20,12 +20,12 @@ fuzz_target!(|body: &[u8]| {
         Ok(event) => event,
         Err(error) => {
             let named = matches!(reference, Reference::Job(..));
-            return assert!(!named, "a body that names its job is taken: {error}");
+            return assert!(!named, "a body that names its job is accepted: {error}");
         }
     };
     assert_eq!(event.raw(), body);
     match reference {
-        Reference::NoJob => panic!("a body that is taken names its job"),
+        Reference::NoJob => panic!("an accepted body names its job"),
         Reference::Job(job_id, value) => {
             assert_eq!(event.job_id(), job_id);
             if let Some(value) = value {
@@ -70,23 +70,23 @@ fuzz_target!(|body: &[u8]| {
     let _ = format!("{event:?}");
 });
 
-/// What is typed is what the reference makes of it, field by field.
+/// Asserts that kind and output are those of the reference, field by field.
 fn agrees(event: &WebhookEvent, value: &Value) {
     let output = value.get("output").filter(|output| !output.is_null());
     let typed = event.output().map(naive::written);
     assert_eq!(typed, output.map(naive::typed));
-    // What a job that failed left behind is of no kind.
+    // The output of a failed job has no kind.
     let has_kind = !matches!(event.status(), Status::Failed | Status::Canceled);
     assert_eq!(event.kind(), output.map(naive::kind).filter(|_| has_kind));
 }
 
-/// What serde_json makes of a body.
+/// A body as serde_json reads it.
 enum Reference {
-    /// It is not JSON, or names no job.
+    /// The body is not JSON, or names no job.
     NoJob,
-    /// The job, and the whole body where serde_json can hold that: not too deep, and no number out of range.
+    /// The job, and the whole body if a `Value` can hold it: not too deep, and no number out of range.
     Job(String, Option<Value>),
-    /// JSON that serde_json can't look into: a lone surrogate in a key.
+    /// JSON that serde_json cannot read: half a surrogate pair in a key.
     Beyond,
 }
 

@@ -1,4 +1,4 @@
-//! RTTM, WebVTT and SRT are well formed whatever labels, texts and times hold, and read back as what was written.
+//! RTTM, WebVTT and SRT are well formed for any labels, texts and times, and parse back to the same values.
 #![no_main]
 
 use arbitrary::Arbitrary;
@@ -33,7 +33,7 @@ impl Time {
         }
     }
 
-    /// What the formats make of it, or `None` where rounding may go either way.
+    /// Returns the milliseconds that the formats write; `None` if rounding may go either way.
     fn millis(self) -> Option<u64> {
         match self {
             Self::Millis(millis) => Some(millis.into()),
@@ -94,14 +94,14 @@ fuzz_target!(|input: Input<'_>| {
     assert!(lines.eq(srt));
 });
 
-/// The turn and cue of an item, `Some(None)` if it is left out, `None` if that cannot be told.
+/// Returns the cue of an item; `Some(None)` if it is left out, `None` if that depends on rounding.
 fn usable(item: &Item<'_>) -> Option<Option<Cue>> {
     let (start, end) = (item.start.millis()?, item.end.millis()?);
     let is_usable = start < end && end < 359_999_000;
     Some(is_usable.then(|| (start, end, folded(item.speaker), folded(item.text))))
 }
 
-/// Lines of ten fields, of which these are not constant: start and length in milliseconds, and the speaker.
+/// Returns start and length in milliseconds, and the speaker, of each line of ten fields.
 fn read_rttm(rttm: &str, uri: &str) -> Vec<(u64, u64, String)> {
     assert!(rttm.is_empty() || rttm.ends_with('\n'));
     let lines = rttm.split_terminator('\n').map(|line| {
@@ -158,7 +158,7 @@ fn read_srt(srt: &str) -> Vec<(u64, u64, String)> {
     cues.collect()
 }
 
-/// Lines, parted by empty ones; a reader may take a carriage return for a line's end.
+/// Returns blocks of lines that empty lines separate. There may be no carriage return, because some parsers end lines there.
 fn blocks(text: &str) -> Vec<Vec<&str>> {
     assert!(!text.contains(['\r', '\0']));
     let mut blocks = Vec::new();
@@ -205,7 +205,7 @@ fn millis(text: &str, point: char) -> u64 {
     whole * 1_000 + part.parse::<u64>().expect("digits")
 }
 
-/// Undoes the three escapes, of which nothing may be left bare.
+/// Undoes the three escapes; none of their characters may be left unescaped.
 fn unescaped(text: &str) -> String {
     assert!(!text.contains(['<', '>']), "{text}");
     let bare = text

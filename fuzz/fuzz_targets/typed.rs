@@ -1,4 +1,4 @@
-//! A typed output is what a reference makes of it field by field, whatever stands in place of what is wanted.
+//! Outputs are typed as a reference types them, field by field, with any value in place of the expected one.
 #![no_main]
 
 use arbitrary::{Arbitrary, Unstructured};
@@ -25,7 +25,7 @@ impl<'a> Arbitrary<'a> for Input {
 
 fuzz_target!(|input: Input| {
     let Input(json) = input;
-    // Of two equal keys it keeps the last.
+    // A Value keeps the last of two equal keys.
     let output: Value = serde_json::from_str(&json).expect("the text is JSON");
     let body = format!(r#"{{"jobId":"a","status":"succeeded","output":{json}}}"#);
     let event = WebhookEvent::new(body.into(), Delivery::at(now()));
@@ -40,7 +40,7 @@ fuzz_target!(|input: Input| {
     }
 });
 
-/// Writes a value of few kinds, in which known keys meet each other often, and some come twice.
+/// Writes a value with mostly known keys, some of them twice.
 fn write(
     u: &mut Unstructured<'_>,
     blank: &str,

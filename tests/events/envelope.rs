@@ -42,7 +42,7 @@ fn failed_job_without_output() {
 }
 
 #[test]
-fn failed_job_tells_the_error_of_its_output() {
+fn failed_job_has_the_error_of_its_output() {
     let event =
         event(r#"{"jobId":"a","status":"failed","output":{"error":"Could not load audio"}}"#);
     assert_eq!(event.kind(), None);
@@ -73,7 +73,7 @@ fn error_and_warning_of_the_output_come_before_those_of_the_body() {
 }
 
 #[test]
-fn error_and_warning_that_are_no_strings_are_none() {
+fn error_and_warning_that_are_not_strings_are_none() {
     for value in ["null", "1", "true", "[]", r#"{"message":"x"}"#] {
         let event = event(format!(
             r#"{{"jobId":"a","status":"failed","error":{value},"output":{{"warning":{value}}}}}"#
@@ -83,7 +83,7 @@ fn error_and_warning_that_are_no_strings_are_none() {
 }
 
 #[test]
-fn any_status_is_kept_by_name() {
+fn unknown_statuses_are_kept_by_name() {
     let statuses = [
         (r#""succeeded""#, Status::Succeeded),
         (r#""failed""#, Status::Failed),
@@ -119,7 +119,7 @@ fn any_status_is_kept_by_name() {
 }
 
 #[test]
-fn status_that_is_no_string_is_cut() {
+fn status_that_is_not_a_string_is_cut() {
     let event = event(format!(
         r#"{{"jobId":"a","status":[{}]}}"#,
         "1,".repeat(100) + "1"
@@ -153,7 +153,7 @@ fn job_id_must_be_a_string_that_is_not_empty() {
 }
 
 #[test]
-fn any_other_job_id_is_kept_as_it_is() {
+fn any_other_job_id_is_kept_unchanged() {
     let long = "x".repeat(10_000);
     for job_id in [" ", "../../etc/passwd", "a/b", "\u{0}", "é", long.as_str()] {
         let body = serde_json::json!({"jobId": job_id});
@@ -163,7 +163,7 @@ fn any_other_job_id_is_kept_as_it_is() {
 }
 
 #[test]
-fn valid_json_that_is_no_object_is_refused() {
+fn valid_json_that_is_not_an_object_is_refused() {
     for body in [
         "null",
         "1",
@@ -226,7 +226,7 @@ fn invalid_json_is_refused() {
 }
 
 #[test]
-fn bytes_that_are_no_utf8_are_refused_wherever_they_stand() {
+fn bytes_that_are_not_utf8_are_refused_everywhere() {
     for body in [
         &b"\xff"[..],
         b"{\"jobId\":\"\xff\"}",
@@ -241,7 +241,7 @@ fn bytes_that_are_no_utf8_are_refused_wherever_they_stand() {
 }
 
 #[test]
-fn errors_are_static_words() {
+fn errors_have_a_message_and_one_word() {
     let errors = [
         EventError::NotUtf8,
         EventError::Syntax,
@@ -262,7 +262,7 @@ fn errors_are_static_words() {
 }
 
 #[test]
-fn white_space_may_surround_everything() {
+fn white_space_is_allowed_everywhere() {
     let body =
         "\r\n\t { \"jobId\" : \"a\" , \"output\" \n:\t { \"emotion\" : [ ] \r\n } , \"x\" : 1 } \n";
     let output = event(body).output().cloned().unwrap();
@@ -298,7 +298,7 @@ fn last_of_equal_keys_counts() {
 }
 
 #[test]
-fn later_null_output_takes_the_earlier_back() {
+fn null_output_replaces_an_earlier_output() {
     let event =
         event(r#"{"jobId":"a","status":"succeeded","output":{"diarization":[]},"output":null}"#);
     assert_eq!((event.kind(), event.output()), (None, None));
@@ -347,7 +347,7 @@ fn unreadable_dates_are_none() {
 }
 
 #[test]
-fn depth_of_100_000_is_accepted_wherever_it_is_not_typed() {
+fn depth_of_100_000_is_accepted_outside_typed_fields() {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let objects = format!("{}1{}", r#"{"a":"#.repeat(100_000), "}".repeat(100_000));
     for value in [&deep, &objects] {
@@ -376,7 +376,7 @@ fn depth_of_100_000_is_accepted_wherever_it_is_not_typed() {
 }
 
 #[test]
-fn huge_numbers_are_accepted_wherever_they_are_not_typed() {
+fn huge_numbers_are_accepted_outside_typed_fields() {
     for number in [
         "1e999",
         "-1e999",
@@ -396,7 +396,7 @@ fn huge_numbers_are_accepted_wherever_they_are_not_typed() {
 }
 
 #[test]
-fn raw_is_the_body_as_received() {
+fn raw_is_the_received_body() {
     let body = "{\"jobId\" : \"a\",\n\"new\": [1e5]}";
     let event = event(body);
     assert_eq!(event.raw(), body);
@@ -404,7 +404,7 @@ fn raw_is_the_body_as_received() {
 }
 
 #[test]
-fn parse_reads_the_body_as_a_type_of_the_user() {
+fn parse_reads_the_body_as_the_callers_type() {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Mine<'a> {
@@ -419,7 +419,7 @@ fn parse_reads_the_body_as_a_type_of_the_user() {
 }
 
 #[test]
-fn delivery_is_handed_on() {
+fn event_has_the_data_of_its_delivery() {
     let retry = Retry::new(2, Some(RetryReason::HttpTimeout));
     let received_at = now() + Duration::from_millis(250);
     let delivery = Delivery::at(received_at)
@@ -443,7 +443,7 @@ fn delivery_is_a_first_attempt_signed_when_received_by_default() {
 }
 
 #[test]
-fn debug_shows_nothing_of_the_body_but_job_and_status() {
+fn debug_shows_only_job_and_status_of_the_body() {
     let event = event(r#"{"jobId":"a","status":"succeeded","output":{"voiceprint":"c2VjcmV0"}}"#);
     let shown = format!("{event:?} {:?}", event.output());
     assert_eq!(

@@ -1,7 +1,7 @@
 use tower_pyannote::event::{Segment, Transcript, Turn, Turns};
 
 #[test]
-fn rttm_has_ten_fields_a_line() {
+fn rttm_lines_have_ten_fields() {
     let turns: Turns = [
         Turn::new("SPEAKER_00", 34.27, 44.39),
         Turn::new("Ann", 0.0, 0.5),
@@ -16,7 +16,7 @@ fn rttm_has_ten_fields_a_line() {
 }
 
 #[test]
-fn rttm_fields_hold_no_white_space() {
+fn rttm_fields_have_no_white_space() {
     let turns: Turns = [
         Turn::new("Ann\tof\n\u{2028}Cleves", 0.0, 1.0),
         Turn::new("", 1.0, 2.0),
@@ -91,7 +91,7 @@ fn srt_is_sorted_and_numbered() {
 }
 
 #[test]
-fn marks_of_the_formats_are_made_harmless() {
+fn markup_of_the_formats_is_escaped() {
     let transcript: Transcript = [Segment::new(
         "<A> --> & B",
         0.0,

@@ -56,7 +56,7 @@ fn overlapping_turns_of_one_speaker_count_once() {
 }
 
 #[test]
-fn seconds_of_two_speakers_count_twice_as_talk_and_once_as_speech_and_overlap() {
+fn seconds_of_two_speakers_count_twice_in_talk_time_and_once_in_speech_time_and_overlap() {
     let turns = turns([
         ("A", 0.0, 10.0),
         ("B", 4.0, 6.0),
@@ -80,7 +80,7 @@ fn turns_that_only_meet_do_not_overlap() {
 }
 
 #[test]
-fn speakers_come_in_the_order_in_which_they_are_heard() {
+fn speakers_are_in_the_order_in_which_they_are_heard() {
     let turns = turns([
         ("C", f64::NAN, 1.0),
         ("B", 5.0, 6.0),
@@ -114,7 +114,7 @@ fn unusable_times_are_left_out_of_all_sums() {
 }
 
 #[test]
-fn between_takes_what_shares_time_with_the_range() {
+fn between_returns_turns_that_share_time_with_the_range() {
     let turns = turns([
         ("A", 0.0, 1.0),
         ("B", 1.0, 3.0),
@@ -151,7 +151,7 @@ fn turns_are_a_slice_and_a_collection() {
 }
 
 #[test]
-fn identified_turns_are_labelled_by_who_it_is() {
+fn identified_turns_have_the_best_label() {
     let output = identification(
         r#"{"identification":[
             {"speaker":"Ann","start":0,"end":1,"diarizationSpeaker":"SPEAKER_00","match":"Ann","confidence":{"Ann":9}},
@@ -167,7 +167,7 @@ fn identified_turns_are_labelled_by_who_it_is() {
 }
 
 #[test]
-fn without_identified_turns_those_of_the_diarization_are_labelled_by_matches() {
+fn without_identified_turns_the_turns_of_the_diarization_are_labelled_by_matches() {
     let output = identification(
         r#"{"diarization":[{"speaker":"SPEAKER_00","start":0,"end":1},{"speaker":"SPEAKER_01","start":1,"end":2}],
             "voiceprints":[{"speaker":"SPEAKER_00","match":"Ann"},{"speaker":"SPEAKER_01","match":null}]}"#,
@@ -177,7 +177,7 @@ fn without_identified_turns_those_of_the_diarization_are_labelled_by_matches() {
 }
 
 #[test]
-fn curve_tells_the_score_at_a_time() {
+fn curve_has_a_score_at_a_time() {
     let curve = ScoreCurve::new((0..100_u8).map(f32::from).collect(), 0.02);
     assert_eq!(curve.at(0.0), Some(0.0));
     assert_eq!(curve.at(0.019), Some(0.0));
@@ -206,7 +206,7 @@ fn curve_tells_the_score_at_a_time() {
 }
 
 #[test]
-fn curve_of_unusable_resolution_has_no_times() {
+fn curve_without_a_usable_resolution_has_no_times() {
     for resolution in [0.0, -0.02, f64::NAN, f64::INFINITY] {
         let curve = ScoreCurve::new(vec![1.0; 3], resolution);
         assert_eq!(curve.duration(), 0.0);
@@ -217,7 +217,7 @@ fn curve_of_unusable_resolution_has_no_times() {
 }
 
 #[test]
-fn speaker_curves_are_told_apart() {
+fn each_speaker_has_a_curve() {
     let score: LabelMap<Vec<f32>> = [
         ("SPEAKER_00", vec![1.0, 2.0]),
         ("SPEAKER_01", vec![3.0, f32::NAN, 5.0]),

@@ -1,4 +1,4 @@
-//! What a `WebhookEvent` says of bodies as `wire.md` of the project and the world describe them.
+//! How a `WebhookEvent` reads documented bodies and all others.
 
 mod envelope;
 mod formats;

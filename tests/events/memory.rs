@@ -1,4 +1,4 @@
-//! How much memory typing may take: four bytes for each byte of the output, and 64 KiB.
+//! The memory limit of typing: four bytes for each byte of the output, and 64 KiB.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn many(count: usize, item: impl Fn(usize) -> String) -> String {
 }
 
 #[test]
-fn what_takes_more_memory_than_its_length_allows_is_unknown() {
+fn outputs_over_the_memory_limit_are_unknown() {
     type Item = fn(usize) -> String;
     let bodies: [(&str, &str, Item, &str); 12] = [
         ("empty turns", r#"{"diarization":["#, |_| "{}".into(), "]}"),
@@ -103,7 +103,7 @@ fn what_takes_more_memory_than_its_length_allows_is_unknown() {
 }
 
 #[test]
-fn an_output_that_was_not_typed_says_why_and_is_kept_whole() {
+fn unknown_output_has_a_reason_and_its_whole_text() {
     let turns = format!(r#"{{"diarization":[{}]}}"#, many(100_000, |_| "{}".into()));
     let outputs = [
         (
@@ -130,9 +130,9 @@ fn an_output_that_was_not_typed_says_why_and_is_kept_whole() {
     }
 }
 
-/// What comes before pays for what comes after, up to the bound and no further.
+/// Each byte of text raises the limit for the values after it.
 #[test]
-fn a_long_text_before_them_lets_empty_turns_be_typed() {
+fn a_long_text_raises_the_limit_for_the_turns_after_it() {
     let padded = |padding: usize, turns: usize| {
         let padding = "x".repeat(padding);
         let turns = many(turns, |_| "{}".into());
@@ -147,9 +147,9 @@ fn a_long_text_before_them_lets_empty_turns_be_typed() {
     );
 }
 
-/// As short as pyannoteAI could write them.
+/// These are as short as pyannoteAI could write them.
 #[test]
-fn the_shortest_honest_outputs_are_typed() {
+fn the_shortest_documented_outputs_are_typed() {
     let score = |score: &'static str| move |_| score.to_owned();
     let turn = |number: usize| {
         format!(
@@ -321,7 +321,7 @@ fn a_day_of_everything_is_typed() {
     }
 }
 
-/// The heap that a typed output has at least, shared labels left out.
+/// Returns the least heap that a typed output takes, without shared labels.
 fn heap(output: &Output) -> usize {
     fn label(label: &Label) -> usize {
         match label.strip_prefix("SPEAKER_") {
@@ -387,7 +387,7 @@ fn heap(output: &Output) -> usize {
     }
 }
 
-/// A field of a diarization or an identification, of many items that are alike.
+/// A field of a diarization or an identification with many equal items.
 fn field() -> impl Strategy<Value = String> {
     let of = |keys: &[&'static str], items: &[&'static str]| {
         (
@@ -449,7 +449,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
-    fn a_typed_output_takes_no_more_heap_than_its_length_allows(fields in vec(field(), 1..5)) {
+    fn typed_output_stays_within_the_memory_limit(fields in vec(field(), 1..5)) {
         let output = format!(r#"{{"diarization":[],{}}}"#, fields.join(","));
         let event = with_output(&output);
         let most = 4 * output.len() + (64 << 10);

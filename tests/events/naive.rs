@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use tower_pyannote::{Kind, Output};
 
-/// Returns the kind of an output and what typing it should give, as it would be written again.
+/// Returns the kind of an output, and the JSON that its typed form should serialize to.
 pub(crate) fn typed(output: &Value) -> (Kind, Value) {
     let typed = match kind(output) {
         Kind::Diarization => diarization(output),
@@ -16,7 +16,7 @@ pub(crate) fn typed(output: &Value) -> (Kind, Value) {
     })
 }
 
-/// Returns the kind of a typed output and how it is written.
+/// Returns the kind of a typed output, and the JSON that it serializes to.
 pub(crate) fn written(output: &Output) -> (Kind, Value) {
     let value = match output {
         Output::Diarization(output) => serde_json::to_value(output),
@@ -166,7 +166,7 @@ fn messages(output: &Value, typed: &mut Map<String, Value>) -> Option<()> {
     Some(())
 }
 
-/// Returns a field, `Some(None)` if it is absent or null, `None` if `value` is no object.
+/// Returns a field, `Some(None)` if it is absent or null, `None` if `value` is not an object.
 fn present<'a>(value: &'a Value, key: &str) -> Option<Option<&'a Value>> {
     Some(value.as_object()?.get(key).filter(|field| !field.is_null()))
 }

@@ -124,7 +124,7 @@ fn kind_follows_from_the_keys() {
 }
 
 #[test]
-fn what_has_no_known_key_is_unknown_and_kept_whole() {
+fn output_without_a_known_key_is_unknown_and_kept_whole() {
     let outputs = [
         "{}",
         "[]",
@@ -148,7 +148,7 @@ fn what_has_no_known_key_is_unknown_and_kept_whole() {
 }
 
 #[test]
-fn deciding_key_of_unforeseen_shape_is_unknown() {
+fn output_is_unknown_if_the_value_of_a_deciding_key_has_another_shape() {
     let outputs = [
         r#"{"diarization":"x"}"#,
         r#"{"diarization":{}}"#,
@@ -168,7 +168,7 @@ fn deciding_key_of_unforeseen_shape_is_unknown() {
 }
 
 #[test]
-fn unforeseen_shape_inside_is_unknown_and_kept_whole() {
+fn output_with_an_unexpected_shape_inside_is_unknown_and_kept_whole() {
     let outputs = [
         r#"{"diarization":[5]}"#,
         r#"{"diarization":[[]]}"#,
@@ -251,7 +251,7 @@ fn any_field_of_an_identification_may_be_null_or_absent() {
 }
 
 #[test]
-fn nulls_of_the_deciding_keys_are_absent() {
+fn null_is_the_same_as_an_absent_value_for_deciding_keys() {
     assert!(
         diarization(r#"{"diarization":null}"#)
             .diarization
@@ -274,7 +274,7 @@ fn unknown_fields_are_ignored_at_every_depth() {
 }
 
 #[test]
-fn last_of_equal_keys_counts_inside_too() {
+fn last_of_equal_keys_counts_at_every_depth() {
     let output = diarization(
         r#"{"diarization":[{"speaker":"A","speaker":"B","start":1,"start":null,"end":5,
             "confidence":{"A":1,"B":2,"A":3}}],"warning":"a","warning":null}"#,
@@ -304,7 +304,7 @@ fn half_surrogate_pairs_in_text_are_replaced() {
 }
 
 #[test]
-fn outputs_are_written_as_pyannote_writes_them() {
+fn outputs_serialize_as_pyannote_writes_them() {
     let json = concat!(
         r#"{"diarization":[{"speaker":"SPEAKER_00","start":0.4,"end":7.04}],"#,
         r#""identification":[{"speaker":"Ann","start":0.4,"end":7.04,"confidence":{"Ann":91.0},"#,

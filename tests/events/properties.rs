@@ -18,7 +18,7 @@ fn label() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Mostly what is wanted, sometimes null, rarely anything.
+/// Mostly the wanted value, sometimes null, rarely any other value.
 fn loosely(wanted: impl Strategy<Value = Value> + 'static) -> BoxedStrategy<Value> {
     let anything = prop_oneof![
         any::<bool>().prop_map(Value::from),
@@ -32,7 +32,7 @@ fn loosely(wanted: impl Strategy<Value = Value> + 'static) -> BoxedStrategy<Valu
     prop_oneof![60 => wanted, 4 => Just(Value::Null), 1 => anything].boxed()
 }
 
-/// An object that has each field or not.
+/// An object with some of these fields.
 fn object(fields: Vec<(&'static str, BoxedStrategy<Value>)>) -> BoxedStrategy<Value> {
     let fields = fields.into_iter().map(|(key, value)| {
         prop::option::weighted(0.8, value).prop_map(move |value| Some((key.to_owned(), value?)))
@@ -165,7 +165,7 @@ fn body() -> impl Strategy<Value = String> {
     })
 }
 
-/// Writes a value, with other values of the same keys before some of those in its objects.
+/// Writes a value. Before some of the values in its objects, the same key has another value.
 fn with_decoys<'a>(value: &Value, decoys: &mut impl Iterator<Item = Option<&'a str>>) -> String {
     match value {
         Value::Array(items) => {
@@ -190,7 +190,7 @@ fn with_decoys<'a>(value: &Value, decoys: &mut impl Iterator<Item = Option<&'a s
     }
 }
 
-/// A body with a few bytes changed, inserted or taken away.
+/// A body with a few bytes changed, inserted or removed.
 fn broken_body() -> impl Strategy<Value = Vec<u8>> {
     let bytes = prop_oneof![
         select(b"{}[]\",:\\u09.eE-+ntfd8\n\x00\x1f\x7f\xff\xc3 ".to_vec()),
@@ -229,7 +229,7 @@ fn is_json(body: &[u8]) -> bool {
 fn turns() -> impl Strategy<Value = Turns> {
     let turn =
         (select(vec!["A", "B", "C"]), 0..60_u8, 0..20_u8).prop_map(|(speaker, start, length)| {
-            // Quarters of a second are exact, so that sums may be compared exactly.
+            // Quarters of a second are exact in binary, so sums can be compared exactly.
             Turn::new(
                 speaker,
                 f64::from(start) / 4.0,
@@ -239,7 +239,7 @@ fn turns() -> impl Strategy<Value = Turns> {
     vec(turn, 0..12).prop_map(Turns::from)
 }
 
-/// Tells for each quarter of a second who speaks in it.
+/// Returns the speakers of each quarter of a second.
 fn sampled(turns: &Turns) -> Vec<BTreeSet<&str>> {
     let speaking = |quarter: u8| {
         let middle = f64::from(quarter) / 4.0 + 0.125;
@@ -275,7 +275,7 @@ fn folded(text: &str) -> String {
         .join(" ")
 }
 
-/// Returns milliseconds, if this is a time as the formats write it.
+/// Returns the milliseconds of a time in the formats' notation.
 fn clock(text: &str, point: char) -> Option<u64> {
     let (seconds, millis) = text.split_once(point)?;
     let parts: Vec<&str> = seconds.split(':').collect();
@@ -327,7 +327,7 @@ proptest! {
     }
 
     #[test]
-    fn envelope_is_what_a_value_tells(body in body()) {
+    fn envelope_has_the_fields_of_a_value(body in body()) {
         let value: Value = serde_json::from_str(&body).unwrap();
         match try_event(&body) {
             Ok(event) => {
@@ -348,7 +348,7 @@ proptest! {
     }
 
     #[test]
-    fn typed_output_is_that_of_naive_typing(output in output(), pretty in any::<bool>()) {
+    fn output_is_typed_as_the_naive_way_types_it(output in output(), pretty in any::<bool>()) {
         let json = if pretty { format!("{output:#}") } else { output.to_string() };
         let event = with_output(&json);
         match event.output() {
@@ -363,7 +363,7 @@ proptest! {
     }
 
     #[test]
-    fn last_of_equal_keys_counts_whatever_the_first_holds(
+    fn last_of_equal_keys_counts_whatever_the_first_value_is(
         output in output(),
         decoys in vec(prop::option::of(select(DECOYS)), 1..20),
     ) {
@@ -373,7 +373,7 @@ proptest! {
     }
 
     #[test]
-    fn what_was_written_is_read_the_same(output in output()) {
+    fn serialized_output_is_read_unchanged(output in output()) {
         let event = with_output(&output.to_string());
         if let Some(typed) = event.output() {
             let (kind, written) = naive::written(typed);
@@ -383,7 +383,7 @@ proptest! {
     }
 
     #[test]
-    fn serde_reads_the_same_as_the_event(output in output()) {
+    fn deserialize_reads_the_same_as_the_event(output in output()) {
         let event = with_output(&output.to_string());
         let (_, written) = naive::written(event.output().unwrap_or(&Output::Voiceprint(Default::default())));
         match event.output() {

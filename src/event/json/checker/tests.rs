@@ -1,15 +1,16 @@
+use std::ops::Range;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde::de::IgnoredAny;
-use std::ops::Range;
 
 use super::{watch::DEEPEST, *};
 
-/// Notes the keys and values that are told: of the root, and of each object in it.
+/// Collects all that is reported: the keys and values of the root, and of each object in it.
 #[derive(Debug, Default, PartialEq)]
-struct Told(Vec<(usize, Vec<u8>, Range<usize>)>, [Vec<u8>; DEEPEST]);
+struct Reports(Vec<(usize, Vec<u8>, Range<usize>)>, [Vec<u8>; DEEPEST]);
 
-impl Observer for Told {
+impl Observer for Reports {
     fn key(&mut self, depth: usize, key: &[u8]) -> bool {
         self.1[depth - 1] = key.to_vec();
         key != b"\"unwanted\""
@@ -24,40 +25,40 @@ impl Observer for Told {
     }
 }
 
-/// What is told of a text that comes in pieces, which end at these places.
-fn told(text: &[u8], ends: impl IntoIterator<Item = usize>) -> Option<Told> {
-    let mut syntax = Checker::default();
-    let mut notes = Told::default();
+/// Returns what is reported of a text in pieces that end at these places; `None` if it is not JSON.
+fn reports(text: &[u8], ends: impl IntoIterator<Item = usize>) -> Option<Reports> {
+    let mut checker = Checker::default();
+    let mut reports = Reports::default();
     for end in ends.into_iter().chain([text.len()]) {
-        syntax
-            .advance(&text[..end.min(text.len())], &mut notes)
+        checker
+            .advance(&text[..end.min(text.len())], &mut reports)
             .ok()?;
     }
-    syntax.is_whole().then_some(notes)
+    checker.is_whole().then_some(reports)
 }
 
 fn agrees(text: &str) {
-    let whole = told(text.as_bytes(), []);
+    let whole = reports(text.as_bytes(), []);
     let is_json = serde_json::from_str::<IgnoredAny>(text).is_ok();
     assert_eq!(whole.is_some(), is_json, "{text}");
     assert_eq!(
-        told(text.as_bytes(), 0..text.len()),
+        reports(text.as_bytes(), 0..text.len()),
         whole,
         "byte by byte: {text}"
     );
 }
 
 #[test]
-fn values_of_the_root_and_of_its_objects_are_told() {
+fn values_of_the_root_and_of_its_objects_are_reported() {
     let text = r#"{"a" : 1.5,"unwanted":{"b":2},"c":{"d":[{"e":3}],"f":"g"},"h":[{"i":4}]}"#;
-    let told = told(text.as_bytes(), []).expect("it is JSON");
-    let told = told.0.iter().map(|(depth, key, at)| {
+    let reported = reports(text.as_bytes(), []).expect("it is JSON");
+    let reported = reported.0.iter().map(|(depth, key, at)| {
         let key = std::str::from_utf8(key).expect("it is text");
         (*depth, key, &text[at.clone()])
     });
-    let told = told.collect::<Vec<_>>();
+    let reported = reported.collect::<Vec<_>>();
     assert_eq!(
-        told,
+        reported,
         [
             (1, "\"a\"", "1.5"),
             (2, "\"d\"", r#"[{"e":3}]"#),
@@ -153,7 +154,7 @@ fn syntax_is_that_of_serde_json() {
 }
 
 #[test]
-fn a_value_in_a_list_is_judged_as_anywhere_else() {
+fn values_are_judged_the_same_in_a_list_of_similar_objects() {
     let valid = [
         "0",
         "10",
@@ -202,7 +203,7 @@ fn a_value_in_a_list_is_judged_as_anywhere_else() {
 }
 
 #[test]
-fn nests_may_be_deep() {
+fn text_may_be_deeply_nested() {
     for depth in [63, 64, 65, 128, 129, 200, 1_000] {
         let text = "[{\"a\":".repeat(depth) + "1" + &"}]".repeat(depth);
         agrees(&text);
@@ -212,7 +213,7 @@ fn nests_may_be_deep() {
     }
 }
 
-/// Numbers and separators as a curve has them, and a few others.
+/// Numbers and separators of a score curve, and a few other characters.
 fn curve() -> impl Strategy<Value = String> {
     let usual = "(0|[1-9][0-9]{0,2})(\\.[0-9]{1,2})?,";
     let odd = "[0-9.,\\-e\\] ]";
@@ -220,7 +221,7 @@ fn curve() -> impl Strategy<Value = String> {
     vec(piece, 0..80).prop_map(|pieces| format!("[1,{}0]", pieces.concat()))
 }
 
-/// Objects as lists of turns, words and maps have them, a few of another form, in lists that may be in one another.
+/// Nested lists of objects like turns and words, a few of them in another form.
 fn objects() -> impl Strategy<Value = String> {
     let number = "-?(0|[1-9][0-9]{0,9})(\\.[0-9]{1,4})?";
     let turn = (number, number, "[A-Z_0-9]{0,20}")
@@ -264,7 +265,7 @@ proptest! {
     }
 
     #[test]
-    fn lists_of_objects_of_one_fault_are_judged_as_serde_json_does(
+    fn lists_of_objects_with_one_fault_are_judged_as_serde_json_does(
         object in prop::sample::select(vec![
             r#"{"speaker":"SPEAKER_00","start":1.25,"end":20}"#,
             r#"{"a":{"b":[1,-2.5],"c":"d"},"e":[{"f":0}]}"#,
@@ -293,7 +294,7 @@ proptest! {
     }
 
     #[test]
-    fn long_lists_of_one_fault_are_judged_as_serde_json_does(
+    fn long_lists_with_one_fault_are_judged_as_serde_json_does(
         place in 0..120_usize,
         fault in prop::sample::select(vec!["", "0", ".", ",", "5", "-", "e", " ", "]", ".5", "00"]),
         number in prop::sample::select(vec!["7,", "97,", "0,", "100,", "1.5,", "11.25,", "0.05,"]),
@@ -304,14 +305,14 @@ proptest! {
     }
 
     #[test]
-    fn pieces_are_judged_as_the_whole(
+    fn pieces_are_judged_like_the_whole(
         text in "[\\[\\]{},:\"\\\\0-9a-eu.\\- ]{0,40}",
         ends in vec(0..40_usize, 0..5),
     ) {
         agrees(&text);
         let mut ends = ends;
         ends.sort_unstable();
-        prop_assert_eq!(told(text.as_bytes(), ends), told(text.as_bytes(), []));
+        prop_assert_eq!(reports(text.as_bytes(), ends), reports(text.as_bytes(), []));
     }
 
     #[test]
