@@ -187,7 +187,9 @@ impl WebhookHandler for Archive {
     }
 
     async fn any(&self, event: &WebhookEvent) -> Result<(), HandlerError> {
-        self.keep(event).await.map(drop)
+        let location = self.keep(event).await?;
+        telemetry::kept(event, &location);
+        Ok(())
     }
 }
 

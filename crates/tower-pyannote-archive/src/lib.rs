@@ -1,4 +1,4 @@
-//! Keeps pyannoteAI's webhook events whole in an object store.
+//! Archives pyannoteAI's webhook events in an object store, byte for byte as received.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -10,6 +10,7 @@
 mod archive;
 mod config_error;
 mod error;
+pub mod metrics;
 mod name;
 mod telemetry;
 

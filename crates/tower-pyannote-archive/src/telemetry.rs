@@ -2,9 +2,16 @@ use metrics::counter;
 use object_store::path::Path;
 use tower_pyannote::WebhookEvent;
 
-/// Reports a repeated event whose body is not the one that is kept.
+use crate::metrics::CONFLICTS;
+
+/// Logs where the handler archived an event.
+pub(crate) fn kept(event: &WebhookEvent, location: &Path) {
+    tracing::info!(%location, bytes = event.raw().len(), "kept");
+}
+
+/// Reports a duplicate whose body differs from the archived event.
 pub(crate) fn conflict(event: &WebhookEvent, kept: &Path) {
-    counter!("pyannote_webhook_archive_conflicts_total").increment(1);
+    counter!(CONFLICTS).increment(1);
     tracing::warn!(
         job_id = event.job_id(),
         status = event.status().as_str(),
@@ -13,7 +20,7 @@ pub(crate) fn conflict(event: &WebhookEvent, kept: &Path) {
     );
 }
 
-/// Reports an object that was found cut off and is written again.
+/// Reports an incomplete object that is written again.
 pub(crate) fn repaired(location: &Path) {
     tracing::warn!(
         location = location.as_ref(),
