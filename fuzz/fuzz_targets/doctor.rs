@@ -1,11 +1,11 @@
-//! The doctor calls verified exactly what the oracle accepts, names a secret only for what that secret signed, and never
-//! says a secret or a signature.
+//! The doctor reports `verified` exactly if the oracle accepts the delivery. It names a secret only if that secret signed the
+//! delivery, and never prints a secret or a signature.
 #![no_main]
 
 use arbitrary::Arbitrary;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use libfuzzer_sys::fuzz_target;
-use pyannote_receiver::Doctor;
+use pyannote_receiver::fuzzing::Doctor;
 use tower_pyannote_fuzz::{NOW, SECRETS, accepts, base64, digest, hex, now};
 
 #[derive(Arbitrary, Debug)]
@@ -71,7 +71,7 @@ fuzz_target!(|input: Input<'_>| {
         named("x-signature", &signatures),
     ];
     for named in sent {
-        // What is no header's value never reaches a receiver.
+        // A receiver never sees an invalid header value.
         let Some((name, values)) = named else { return };
         for value in values {
             headers.append(name.clone(), value);
@@ -99,17 +99,17 @@ fuzz_target!(|input: Input<'_>| {
         let accepted = accepts(&timestamps, &signatures, input.body);
         assert_eq!(diagnosis.is_verified(), accepted, "{diagnosis}");
         assert!(diagnosis.secret_index().is_none_or(|index| index == 0));
-        // That nothing matches is never said of a secret that did.
+        // A proven cause excludes `nothing_matches`.
         let mut names = diagnosis.findings().iter().map(|found| found.as_str());
         assert!(!proves || !names.any(|name| name == "nothing_matches"));
     }
 
-    let said = format!("{doctor:?} {diagnosis:?} {diagnosis}").to_lowercase();
+    let printed = format!("{doctor:?} {diagnosis:?} {diagnosis}").to_lowercase();
     for secret in SECRETS {
-        assert!(!said.contains(&secret.to_lowercase()), "{said}");
+        assert!(!printed.contains(&secret.to_lowercase()), "{printed}");
     }
     for signature in [hex(&digest), base64(&digest).to_lowercase()] {
-        assert!(!said.contains(&signature[..12]), "{said}");
+        assert!(!printed.contains(&signature[..12]), "{printed}");
     }
 });
 
