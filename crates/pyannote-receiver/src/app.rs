@@ -1,58 +1,21 @@
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::Arc;
 
-use axum::{
-    Router,
-    http::{Response, StatusCode},
-    routing::get,
-};
+use axum::{Router, routing::get};
 use metrics_exporter_prometheus::PrometheusHandle;
 use object_store::ObjectStore;
 use tower::ServiceBuilder;
-use tower_pyannote::{
-    PyannoteSignatureLayer, SecretSet,
-    layer::{ByteBudget, Rejection},
-};
+use tower_pyannote::{PyannoteSignatureLayer, SecretSet, layer::ByteBudget};
 use tower_pyannote_inbox::Inbox;
 
-use crate::storage::{Counted, Health};
-use crate::{connections::MAX_CONNECTIONS, pages, serve::READ_AT_ONCE};
+use crate::{
+    endpoints::{HEALTH, INDEX, METRICS, WEBHOOK},
+    health::{Health, InboxCounts},
+    limits::BYTE_BUDGET,
+    pages,
+    state::{Answers, State},
+};
 
-/// What the pages tell of.
-pub(crate) struct App {
-    pub(crate) counts: Counts,
-    pub(crate) health: Health,
-    pub(crate) inbox: Counted,
-    pub(crate) metrics: PrometheusHandle,
-}
-
-/// The answers to deliveries since the server was started.
-#[derive(Default)]
-pub(crate) struct Counts {
-    pub(crate) accepted: AtomicU64,
-    pub(crate) refused: AtomicU64,
-    pub(crate) failed: AtomicU64,
-}
-
-impl Counts {
-    fn add<B>(&self, response: &Response<B>) {
-        let count = if response.extensions().get::<Rejection>().is_some() {
-            &self.refused
-        } else if response.status() == StatusCode::OK {
-            &self.accepted
-        } else {
-            &self.failed
-        };
-        count.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-/// Where deliveries arrive.
-pub(crate) const WEBHOOK: &str = "/webhook";
-
-/// Everything the server answers.
+/// Returns the service behind all endpoints.
 pub(crate) fn router(
     secrets: SecretSet,
     inbox: Inbox,
@@ -60,19 +23,19 @@ pub(crate) fn router(
     metrics: PrometheusHandle,
 ) -> Router {
     let webhook = inbox.service();
-    let app = Arc::new(App {
-        counts: Counts::default(),
-        health: Health::of(inbox.clone(), store),
-        inbox: Counted::of(inbox),
+    let state = Arc::new(State {
+        answers: Answers::default(),
+        health: Health::new(inbox.clone(), store),
+        inbox: InboxCounts::new(inbox),
         metrics,
     });
-    let counted = Arc::clone(&app);
+    let counted = Arc::clone(&state);
     let layer = ByteBudget::new(BYTE_BUDGET)
         .and_then(|budget| PyannoteSignatureLayer::new(secrets).with_byte_budget(budget))
-        .expect("the budget is over the body limit");
+        .expect("the budget is above the body limit");
     let webhook = ServiceBuilder::new()
         .map_response(move |response| {
-            counted.counts.add(&response);
+            counted.answers.count(&response);
             response
         })
         .layer(layer)
@@ -80,15 +43,8 @@ pub(crate) fn router(
 
     Router::new()
         .route_service(WEBHOOK, webhook)
-        .route("/", get(pages::index))
-        .route("/health", get(pages::health))
-        .route("/metrics", get(pages::metrics))
-        .with_state(app)
+        .route(INDEX, get(pages::index))
+        .route(HEALTH, get(pages::health))
+        .route(METRICS, get(pages::metrics))
+        .with_state(state)
 }
-
-/// For all bodies in flight: with what connections hold beside this budget, they take at most 256 MiB.
-const BYTE_BUDGET: usize = (256 << 20) - MAX_CONNECTIONS * BESIDE_BUDGET;
-
-/// Bytes that a connection may hold and that the layer's budget does not count: the first 64 KiB of a body, and two frames.
-/// One frame waits for the budget, and hyper has already read the next.
-pub(crate) const BESIDE_BUDGET: usize = (64 << 10) + 2 * READ_AT_ONCE;

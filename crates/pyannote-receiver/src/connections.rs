@@ -1,39 +1,37 @@
-//! How many connections there may be, and which has to go when there are too many.
+//! Limits the number of connections, and drops the slowest one when there are too many.
 
 use std::{
     collections::BTreeMap,
     future::Future,
-    pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    task::{Context, Poll},
     time::Duration,
 };
 
-use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
-use hyper::{Method, Request, body::Incoming};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task::AbortHandle,
     time::{self, Instant},
 };
 
-use crate::app::WEBHOOK;
+use crate::{
+    limits::MAX_CONNECTIONS,
+    progress::{Progress, Rank},
+};
 
-/// The connections that are open.
+/// The open connections.
 ///
-/// Anyone can open one and leave it, or let a body trickle into it. So when all places are taken, a new connection takes
-/// the place of the one that receives the fewest bytes of a body a second. A connection without a whole head receives
-/// none, and neither does one that waits for a page. Of those the oldest goes first, and those that wait for a page last.
+/// Anyone can open connections and leave them idle, or send a body slowly. So when all slots are taken, a new connection
+/// replaces the one whose body arrives at the lowest rate. Connections without a complete head, and those that wait for a
+/// page, have the rate 0: the oldest is dropped first, those that wait for a page last.
 ///
-/// A delivery that has arrived whole and waits for its commit keeps its place, and so does a connection in its first
-/// moment. But if less than half of the places are left to older connections, a burst of new ones would push out bodies
-/// that arrive fast. Then only connections that receive nothing are dropped, and new ones already after a shorter moment.
+/// A connection whose delivery waits for its commit is never dropped, nor is a connection younger than 100 ms. If those
+/// that are older hold less than half of the slots, a burst of new connections could push out bodies that arrive fast.
+/// Then only connections that receive nothing are dropped, from an age of 20 ms.
 pub(crate) struct Connections {
-    places: usize,
+    max: usize,
     slots: Arc<Semaphore>,
     open: Mutex<BTreeMap<u64, Open>>,
 }
@@ -46,33 +44,33 @@ struct Open {
 
 impl Connections {
     pub(crate) fn new() -> Self {
-        let places = places(descriptors());
+        let max = max_connections(descriptors());
         Self {
-            places,
-            slots: Arc::new(Semaphore::new(places)),
+            max,
+            slots: Arc::new(Semaphore::new(max)),
             open: Mutex::default(),
         }
     }
 
-    /// A place for one more connection.
+    /// Waits for a slot for one more connection.
     pub(crate) async fn slot(&self) -> OwnedSemaphorePermit {
         loop {
             if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
                 return slot;
             }
-            // At once, so that good senders do not queue up behind bad ones.
+            // Without waiting, so that good senders do not queue behind bad ones.
             if let Some(slot) = self.drop_slowest() {
                 return slot;
             }
-            // All have only just connected, or wait for their commits.
+            // All connections are new, or wait for their commits.
             let slot = Arc::clone(&self.slots).acquire_owned();
-            if let Ok(Ok(slot)) = time::timeout(SOON, slot).await {
+            if let Ok(Ok(slot)) = time::timeout(PAUSE, slot).await {
                 return slot;
             }
         }
     }
 
-    /// Serves a connection by a task of its own, for as long as it is not the slowest of too many.
+    /// Serves a connection in a task, which is aborted if the connection is dropped.
     pub(crate) fn spawn<F>(
         self: &Arc<Self>,
         slot: OwnedSemaphorePermit,
@@ -89,7 +87,7 @@ impl Connections {
             connections: Arc::clone(self),
             number,
         };
-        // Locked until it is in the list, lest it end before.
+        // The lock is held until the connection is in the list, so that the task cannot remove it before.
         let mut open = self.list();
         let task = tokio::spawn(async move {
             served.await;
@@ -105,16 +103,16 @@ impl Connections {
     }
 
     pub(crate) fn count(&self) -> usize {
-        self.places - self.slots.available_permits()
+        self.max - self.slots.available_permits()
     }
 
-    /// Waits until there is none.
+    /// Waits until no connection is open.
     pub(crate) async fn none(&self) {
-        let all = u32::try_from(self.places).expect("a few hundred");
+        let all = u32::try_from(self.max).expect("a few hundred connections");
         let _ = self.slots.acquire_many(all).await;
     }
 
-    /// Makes a place by dropping the connection of the lowest rank.
+    /// Drops the connection of the lowest rank and returns its slot.
     fn drop_slowest(&self) -> Option<OwnedSemaphorePermit> {
         let now = Instant::now();
         let mut open = self.list();
@@ -124,19 +122,19 @@ impl Connections {
             .collect();
         let settled = ranks
             .iter()
-            .filter(|(rank, _)| now - rank.since >= A_MOMENT)
+            .filter(|(rank, _)| now - rank.since >= SETTLED_AGE)
             .count();
-        let calm = settled >= self.places / 2;
+        let calm = settled >= self.max / 2;
         let (_, slowest) = ranks
             .into_iter()
             .filter(|(rank, _)| match calm {
-                true => now - rank.since >= A_MOMENT,
-                false => now - rank.since >= A_BLINK && rank.bytes_a_second == 0,
+                true => now - rank.since >= SETTLED_AGE,
+                false => now - rank.since >= MIN_AGE && rank.bytes_a_second == 0,
             })
             .min()?;
         let slowest = open.remove(&slowest)?;
         drop(open);
-        tracing::debug!("connection dropped, as the slowest of too many");
+        tracing::debug!("the slowest of too many connections was dropped");
         slowest.task.abort();
         Some(slowest.slot)
     }
@@ -146,7 +144,7 @@ impl Connections {
     }
 }
 
-/// Takes a connection off the list, however it ends.
+/// Removes a connection from the list when its task ends or is aborted.
 struct Leave {
     connections: Arc<Connections>,
     number: u64,
@@ -158,156 +156,23 @@ impl Drop for Leave {
     }
 }
 
-/// How far a connection's present request has arrived.
-pub(crate) struct Progress(Mutex<State>);
-
-enum State {
-    /// The server has not yet looked at what arrived.
-    Unread,
-    /// The connection has no whole head since then.
-    Head { since: Instant },
-    /// The body of a delivery arrives.
-    Body { since: Instant, bytes: u64 },
-    /// A delivery has arrived whole and waits for its commit.
-    Delivered,
-    /// Any other request waits for its answer.
-    Page { since: Instant },
-}
-
-impl Progress {
-    fn new() -> Self {
-        Self(Mutex::new(State::Unread))
-    }
-
-    /// Notes that what has arrived so far was read.
-    pub(crate) fn read(&self) {
-        let mut state = self.state();
-        if matches!(*state, State::Unread) {
-            *state = State::head();
-        }
-    }
-
-    /// Waits for the next head, because a request was answered.
-    pub(crate) fn answered(&self) {
-        *self.state() = State::head();
-    }
-
-    /// Watches a request whose head has arrived.
-    pub(crate) fn watch(self: &Arc<Self>, request: Request<Incoming>) -> Request<Watched> {
-        let since = Instant::now();
-        let delivers = request.method() == Method::POST && request.uri().path() == WEBHOOK;
-        *self.state() = match (delivers, request.body().is_end_stream()) {
-            (true, true) => State::Delivered,
-            (true, false) => State::Body { since, bytes: 0 },
-            (false, _) => State::Page { since },
-        };
-        let progress = Arc::clone(self);
-        request.map(|body| Watched { body, progress })
-    }
-
-    fn receive(&self, more: u64) {
-        if let State::Body { bytes, .. } = &mut *self.state() {
-            *bytes += more;
-        }
-    }
-
-    fn receive_end(&self) {
-        let mut state = self.state();
-        if matches!(*state, State::Body { .. }) {
-            *state = State::Delivered;
-        }
-    }
-
-    /// The lowest has to go first; `None` if it may stay.
-    fn rank(&self, now: Instant) -> Option<Rank> {
-        let (since, bytes, page) = match *self.state() {
-            State::Head { since } => (since, 0, false),
-            State::Body { since, bytes } => (since, bytes, false),
-            State::Page { since } => (since, 0, true),
-            State::Unread | State::Delivered => return None,
-        };
-        let milliseconds = (now - since).max(A_MOMENT).as_millis();
-        Some(Rank {
-            bytes_a_second: u128::from(bytes) * 1_000 / milliseconds,
-            page,
-            since,
-        })
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Compared field by field, in this order.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Rank {
-    bytes_a_second: u128,
-    page: bool,
-    since: Instant,
-}
-
-impl State {
-    fn head() -> Self {
-        Self::Head {
-            since: Instant::now(),
-        }
-    }
-}
-
-/// A body whose progress is watched.
-pub(crate) struct Watched {
-    body: Incoming,
-    progress: Arc<Progress>,
-}
-
-impl Body for Watched {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(cx);
-        match &frame {
-            Poll::Ready(Some(Ok(frame))) => {
-                let bytes = frame.data_ref().map_or(0, Bytes::len);
-                self.progress
-                    .receive(u64::try_from(bytes).unwrap_or(u64::MAX));
-            }
-            Poll::Ready(None) => self.progress.receive_end(),
-            Poll::Ready(Some(Err(_))) | Poll::Pending => {}
-        }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// How many connections there may be, so that their sockets leave enough of the process's descriptors.
-fn places(descriptors: Option<u64>) -> usize {
+/// Returns the maximum number of connections, which leaves descriptors for the rest of the process.
+fn max_connections(descriptors: Option<u64>) -> usize {
     let left = descriptors.map_or(usize::MAX, |limit| {
         usize::try_from(limit.saturating_sub(OTHER_DESCRIPTORS)).unwrap_or(usize::MAX)
     });
-    let places = left.clamp(MIN_CONNECTIONS, MAX_CONNECTIONS);
-    if places < MAX_CONNECTIONS {
+    let max = left.clamp(MIN_CONNECTIONS, MAX_CONNECTIONS);
+    if max < MAX_CONNECTIONS {
         tracing::warn!(
             limit = descriptors,
-            places,
+            max,
             "the limit of open files is low, so fewer than {MAX_CONNECTIONS} connections are served: raise it (ulimit -n)"
         );
     }
-    places
+    max
 }
 
-/// The limit of the process's descriptors; `None` if there is none.
+/// Returns the process's limit of descriptors. Returns `None` if there is none.
 #[cfg(unix)]
 fn descriptors() -> Option<u64> {
     use rustix::process::{Resource, getrlimit};
@@ -320,19 +185,16 @@ fn descriptors() -> Option<u64> {
     None
 }
 
-/// Each takes up to [`BESIDE_BUDGET`](crate::app::BESIDE_BUDGET), which the byte budget leaves room for.
-pub(crate) const MAX_CONNECTIONS: usize = 192;
-
-/// Enough for a few deliveries at a time. With a limit that leaves fewer the server would hardly run.
+/// Enough for a few deliveries at a time.
 const MIN_CONNECTIONS: usize = 16;
 
-/// For the database, the files of the archive, the requests of the reconciler, and connections that were just dropped.
+/// For the database, the archive's files, the reconciler's requests, and connections that were just dropped.
 const OTHER_DESCRIPTORS: u64 = 64;
 
-const SOON: Duration = Duration::from_millis(10);
+const PAUSE: Duration = Duration::from_millis(10);
 
-/// For a head to arrive, from however far, and then for its body to begin.
-const A_MOMENT: Duration = Duration::from_millis(100);
+/// Allows a distant sender's head to arrive and its body to begin.
+const SETTLED_AGE: Duration = Duration::from_millis(100);
 
-/// For a head that follows its handshake at once.
-const A_BLINK: Duration = Duration::from_millis(20);
+/// Allows a head to arrive that follows its handshake immediately.
+const MIN_AGE: Duration = Duration::from_millis(20);

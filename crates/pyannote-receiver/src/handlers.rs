@@ -7,30 +7,23 @@ use tower_pyannote::{
 };
 use tower_pyannote_archive::Archive;
 
-/// The handlers of every receiver: the archive, then the log.
+/// Returns the handlers of every receiver: `archive`, then `log`.
 pub(crate) fn registry(store: Arc<dyn ObjectStore>) -> HandlerRegistry {
     let archive = Archive::new(store, "").expect("the root of the store is a valid prefix");
     HandlerRegistry::new()
-        .on_any("archive", move |event| {
-            let archive = archive.clone();
-            async move {
-                let location = archive.keep(&event).await?;
-                tracing::info!(%location, bytes = event.raw().len(), "kept");
-                Ok(())
-            }
-        })
+        .register("archive", archive)
         .and_then(|registry| registry.register("log", Log))
         .and_then(|registry| registry.with_handler_timeout(TIMEOUT))
         .expect("the names differ and the timeout is not zero")
 }
 
-/// Logs in a line what an event says. Job id, kind, status and retry stand in the span around it.
+/// Logs a line about each event. The span around it has the job id, the kind, the status and the attempt.
 struct Log;
 
 impl WebhookHandler for Log {
     async fn any(&self, event: &WebhookEvent) -> Result<(), HandlerError> {
         if let Some(warning) = event.warning() {
-            tracing::warn!(warning, "pyannoteAI warns");
+            tracing::warn!(warning, "the event has a warning of pyannoteAI");
         }
         Ok(())
     }
@@ -73,13 +66,13 @@ impl WebhookHandler for Log {
         let reason = unknown.map(|output| output.reason().to_string());
         tracing::warn!(
             reason,
-            "kept, though this version does not know its kind or status"
+            "the output or the status is of an unknown kind; the archive keeps the event whole"
         );
         Ok(())
     }
 }
 
-fn log_turns(what: &str, turns: &Turns, words: usize) {
+fn log_turns(kind: &str, turns: &Turns, words: usize) {
     tracing::info!(
         turns = turns.len(),
         speakers = turns.speakers().len(),
@@ -87,14 +80,14 @@ fn log_turns(what: &str, turns: &Turns, words: usize) {
         duration = tenths(turns.duration()),
         talk_time = tenths(turns.talk_time()),
         overlap = tenths(turns.overlap()),
-        "{what}"
+        "{kind}"
     );
 }
 
-/// Nobody waits for the handlers: the delivery was answered when it was committed.
-const TIMEOUT: Duration = Duration::from_secs(60);
-
-/// Rounds seconds for the log.
+/// Rounds seconds to tenths.
 fn tenths(seconds: f64) -> f64 {
     (seconds * 10.0).round() / 10.0
 }
+
+/// Longer than pyannoteAI waits for an answer, because the delivery was answered when it was committed.
+const TIMEOUT: Duration = Duration::from_secs(60);

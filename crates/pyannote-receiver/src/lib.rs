@@ -1,9 +1,10 @@
-//! The receiver of pyannoteAI's webhooks, as a program to install and as a library to embed.
+//! A receiver of pyannoteAI's webhooks, as a program to install and as a library to embed.
 //!
-//! The receiver verifies each delivery, commits it to an inbox and answers. Then it runs the handlers over the event: the
-//! archive keeps its body in a file, a log line says what it holds, and handlers of your own do the rest.
+//! The receiver verifies each delivery, commits it to an inbox and responds. Then it runs handlers over the event: `archive`
+//! writes the body to a file, `log` logs a summary, and your own handlers do the rest. See [`Server`] to embed it in a
+//! program that has its own `main`.
 //!
-//! # Example: the receiver with a handler of your own
+//! # Example: the program with a handler of your own
 //!
 //! ```no_run
 //! use std::process::ExitCode;
@@ -12,7 +13,7 @@
 //! use tower_pyannote::WebhookEvent;
 //!
 //! fn main() -> ExitCode {
-//!     // Reads flags and environment as the program `pyannote-receiver` does.
+//!     // Reads the same arguments and environment as the program `pyannote-receiver`.
 //!     Server::main(|handlers| {
 //!         handlers.on_failed("alert", async |event: WebhookEvent| {
 //!             eprintln!("job {} failed", event.job_id());
@@ -30,33 +31,45 @@
 )]
 
 mod app;
+mod cached;
 mod commands;
 mod connections;
+mod database;
 #[cfg_attr(not(feature = "fuzzing"), allow(unreachable_pub))]
 mod doctor;
+mod endpoints;
+mod error;
 mod handlers;
+mod health;
+#[allow(unreachable_pub)]
+mod inbox_metrics;
+mod index;
+mod limits;
 mod metrics;
 mod pages;
 mod program;
+mod progress;
 mod secrets;
 mod serve;
 mod server;
 mod settings;
+mod state;
 mod storage;
 
 pub use self::{
-    server::{BoundServer, Server, ServerError},
+    error::ServerError,
+    server::{BoundServer, Server},
     storage::open_directory,
 };
 
-/// The doctor, for the fuzzer. This module is no part of the public API.
+/// The doctor, for the fuzzer. Not part of the public API.
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing {
     pub use crate::doctor::{Diagnosis, Doctor, Finding};
 }
 
-/// Compiles what the README shows.
+/// Compiles the README's examples.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 mod readme {}

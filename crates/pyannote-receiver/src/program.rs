@@ -1,22 +1,26 @@
-use std::process::ExitCode;
+use std::{net::SocketAddr, process::ExitCode};
 
-use pyannote_cli::{Failure, Signals, log_to_stderr};
+use pyannote_cli::{Failure, Signals, log_to_stderr, print};
 use tokio::{runtime::Runtime, sync::oneshot};
-use tower_pyannote::{ConfigError, HandlerRegistry, SecretSet};
+use tower_pyannote::{ConfigError, HandlerRegistry};
 
 use crate::{
-    commands::{doctor, inbox},
-    server::{Server, ServerError},
-    settings::{Command, Flags, SECRET, Serve},
+    commands::{deliver, doctor, inbox},
+    database,
+    endpoints::ENDPOINTS,
+    error::{ServerError, in_full},
+    secrets,
+    server::Server,
+    settings::{Command, Flags, Serve},
     storage,
 };
 
 impl Server {
-    /// Runs the program `pyannote-receiver` with handlers of your own, and returns its exit code.
+    /// Runs the program `pyannote-receiver` with more handlers, and returns its exit code.
     ///
-    /// `handlers` gets the registry that holds the handlers `archive` and `log`, and adds to it. Flags, environment and the
-    /// file `.env` are read as the program reads them. Call it first in `main`, while no other thread runs, because `.env`
-    /// goes into the environment.
+    /// `handlers` receives the registry with the handlers `archive` and `log`, and adds to it. The program reads its
+    /// arguments, the environment and the file `.env`. Call this first in `main`, before any other thread runs, because
+    /// the program copies `.env` into the environment.
     pub fn main<F>(handlers: F) -> ExitCode
     where
         F: FnOnce(HandlerRegistry) -> Result<HandlerRegistry, ConfigError>,
@@ -41,14 +45,15 @@ fn start(
         match &flags.command {
             Some(Command::Inbox(command)) => {
                 let database = flags.database_url.as_deref();
-                let inbox = inbox::open_existing(database, &flags.data_dir).await?;
+                let inbox = database::open_existing(database, &flags.data_dir).await?;
                 inbox::run(command, &inbox).await
             }
+            Some(Command::Deliver(delivery)) => deliver::run(delivery).await,
             Some(Command::Serve(serve)) => run(&flags, serve, handlers).await,
             _ => run(&flags, &flags.serve, handlers).await,
         }
     });
-    // Whatever still runs was given up, such as a write that hangs.
+    // Does not wait for tasks that hang, such as a write to a broken disk.
     runtime.shutdown_background();
     result.map(|()| ExitCode::SUCCESS)
 }
@@ -58,7 +63,7 @@ async fn run(
     serve: &Serve,
     handlers: impl FnOnce(HandlerRegistry) -> Result<HandlerRegistry, ConfigError>,
 ) -> Result<(), Failure> {
-    let secrets = SecretSet::from_env(SECRET).map_err(|error| Failure::usage(&error))?;
+    let secrets = secrets::webhook_secret()?.to_set()?;
     let dir = &flags.data_dir;
     let store = storage::open_directory(dir).await.map_err(|error| {
         Failure::run(format!(
@@ -66,44 +71,54 @@ async fn run(
             dir.display()
         ))
     })?;
-    let inbox = inbox::open(flags.database_url.as_deref(), dir).await?;
+    let inbox = database::open(flags.database_url.as_deref(), dir).await?;
     let reconciler = serve.reconcile.reconciler(&inbox)?;
     let mut server = Server::new(secrets, inbox, store)
         .with_handlers(handlers)
         .map_err(Failure::run)?;
+    if serve.no_handlers {
+        server = server.without_handlers();
+    }
     if let Some(reconciler) = reconciler {
         server = server.with_reconciler(reconciler);
     }
 
-    // Before the first line says that the server is up, because a reader of that line may stop it at once.
-    let mut signals = Signals::new()
-        .map_err(|error| Failure::run(format!("cannot listen for signals: {error}")))?;
+    // Before the address is printed, because a reader of that line may stop the server at once.
+    let mut signals = Signals::new()?;
     let (host, port) = (serve.host.as_str(), serve.port);
     let bound = server.bind(host, port).await.map_err(|error| match error {
         ServerError::Listen(error) => Failure::run(format!(
             "--host {host}, --port {port} (or WEBHOOK_SERVER_HOST, WEBHOOK_SERVER_PORT): cannot listen there: {error}"
         )),
-        error => Failure::run(error),
+        error => Failure::run(in_full(&error)),
     })?;
-    let address = bound.address();
-    inbox::print(
-        &mut std::io::stdout(),
-        &format!("listening on http://{address}\n"),
-    )?;
-    tracing::info!(%address, data_dir = %dir.display(), "listening");
+    announce(bound.address(), flags, serve)?;
 
     let (stop, stopped) = oneshot::channel::<()>();
     let served = bound.run_until(async {
         let _ = stopped.await;
     });
-    let asked_twice = async {
+    let second_signal = async {
         let signal = signals.next().await;
-        tracing::info!(signal, "stopping, once deliveries in flight are done");
+        tracing::info!(signal, "stopping after the deliveries in flight");
         drop(stop);
         signals.next().await
     };
     tokio::select! {
-        served = served => served.map_err(Failure::run),
-        signal = asked_twice => Err(Failure::run(format!("stopped at once by a second {signal}"))),
+        served = served => served.map_err(|error| Failure::run(in_full(&error))),
+        signal = second_signal => Err(Failure::run(format!("stopped at once by a second {signal}"))),
     }
+}
+
+/// Prints the address to stdout and logs the endpoints.
+fn announce(address: SocketAddr, flags: &Flags, serve: &Serve) -> Result<(), Failure> {
+    let url = format!("http://{address}");
+    print(format!("listening on {url}\n"))?;
+    let data_dir = flags.data_dir.display();
+    let handlers = !serve.no_handlers;
+    tracing::info!(%address, %data_dir, handlers, "pyannote-receiver {} listens", env!("CARGO_PKG_VERSION"));
+    for (method, path, about) in ENDPOINTS {
+        tracing::info!("{method} {url}{path}: {about}");
+    }
+    Ok(())
 }

@@ -16,10 +16,10 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-use crate::connections::{Connections, Progress};
+use crate::{connections::Connections, limits::READ_AT_ONCE, progress::Progress};
 
-/// Listens as `TcpListener::bind` does, but with a longer queue: a burst of connections that fills it has the system drop
-/// the next ones, which come again only after a second.
+/// Listens like `TcpListener::bind`, but with a longer queue, because when a burst fills the queue the system drops
+/// connections, and their senders retry only after 1 s.
 pub(crate) async fn listen(host: &str, port: u16) -> io::Result<TcpListener> {
     let mut failed = io::ErrorKind::AddrNotAvailable.into();
     for address in lookup_host((host, port)).await? {
@@ -37,7 +37,7 @@ pub(crate) async fn listen(host: &str, port: u16) -> io::Result<TcpListener> {
     Err(failed)
 }
 
-/// Serves until `stop`; then takes no more connections and lets the requests in flight finish, for 10 s.
+/// Serves until `stop` completes, then accepts no more connections and gives the requests in flight 10 s.
 pub(crate) async fn serve(listener: TcpListener, app: Router, stop: impl Future<Output = ()>) {
     let connections = Arc::new(Connections::new());
     let (draining, drain) = watch::channel(());
@@ -63,7 +63,10 @@ pub(crate) async fn serve(listener: TcpListener, app: Router, stop: impl Future<
         Ok(()) => tracing::info!("stopped"),
         Err(_) => {
             let open = connections.count();
-            tracing::warn!(open, "stopped, with requests that took too long cut off");
+            tracing::warn!(
+                open,
+                "stopped; requests in flight exceeded 10 s and were cut off"
+            );
         }
     }
 }
@@ -72,7 +75,7 @@ async fn accept(listener: &TcpListener) -> TcpStream {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => return stream,
-            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) if is_transient(&error) => {}
             Err(error) => {
                 tracing::error!(%error, "cannot accept connections");
                 time::sleep(Duration::from_millis(100)).await;
@@ -81,33 +84,32 @@ async fn accept(listener: &TcpListener) -> TcpStream {
     }
 }
 
-/// Serves one connection, whose requests have a limited time each, and which ends after a while by itself.
+/// Serves one connection. Each request and the connection have a time limit.
 async fn connection(
     stream: TcpStream,
     app: Router,
     progress: Arc<Progress>,
     mut drain: watch::Receiver<()>,
 ) {
-    let answer = |request: Request<Incoming>| {
+    let respond = |request: Request<Incoming>| {
         let (app, progress) = (app.clone(), Arc::clone(&progress));
         Box::pin(async move {
             let request = progress.watch(request);
-            let answer = app.oneshot(request).await;
+            let response = app.oneshot(request).await;
             progress.answered();
-            answer
+            response
         })
     };
-    // Answers are small, and the sender waits for them.
+    // Responses are small, and the sender waits for them.
     let _ = stream.set_nodelay(true);
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_READ_TIMEOUT)
         .max_headers(MAX_HEADERS)
         .max_buf_size(READ_AT_ONCE)
-        // A sender may close its side after its request and still read the answer. One that is gone looks the same, and
-        // keeps its connection until its answer is ready, which takes seconds.
+        // A sender may close its side after its request and still read the response.
         .half_close(true)
-        .serve_connection(TokioIo::new(stream), service_fn(answer));
+        .serve_connection(TokioIo::new(stream), service_fn(respond));
     let serve = poll_fn(|cx| {
         let ended = connection.poll_without_shutdown(cx);
         progress.read();
@@ -128,21 +130,21 @@ async fn connection(
     };
     match ended {
         Ok(Ok(())) => hang_up(connection.into_parts().io.into_inner()).await,
-        Ok(Err(error)) => tracing::debug!(%error, "connection broke"),
-        Err(_) => tracing::debug!("connection cut off, as it took no answers"),
+        Ok(Err(error)) => tracing::debug!(%error, "the connection failed"),
+        Err(_) => tracing::debug!("the connection was cut off because its last request timed out"),
     }
 }
 
-/// Closes a connection so that the last answer arrives.
+/// Closes a connection so that the last response arrives.
 ///
-/// A delivery that its head betrays is answered while its body is still on the way. To close the socket then would reset
-/// the connection, and its sender would see that instead of the answer; so what comes is thrown away, for a short while.
+/// A delivery that is invalid by its headers gets its response while its body still arrives. Closing the socket then would
+/// reset the connection, and the sender would not see the response. So the body is read and discarded for a short time.
 async fn hang_up(mut stream: TcpStream) {
     let leave = async {
         stream.shutdown().await?;
-        let mut scrap = vec![0; 64 << 10];
-        while time::timeout(LULL, stream.read(&mut scrap)).await?? > 0 {
-            // What comes fast would never let go of the thread.
+        let mut discarded = vec![0; 64 << 10];
+        while time::timeout(LULL, stream.read(&mut discarded)).await?? > 0 {
+            // A fast sender would occupy the thread.
             task::yield_now().await;
         }
         io::Result::Ok(())
@@ -150,7 +152,7 @@ async fn hang_up(mut stream: TcpStream) {
     let _ = time::timeout(LINGER, leave).await;
 }
 
-fn is_of_one_connection(error: &io::Error) -> bool {
+fn is_transient(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted
@@ -159,23 +161,20 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-/// What Linux allows if it is not told otherwise.
+/// Linux's default maximum.
 const QUEUE: u32 = 4096;
 
-/// For a head, and for the time between two requests.
+/// Applies to a head, and to the time between two requests.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_HEADERS: usize = 64;
 
-/// The most that a head may have, and that a connection reads ahead: without this, 400 KiB.
-pub(crate) const READ_AT_ONCE: usize = 64 << 10;
-
-/// Lets nobody keep a connection by sending requests without reading the answers.
+/// Ends connections of senders that do not read their responses.
 const MAX_AGE: Duration = Duration::from_secs(300);
 
-/// Longer than the layer and the handlers let a delivery take.
+/// Longer than a delivery can take.
 const LAST_REQUEST: Duration = Duration::from_secs(60);
 
-/// How long the rest of a refused body is thrown away at most, and how long it may keep us waiting.
+/// How long the rest of a refused body is discarded, and how long it may pause.
 const LINGER: Duration = Duration::from_secs(2);
 const LULL: Duration = Duration::from_millis(500);
 

@@ -1,33 +1,41 @@
-use std::{error::Error, fmt, future::Future, io, net::SocketAddr, sync::Arc};
+use std::{future::Future, net::SocketAddr, sync::Arc};
 
 use axum::Router;
 use object_store::ObjectStore;
 use tokio::{net::TcpListener, sync::watch};
 use tower_pyannote::{ConfigError, HandlerRegistry, SecretSet};
-use tower_pyannote_inbox::{Inbox, InboxError, InboxWorker, Reconciler};
+use tower_pyannote_inbox::{Inbox, InboxWorker, Reconciler};
 
-use crate::{app, handlers, metrics, serve};
+use crate::{app, error::ServerError, handlers, metrics, serve};
 
 /// A receiver: verifies deliveries, commits them to an inbox, and runs handlers over them.
 ///
 /// It serves `POST /webhook`, and `/`, `/health` and `/metrics` for the operator.
 ///
-/// # Example: a receiver within a program of your own
+/// # Example: a receiver in a program of your own
 ///
 /// ```no_run
 /// use pyannote_receiver::{Server, open_directory};
 /// use tower_pyannote::SecretSet;
 /// use tower_pyannote_inbox::Inbox;
 ///
-/// # async fn receive(stop: impl Future<Output = ()>) -> Result<(), Box<dyn std::error::Error>> {
-/// let secrets = SecretSet::from_env("PYANNOTEAI_WEBHOOK_SECRET")?;
-/// let store = open_directory("data").await?;
-/// let inbox = Inbox::open("sqlite://data/inbox.sqlite").await?;
-/// let server = Server::new(secrets, inbox, store).bind("127.0.0.1", 8000).await?;
-/// println!("listening on http://{}", server.address());
-/// server.run_until(stop).await?;
-/// # Ok(())
-/// # }
+/// #[tokio::main]
+/// async fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let secrets = SecretSet::from_env("PYANNOTEAI_WEBHOOK_SECRET")?;
+///     let store = open_directory("data").await?;
+///     let inbox = Inbox::open("sqlite://data/inbox.sqlite").await?;
+///     let server = Server::new(secrets, inbox, store)
+///         .with_concurrency(8)?
+///         .bind("127.0.0.1", 8000)
+///         .await?;
+///     println!("listening on http://{}", server.address());
+///     server
+///         .run_until(async {
+///             let _ = tokio::signal::ctrl_c().await;
+///         })
+///         .await?;
+///     Ok(())
+/// }
 /// ```
 #[derive(Debug)]
 #[must_use]
@@ -35,28 +43,28 @@ pub struct Server {
     secrets: SecretSet,
     inbox: Inbox,
     store: Arc<dyn ObjectStore>,
-    handlers: HandlerRegistry,
+    handlers: Option<HandlerRegistry>,
     concurrency: usize,
     reconciler: Option<Reconciler>,
 }
 
 impl Server {
-    /// Makes a receiver that keeps the body of each event in `store` and logs what the event holds.
+    /// Makes a receiver with the handlers `archive`, which keeps each event in `store`, and `log`.
     ///
-    /// [`open_directory`](crate::open_directory) makes a store of a local directory.
+    /// [`open_directory`](crate::open_directory) opens a local directory as a store.
     pub fn new(secrets: SecretSet, inbox: Inbox, store: Arc<dyn ObjectStore>) -> Self {
         let handlers = handlers::registry(Arc::clone(&store));
         Self {
             secrets,
             inbox,
             store,
-            handlers,
+            handlers: Some(handlers),
             concurrency: 4,
             reconciler: None,
         }
     }
 
-    /// Adds handlers of your own, which run after the handlers `archive` and `log`.
+    /// Adds handlers, which run after `archive` and `log`. Does nothing after [`without_handlers`](Self::without_handlers).
     ///
     /// # Errors
     ///
@@ -65,42 +73,60 @@ impl Server {
         mut self,
         add: impl FnOnce(HandlerRegistry) -> Result<HandlerRegistry, ConfigError>,
     ) -> Result<Self, ConfigError> {
-        self.handlers = add(self.handlers)?;
+        self.handlers = self.handlers.map(add).transpose()?;
         Ok(self)
     }
 
-    /// Sets how many events are handled at a time, 1 to 10,000. Default: 4.
-    pub fn with_concurrency(mut self, events: usize) -> Self {
-        self.concurrency = events;
+    /// Commits events without handling them: no handler runs, not even `archive`.
+    ///
+    /// The events wait in the inbox until another receiver, or an [`InboxWorker`], handles them from the same database.
+    pub fn without_handlers(mut self) -> Self {
+        self.handlers = None;
         self
     }
 
-    /// Runs a reconciler over the same inbox, which fetches the events whose webhook never came. Default: none.
+    /// Sets how many events are handled at a time. Default: 4.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of [`InboxWorker::with_concurrency`] for 0, and for more than 10,000.
+    pub fn with_concurrency(
+        mut self,
+        events: usize,
+    ) -> Result<Self, tower_pyannote_inbox::ConfigError> {
+        let worker = self.inbox.worker(HandlerRegistry::new());
+        self.concurrency = worker.with_concurrency(events).map(|_| events)?;
+        Ok(self)
+    }
+
+    /// Runs a reconciler, which fetches events whose webhook did not arrive. Default: none.
+    ///
+    /// The reconciler must commit to the same inbox.
     pub fn with_reconciler(mut self, reconciler: Reconciler) -> Self {
         self.reconciler = Some(reconciler);
         self
     }
 
-    /// Listens on a host and port; port 0 takes a free one.
+    /// Listens on a host and port. Port 0 chooses a free port.
     ///
-    /// Installs a recorder of metrics for the whole process, so that a process binds one receiver.
+    /// Installs a metrics recorder for the process, so a process can bind only one receiver.
     ///
     /// # Errors
     ///
-    /// Returns [`ServerError::Listen`] if the address cannot be used, [`ServerError::Metrics`] if the process has a recorder
-    /// already, and [`ServerError::Concurrency`] if the concurrency is out of range.
+    /// Returns [`ServerError::Listen`] if the address cannot be bound, and [`ServerError::Metrics`] if the process already
+    /// has a metrics recorder.
     pub async fn bind(self, host: &str, port: u16) -> Result<BoundServer, ServerError> {
-        let worker = self
-            .inbox
-            .worker(self.handlers)
-            .with_concurrency(self.concurrency)
-            .map_err(ServerError::Concurrency)?;
-        let metrics = metrics::install().map_err(|error| ServerError::Metrics(error.into()))?;
-        let app = app::router(self.secrets, self.inbox, self.store, metrics);
         let listener = serve::listen(host, port)
             .await
             .map_err(ServerError::Listen)?;
         let address = listener.local_addr().map_err(ServerError::Listen)?;
+        let worker = self.handlers.map(|handlers| {
+            let worker = self.inbox.worker(handlers);
+            let worker = worker.with_concurrency(self.concurrency);
+            worker.expect("the setter checked the concurrency")
+        });
+        let metrics = metrics::install().map_err(|error| ServerError::Metrics(error.into()))?;
+        let app = app::router(self.secrets, self.inbox, self.store, metrics);
         Ok(BoundServer {
             listener,
             address,
@@ -111,30 +137,30 @@ impl Server {
     }
 }
 
-/// A receiver that listens, and serves once it is [run](Self::run_until).
+/// A receiver that listens. It serves once it [runs](Self::run_until).
 #[derive(Debug)]
-#[must_use = "a receiver answers nothing until it is run"]
+#[must_use = "a receiver responds to nothing until it runs"]
 pub struct BoundServer {
     listener: TcpListener,
     address: SocketAddr,
     app: Router,
-    worker: InboxWorker,
+    worker: Option<InboxWorker>,
     reconciler: Option<Reconciler>,
 }
 
 impl BoundServer {
-    /// Returns the address that it listens on.
+    /// Returns the address on which the receiver listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Serves until `stop` completes, then drains: requests and handlers in flight have 10 s each.
+    /// Serves until `stop` completes, then drains: requests and handlers in flight have 10 s to complete.
     ///
     /// # Errors
     ///
-    /// Returns an error if the inbox's worker ended by itself. The receiver then drains too, because a server whose worker
-    /// broke must not acknowledge what nobody handles.
+    /// Returns [`ServerError::Worker`] or [`ServerError::WorkerPanicked`] if the inbox's worker ended by itself. The
+    /// receiver then drains too, because it must not acknowledge events that nobody handles.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), ServerError> {
         let (stopping, stopped) = watch::channel(());
         let wait = || {
@@ -143,8 +169,16 @@ impl BoundServer {
                 let _ = stopped.changed().await;
             }
         };
-        // Cut off when this future is dropped, as a second signal drops it.
-        let worked = tokio::spawn(self.worker.run_until(wait()));
+        let (worker, stopped) = (self.worker, wait());
+        let mut worked = tokio::spawn(async {
+            match worker {
+                Some(worker) => worker.run_until(stopped).await,
+                None => {
+                    stopped.await;
+                    Ok(())
+                }
+            }
+        });
         let served = serve::serve(self.listener, self.app, wait());
         let reconciled = async {
             if let Some(reconciler) = self.reconciler {
@@ -152,7 +186,6 @@ impl BoundServer {
             }
         };
         let worked = async {
-            let mut worked = worked;
             let ended = tokio::select! {
                 ended = &mut worked => Some(ended),
                 () = stop => None,
@@ -170,38 +203,3 @@ impl BoundServer {
         }
     }
 }
-
-/// Why a receiver does not run, or ended by itself.
-#[non_exhaustive]
-pub enum ServerError {
-    /// The host and port cannot be listened on.
-    Listen(io::Error),
-    /// The recorder of metrics cannot be installed.
-    Metrics(Box<dyn Error + Send + Sync>),
-    /// The concurrency is out of range.
-    Concurrency(tower_pyannote_inbox::ConfigError),
-    /// The inbox's worker ended with an error.
-    Worker(InboxError),
-    /// The inbox's worker panicked, with this message.
-    WorkerPanicked(String),
-}
-
-impl fmt::Display for ServerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Listen(error) => write!(f, "cannot listen: {error}"),
-            Self::Metrics(error) => error.fmt(f),
-            Self::Concurrency(error) => error.fmt(f),
-            Self::Worker(error) => f.write_str(&crate::commands::inbox::in_full(error)),
-            Self::WorkerPanicked(panic) => write!(f, "the inbox's worker broke: {panic}"),
-        }
-    }
-}
-
-impl fmt::Debug for ServerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl Error for ServerError {}

@@ -2,11 +2,16 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{doctor::Case, inbox, reconcile::Reconcile};
+use crate::commands::{deliver::Delivery, doctor::Case, inbox, reconcile::Reconcile};
 
-/// Receives pyannoteAI's webhooks: verifies each, commits it to an inbox, then logs it and keeps it in a file.
+/// Receives pyannoteAI's webhooks: verifies each, commits it to an inbox, then runs handlers that archive and log it
 #[derive(Parser)]
-#[command(name = "pyannote-receiver", version, after_help = AFTER_HELP, args_conflicts_with_subcommands = true)]
+#[command(
+    name = "pyannote-receiver",
+    version,
+    after_help = AFTER_HELP,
+    args_conflicts_with_subcommands = true
+)]
 pub(crate) struct Flags {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -14,11 +19,11 @@ pub(crate) struct Flags {
     #[command(flatten)]
     pub(crate) serve: Serve,
 
-    /// Logs more; RUST_LOG, if set, says what instead
+    /// Log at level debug; RUST_LOG takes precedence
     #[arg(long, global = true)]
     pub(crate) debug: bool,
 
-    /// Where events are kept; the server makes it if it is not there
+    /// The directory of the archive and of the SQLite inbox; created if it does not exist
     #[arg(
         long,
         global = true,
@@ -27,8 +32,8 @@ pub(crate) struct Flags {
     )]
     pub(crate) data_dir: PathBuf,
 
-    /// The inbox's database: sqlite://FILE, or postgres://USER:PASSWORD@HOST/DATABASE for many servers [default:
-    /// inbox.sqlite in the data directory]
+    /// The inbox's database: sqlite://FILE, or postgres://USER:PASSWORD@HOST/DATABASE, which several servers can share
+    /// [default: inbox.sqlite in the data directory]
     #[arg(
         long,
         global = true,
@@ -39,16 +44,21 @@ pub(crate) struct Flags {
     pub(crate) database_url: Option<String>,
 }
 
-/// How to serve.
+/// Serve the endpoints; also the default without a command
 #[derive(Args)]
+#[command(after_help = AFTER_HELP)]
 pub(crate) struct Serve {
-    /// Where to listen
+    /// The address to listen on; 0.0.0.0 for all interfaces
     #[arg(long, env = "WEBHOOK_SERVER_HOST", default_value = "127.0.0.1")]
     pub(crate) host: String,
 
-    /// The port to listen on; 0 takes a free one
-    #[arg(long, env = "WEBHOOK_SERVER_PORT", default_value_t = 8000)]
+    /// The port to listen on; 0 for a free port
+    #[arg(short, long, env = "WEBHOOK_SERVER_PORT", default_value_t = 8000)]
     pub(crate) port: u16,
+
+    /// Commit events without handling them; they wait for a receiver with handlers on the same database
+    #[arg(long)]
+    pub(crate) no_handlers: bool,
 
     #[command(flatten)]
     pub(crate) reconcile: Reconcile,
@@ -56,16 +66,22 @@ pub(crate) struct Serve {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Serves, as without a command
     Serve(Box<Serve>),
-    Doctor(Case),
     #[command(subcommand)]
     Inbox(inbox::Command),
+    Doctor(Case),
+    Deliver(Delivery),
 }
 
-pub(crate) const SECRET: &str = "PYANNOTEAI_WEBHOOK_SECRET";
-
 const AFTER_HELP: &str = "\
-Environment, or `.env` in this directory:
-  PYANNOTEAI_WEBHOOK_SECRET  the webhook secret; while it is being rotated: new,old
-  PYANNOTEAI_API_KEY         the API key, for --reconcile";
+Environment variables, which the file .env in the current directory can also set:
+  PYANNOTEAI_WEBHOOK_SECRET  the webhook secret; during a rotation both, as new,old
+  PYANNOTEAI_API_KEY         the API key, for --reconcile
+  *_FILE                     instead of either: a file that contains the value
+  RUST_LOG                   what to log, such as info,tower_pyannote=debug
+
+Examples:
+  pyannote-receiver --port 8000 --data-dir /var/lib/pyannote
+  pyannote-receiver serve --host 0.0.0.0 --database-url postgres://user:password@db/pyannote
+  pyannote-receiver --reconcile
+  pyannote-receiver inbox list --state dead";

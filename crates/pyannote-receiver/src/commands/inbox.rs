@@ -1,59 +1,56 @@
-//! The inbox of the server, and `server inbox`: what an operator does with it.
+//! `pyannote-receiver inbox`: lists, shows, replays and prunes events.
 
-use std::{
-    io::{self, Write},
-    path::Path,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use clap::{Subcommand, ValueEnum};
+use pyannote_cli::{Failure, plain, print};
 use tower_pyannote_inbox::{Inbox, InboxEntry, InboxError, InboxFilter, InboxState, Replay};
 
-use pyannote_cli::{Failure, plain};
+use crate::error::in_full;
 
-/// Looks into an inbox that is there and sets right what is in it; the server may run meanwhile
+/// List, show, replay or prune the events of an existing inbox; a server may run on it at the same time
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Lists events, the last received first
+    /// List events, the last received first
     List {
-        /// Only those in this state
+        /// Only events in this state
         #[arg(long)]
         state: Option<State>,
 
-        /// Only those of this job
+        /// Only events of this job
         #[arg(long, value_name = "ID")]
         job_id: Option<String>,
 
-        /// At most so many
+        /// The maximum number of events
         #[arg(long, default_value_t = 100)]
         limit: u32,
     },
-    /// Shows one event
+    /// Show one event
     Show {
-        /// Its id, as the list tells it
+        /// The event's id, from `inbox list`
         id: String,
 
-        /// Writes the body as it was received, and nothing else
+        /// Print only the body, byte for byte as received
         #[arg(long)]
         body: bool,
     },
-    /// Has events handled again, by the handlers of the server that runs on this inbox, or of the next one
+    /// Handle events again, in the server that runs on this inbox or starts on it next
     Replay {
-        /// Their ids, as the list tells them
+        /// The ids of the events, from `inbox list`
         #[arg(required_unless_present = "dead")]
         ids: Vec<String>,
 
-        /// All that are dead
+        /// All dead events
         #[arg(long, conflicts_with = "ids")]
         dead: bool,
 
-        /// By all handlers, not only by those that did not succeed
+        /// Run all handlers again, not only those that have not succeeded
         #[arg(long)]
         all_handlers: bool,
     },
-    /// Removes handled events before their time
+    /// Delete handled events early
     Prune {
-        /// Those that were handled so many days ago
+        /// The minimum age, in days since the event was handled
         #[arg(long, value_name = "DAYS", default_value_t = 7)]
         days: u32,
     },
@@ -80,43 +77,8 @@ impl From<State> for InboxState {
     }
 }
 
-/// Opens the inbox that was asked for, or a file in the data directory; makes it if it is not there.
-pub(crate) async fn open(address: Option<&str>, data_dir: &Path) -> Result<Inbox, Failure> {
-    let opened = match address {
-        Some(address) => Inbox::open(address).await,
-        None => Inbox::sqlite(data_dir.join(FILE)).await,
-    };
-    named(opened, address, data_dir)
-}
-
-/// As [`open`] does, but makes nothing: an operator who mistypes a place must not find an empty inbox there.
-pub(crate) async fn open_existing(
-    address: Option<&str>,
-    data_dir: &Path,
-) -> Result<Inbox, Failure> {
-    let opened = match address {
-        Some(address) => Inbox::open_existing(address).await,
-        None => Inbox::sqlite_existing(data_dir.join(FILE)).await,
-    };
-    named(opened, address, data_dir)
-}
-
-/// Names the setting in the error. The address is not repeated, because it may hold a password.
-fn named(
-    opened: Result<Inbox, InboxError>,
-    address: Option<&str>,
-    data_dir: &Path,
-) -> Result<Inbox, Failure> {
-    let setting = match address {
-        Some(_) => "--database-url (or DATABASE_URL)".to_owned(),
-        None => format!("--data-dir {}", data_dir.display()),
-    };
-    opened.map_err(|error| Failure::run(format!("{setting}: {}", in_full(&error))))
-}
-
 pub(crate) async fn run(command: &Command, inbox: &Inbox) -> Result<(), Failure> {
     let failed = |error: InboxError| Failure::run(in_full(&error));
-    let mut out = io::stdout();
     match command {
         Command::List {
             state,
@@ -131,18 +93,18 @@ pub(crate) async fn run(command: &Command, inbox: &Inbox) -> Result<(), Failure>
                 filter = filter.with_job_id(job_id);
             }
             let entries = inbox.list(&filter).await.map_err(failed)?;
-            print(&mut out, &list(&entries))
+            print(list(&entries))
         }
         Command::Show { id, body: false } => {
             let filter = InboxFilter::new().with_id(id);
             let entries = inbox.list(&filter).await.map_err(failed)?;
             let entry = entries.first().ok_or_else(|| unknown(id))?;
-            print(&mut out, &describe(entry))
+            print(describe(entry))
         }
         Command::Show { id, body: true } => {
             let event = inbox.event(id).await.map_err(failed)?;
             let event = event.ok_or_else(|| unknown(id))?;
-            out.write_all(event.raw()).map_err(Failure::run)
+            print(event.raw())
         }
         Command::Replay {
             ids,
@@ -161,30 +123,19 @@ pub(crate) async fn run(command: &Command, inbox: &Inbox) -> Result<(), Failure>
             for id in &ids {
                 match inbox.replay(id, replay).await.map_err(failed)? {
                     true => replayed += 1,
-                    // Replayed by another hand, or pruned, since they were listed.
+                    // The event was replayed or pruned since it was listed.
                     false if *dead => {}
                     false => return Err(unknown(id)),
                 }
             }
-            print(&mut out, &format!("{replayed} to be handled again\n"))
+            print(format!("{replayed} to be handled again\n"))
         }
         Command::Prune { days } => {
             let age = Duration::from_secs(u64::from(*days) * 24 * 60 * 60);
             let pruned = inbox.prune(age).await.map_err(failed)?;
-            print(&mut out, &format!("{pruned} removed\n"))
+            print(format!("{pruned} removed\n"))
         }
     }
-}
-
-/// An error with what caused it, in one line.
-pub(crate) fn in_full(error: &InboxError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }
 
 async fn dead_ids(inbox: &Inbox) -> Result<Vec<String>, InboxError> {
@@ -197,14 +148,6 @@ async fn dead_ids(inbox: &Inbox) -> Result<Vec<String>, InboxError> {
 
 fn unknown(id: &str) -> Failure {
     Failure::run(format!("{id}: no such event, or a worker holds it"))
-}
-
-pub(crate) fn print(out: &mut impl Write, text: &str) -> Result<(), Failure> {
-    match out.write_all(text.as_bytes()) {
-        // Whoever read it has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.map_err(Failure::run),
-    }
 }
 
 fn list(entries: &[InboxEntry]) -> String {
@@ -260,5 +203,3 @@ fn when(time: SystemTime) -> String {
         Err(_) => "-".to_owned(),
     }
 }
-
-const FILE: &str = "inbox.sqlite";

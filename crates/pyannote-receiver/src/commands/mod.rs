@@ -1,5 +1,6 @@
 //! The commands of the program, besides `serve`.
 
+pub(crate) mod deliver;
 pub(crate) mod doctor;
 mod file;
 pub(crate) mod inbox;

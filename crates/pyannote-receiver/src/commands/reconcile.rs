@@ -1,4 +1,4 @@
-//! `--reconcile`: what the server fetches by itself.
+//! `--reconcile`: fetches events whose webhook did not arrive.
 
 use std::time::Duration;
 
@@ -6,22 +6,23 @@ use clap::{
     Args,
     builder::{BoolishValueParser, RangedU64ValueParser},
 };
+use pyannote_cli::Failure;
 use pyannoteai_client::{Client, ConfigError};
 use tower_pyannote_inbox::{Inbox, Reconciler};
 
-use pyannote_cli::Failure;
+use crate::secrets::{self, Setting};
 
 #[derive(Args)]
 pub(crate) struct Reconcile {
-    /// Fetches the events whose webhook did not come, in time, by the API key in PYANNOTEAI_API_KEY
+    /// Fetch events whose webhook did not arrive, with the API key in PYANNOTEAI_API_KEY
     #[arg(long, env = "WEBHOOK_SERVER_RECONCILE", value_parser = BoolishValueParser::new())]
     reconcile: bool,
 
-    /// Where the API is, if not where pyannoteAI has it: a simulator, for example
+    /// The URL of the API [default: https://api.pyannote.ai]
     #[arg(long, env = "PYANNOTEAI_API_URL", value_name = "URL")]
     api_url: Option<String>,
 
-    /// How many requests a minute the API may be asked: 100 are the key's, with all that is submitted by it
+    /// The maximum number of API requests a minute; pyannoteAI's limit is 100 for a key, submissions included
     #[arg(
         long,
         env = "WEBHOOK_SERVER_API_RATE",
@@ -31,22 +32,24 @@ pub(crate) struct Reconcile {
     )]
     api_rate: u32,
 
-    /// The pause between two looks at the API
+    /// The pause between two passes, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     reconcile_interval: u64,
 
-    /// How long after its submission a job is left to its webhook
+    /// How long to wait for the webhook after a submission, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     reconcile_grace: u64,
 }
 
 impl Reconcile {
-    /// Makes the reconciler, if it is asked for.
+    /// Returns the reconciler, if it is enabled.
     pub(crate) fn reconciler(&self, inbox: &Inbox) -> Result<Option<Reconciler>, Failure> {
         if !self.reconcile {
             return Ok(None);
         }
-        let client = self.client().map_err(|error| match error {
+        let key = secrets::api_key()?;
+        let key = key.as_ref().map(Setting::as_text).transpose()?;
+        let client = self.client(key).map_err(|error| match error {
             ConfigError::InvalidSetting {
                 setting: "base url",
                 ..
@@ -61,8 +64,12 @@ impl Reconcile {
         Ok(Some(reconciler))
     }
 
-    fn client(&self) -> Result<Client, ConfigError> {
-        let mut client = Client::builder_from_env()?.with_rate_limit(self.api_rate)?;
+    fn client(&self, key: Option<&str>) -> Result<Client, ConfigError> {
+        let client = match key {
+            Some(key) => Client::builder(key),
+            None => Client::builder_from_env()?,
+        };
+        let mut client = client.with_rate_limit(self.api_rate)?;
         if let Some(url) = &self.api_url {
             client = client.with_base_url(url)?;
         }

@@ -16,7 +16,7 @@ use tower_pyannote_test_support::{
 };
 
 #[test]
-fn connections_opened_and_left() {
+fn idle_connections() {
     let crowd = Crowd {
         connections: 600,
         greeting: Vec::new(),
@@ -30,7 +30,7 @@ fn connections_opened_and_left() {
 }
 
 #[test]
-fn connections_opened_and_left_with_few_descriptors() {
+fn idle_connections_with_few_descriptors() {
     let crowd = Crowd {
         connections: 200,
         greeting: Vec::new(),
@@ -62,7 +62,7 @@ fn pipelining() {
 }
 
 #[test]
-fn senders_that_leave_before_their_answer() {
+fn senders_that_leave_before_their_response() {
     let delivery = Post::new(bodies::diarization("left", 2_000));
     let delivery = [delivery.head().as_bytes(), &delivery.body].concat();
     let page = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n".to_vec();

@@ -1,4 +1,4 @@
-//! Many connections in one thread's hands.
+//! Many connections in one thread.
 
 use std::{
     io::{self, Read, Write},
@@ -7,26 +7,26 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What every connection of a crowd does, for as long as the attack lasts; one that the server closes is opened anew.
+/// What each connection of a crowd does during the attack. A connection that the server closes is opened again.
 pub(crate) struct Crowd {
     pub(crate) connections: usize,
-    /// What is sent at first.
+    /// The bytes sent first.
     pub(crate) greeting: Vec<u8>,
-    /// What is sent over and over then, as much as the server takes.
+    /// The bytes sent repeatedly after that.
     pub(crate) refrain: Vec<u8>,
     /// The pause between two rounds.
     pub(crate) pause: Duration,
-    /// Whether answers are read.
+    /// Whether responses are read.
     pub(crate) reads: bool,
 }
 
 impl Crowd {
-    /// Wears the server out.
+    /// A crowd that occupies the server for a long time.
     pub(crate) fn besiege(&self, address: SocketAddr) {
         self.attack(SIEGE, address);
     }
 
-    /// Sends as much as there is in little time.
+    /// A crowd that sends as much as possible in a short time.
     pub(crate) fn storm(&self, address: SocketAddr) {
         self.attack(STORM, address);
     }
@@ -82,7 +82,7 @@ impl Member {
         Ok(Self { stream, sent: 0 })
     }
 
-    /// Takes what the server said, and whether it has not closed.
+    /// Reads the response, and returns whether the connection is still open.
     fn is_open(&mut self) -> io::Result<bool> {
         let mut scrap = [0; 4096];
         match self.stream.read(&mut scrap) {
@@ -93,6 +93,6 @@ impl Member {
     }
 }
 
-/// Longer than the server waits for a head, or for the least of a body.
+/// Longer than the server's timeouts for a head and for a slow body.
 const SIEGE: Duration = Duration::from_secs(6);
 pub(crate) const STORM: Duration = Duration::from_secs(3);

@@ -7,7 +7,7 @@ use crate::{
 
 use tower_pyannote_test_support::http::Post;
 
-/// A delivery that only its body betrays, of 16 MiB.
+/// A delivery of 16 MiB that is invalid only by its body.
 fn forged() -> Post {
     Post::signed_with("whs_guess", Vec::new(), 0)
 }
@@ -34,7 +34,7 @@ fn slow_bodies_500_at_once() {
 }
 
 #[test]
-fn slow_bodies_more_than_there_may_be_connections() {
+fn slow_bodies_on_more_than_the_maximum_of_connections() {
     slow_bodies(600);
 }
 
@@ -54,7 +54,7 @@ fn bodies_just_fast_enough() {
 
 #[test]
 fn large_announced_bodies_that_use_up_the_budget() {
-    // Just under the connections that there may be, and together fast enough to use up the budget within 3 s.
+    // Just below the maximum of connections, and fast enough to use up the budget within 3 s.
     let crowd = Crowd {
         connections: 190,
         greeting: forged_head(128 << 20),

@@ -53,13 +53,13 @@ fn half_heads_500_a_second_while_large_bodies_arrive() {
     assert_eq!(answers, [Some(200); 2]);
 }
 
-/// A body of 4 MiB, most of it in a string, which a debug build scans fast enough to answer others meanwhile.
+/// A body of 4 MiB, mostly one string, which a debug build scans fast enough to serve others meanwhile.
 fn large(job: &str) -> String {
     let text = "x".repeat(4 << 20);
     format!(r#"{{"jobId":"{job}","status":"succeeded","output":{{"text":"{text}"}}}}"#)
 }
 
-/// Sends a delivery at 1 MiB/s, and returns the status of its answer.
+/// Sends a delivery at 1 MiB/s, and returns the status of the response.
 fn send_slowly(post: &Post, address: SocketAddr) -> Option<u16> {
     let mut stream = connect(address);
     stream.write_all(post.head().as_bytes()).ok()?;
@@ -71,7 +71,7 @@ fn send_slowly(post: &Post, address: SocketAddr) -> Option<u16> {
     Answer::read(&mut stream).map(|answer| answer.status)
 }
 
-/// Opens 500 connections a second, and leaves each with the half of a head.
+/// Opens 500 connections a second, and sends half a head on each.
 fn send_half_heads(address: SocketAddr, over: impl Fn() -> bool) {
     let mut open = VecDeque::new();
     let begun = Instant::now();
@@ -104,7 +104,7 @@ fn header_bombs() {
         ("an address of a mebibyte", endless_line),
     ] {
         let mut stream = connect(target.address);
-        // It is refused before it is whole.
+        // The server refuses the head before it is complete.
         let _ = stream.write_all(head.as_bytes());
         let status = Answer::read(&mut stream).map(|answer| answer.status);
         assert!(
@@ -115,7 +115,7 @@ fn header_bombs() {
     let crowd = Crowd {
         connections: 600,
         greeting: start.into(),
-        // Just below what is refused at once, and then no more.
+        // Just below the limit, and then nothing more.
         refrain: line(0, 6_000).into_bytes(),
         pause: Duration::from_millis(1),
         reads: true,

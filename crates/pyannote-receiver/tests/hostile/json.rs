@@ -1,4 +1,4 @@
-//! Bodies that are rightly signed, and hostile all the same.
+//! Hostile bodies with a valid signature.
 
 use std::{fmt::Write, time::Instant};
 
@@ -9,7 +9,7 @@ use crate::{
 
 use tower_pyannote_test_support::{bodies, http::Post};
 
-/// Delivers them one after another, for a while and each at least once, and has them handled.
+/// Delivers the bodies in turn, each at least once, and waits until they are handled.
 fn withstands(attack: &str, bodies: &[(&str, u16, String)]) {
     let target = Target::start();
     target.withstands(attack, BUDGET, |address| {
@@ -137,7 +137,7 @@ fn huge_numbers() {
     withstands("huge numbers", &bodies);
 }
 
-/// As turns, each three bytes would take over seventy. The bodies take longer to commit than good deliveries have time.
+/// Typed, each three bytes would take over seventy. The bodies take longer to commit than a good delivery may take.
 #[test]
 fn empty_turns() {
     let turns = |padding: usize, mebibytes: usize| {
@@ -146,7 +146,7 @@ fn empty_turns() {
         format!(r#""output":{{"grown":"{padding}","diarization":[{turns}{{}}]}}"#)
     };
     let target = Target::start();
-    // After a long padding more turns are typed, so that these take the most.
+    // With long padding more turns are typed, so that these bodies take the most memory.
     for (padding, mebibytes) in [(0, 60), (0, 120), (100, 20)] {
         let job = bodies::job(1_000_000 + target.next());
         let rest = turns(padding, mebibytes);

@@ -43,7 +43,7 @@ fn pages_of_a_large_inbox() {
 }
 
 #[test]
-fn connections_that_wait_for_a_page_go_before_one_that_waits_for_its_commit() {
+fn connection_that_waits_for_its_commit_outlives_those_that_wait_for_a_page() {
     let target = Target::start();
     let file = target.data().join("inbox.sqlite");
     let runtime = Runtime::new().unwrap();
@@ -79,7 +79,7 @@ fn connections_that_wait_for_a_page_go_before_one_that_waits_for_its_commit() {
     });
 }
 
-/// Makes an inbox of handled events with empty bodies.
+/// Creates an inbox of handled events with empty bodies.
 fn fill(file: &Path) {
     let handled = format!(
         "INSERT INTO pyannote_events (id, event_key, job_key, job_id, status, source, sha256, body_bytes, received_at, \

@@ -1,4 +1,4 @@
-//! The server under attack, and what is measured of it meanwhile.
+//! The server under attack, and its measurements.
 
 use std::{
     fs,
@@ -18,10 +18,10 @@ use tower_pyannote_test_support::{
     process::{SECRET_NAME, Server, comes_within, dir, wait_until},
 };
 
-/// A server of its own for one attack; attacks take turns, as each has the machine to itself.
+/// A server for one attack. Attacks run one at a time, because each needs the whole machine.
 pub(crate) struct Target {
     server: Server,
-    /// What it takes when nobody attacks.
+    /// The memory without an attack.
     memory: usize,
     sockets: usize,
     deliveries: AtomicUsize,
@@ -33,7 +33,7 @@ impl Target {
         Self::start_with(|env| Server::start_in(dir(), &[], env))
     }
 
-    /// Starts the server as `start` does, which is given its environment.
+    /// Starts the server with `start`, which receives the environment.
     pub(crate) fn start_with(start: impl FnOnce(&[(&str, &str)]) -> Server) -> Self {
         static TURN: Mutex<()> = Mutex::new(());
 
@@ -47,7 +47,7 @@ impl Target {
             _turn: turn,
             server,
         };
-        // So that what is made at first use is not taken for growth.
+        // Memory that is allocated at first use must not count as growth.
         for size in [0, 64 << 10, 1 << 20, 2 << 20].repeat(4) {
             let body = bodies::diarization(&bodies::job(target.next()), size);
             assert_eq!(Post::new(body).send(target.address).status, 200);
@@ -60,8 +60,8 @@ impl Target {
         }
     }
 
-    /// Attacks the server and delivers events meanwhile. Every delivery must get its 200 within [`PROMPT`]. The server must
-    /// not take more memory than `bound`, and must close the connections and give the memory back afterwards.
+    /// Attacks the server while it delivers events. Each delivery must get its 200 within [`PROMPT`]. The server must use at
+    /// most `bound` of memory, and must close the connections and release the memory afterwards.
     pub(crate) fn withstands(&self, attack: &str, bound: usize, run: impl FnOnce(SocketAddr)) {
         let over = AtomicBool::new(false);
         let (answered, slowest) = thread::scope(|scope| {
@@ -75,7 +75,7 @@ impl Target {
         self.has_kept_within(attack, bound);
     }
 
-    /// Makes sure that no more memory was taken than `bound`, and that the connections are gone and the memory is given back.
+    /// Asserts that the server used at most `bound` of memory, closed the connections and released the memory.
     pub(crate) fn has_kept_within(&self, attack: &str, bound: usize) {
         let peak = self.peak().saturating_sub(self.memory);
         println!(
@@ -87,7 +87,7 @@ impl Target {
         self.comes_to_rest(attack);
     }
 
-    /// Delivers one event after another, which all must be accepted; how many those were, and how long the slowest took.
+    /// Delivers events in turn, which all must be accepted. Returns their number and the time of the slowest.
     fn deliver_until(&self, over: &AtomicBool) -> (usize, Duration) {
         let mut slowest = Duration::ZERO;
         let mut answered = 0;
@@ -139,7 +139,7 @@ impl Target {
         self.status("VmHWM:")
     }
 
-    /// A figure of the kernel's, in bytes.
+    /// Reads a value of the kernel, in bytes.
     fn status(&self, name: &str) -> usize {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix(name));
@@ -164,20 +164,20 @@ impl Deref for Target {
     }
 }
 
-/// As the README says. Left alone, glibc raises its thresholds with what is freed, and then keeps that.
+/// As documented. By default glibc raises its thresholds with the size of freed memory, and then keeps that memory.
 const ALLOCATOR: [(&str, &str); 3] = [
     ("MALLOC_ARENA_MAX", "2"),
     ("MALLOC_MMAP_THRESHOLD_", "131072"),
     ("MALLOC_TRIM_THRESHOLD_", "131072"),
 ];
 
-/// 256 MiB and an eighth, the most that an attack may take. The README promises a fifth, because allocators differ.
+/// 256 MiB and an eighth. The documentation promises a fifth, because allocators differ.
 pub(crate) const BUDGET: usize = (256 << 20) / 8 * 9;
 
-/// What the inbox's worker may take beside it: six times the bodies that it handles at a time, 128 MiB.
+/// For the inbox's worker: six times the bodies that it handles at a time, 128 MiB.
 pub(crate) const HANDLED: usize = 6 * (128 << 20);
 
-/// For attacks that bring no bodies.
+/// For attacks without bodies.
 pub(crate) const LITTLE: usize = 64 << 20;
 
 /// Half of the 10 s that pyannoteAI waits for an answer. The attackers run on the same processors as the server.
@@ -185,5 +185,5 @@ const PROMPT: Duration = Duration::from_secs(5);
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What may stay: an allocator keeps some for the next one.
+/// The memory that an allocator may keep.
 const LEFT_BEHIND: usize = 64 << 20;

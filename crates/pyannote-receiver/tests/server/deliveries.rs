@@ -7,7 +7,7 @@ use tower_pyannote_test_support::{
 };
 
 #[test]
-fn each_kind_of_body_is_kept_once_byte_for_byte() {
+fn each_kind_is_archived_once_byte_for_byte() {
     let server = Server::start();
     let bodies = bodies::of_each_kind();
     for (kind, status, body) in &bodies {
@@ -40,7 +40,7 @@ fn each_kind_of_body_is_kept_once_byte_for_byte() {
 }
 
 #[test]
-fn a_repeat_changes_nothing() {
+fn duplicate_changes_nothing() {
     let server = Server::start();
     let body = bodies::diarization(&bodies::job(1), 100_000);
     assert_eq!(Post::new(body.as_slice()).send(server.address).status, 200);
@@ -56,7 +56,7 @@ fn a_repeat_changes_nothing() {
     assert_eq!(server.kept().into_values().collect::<Vec<_>>(), [body]);
 }
 
-/// Every file in the data directory, with the node it is and when it was written.
+/// Returns every file in the data directory with its inode and its time of modification.
 fn snapshot(server: &Server) -> BTreeMap<String, (u64, i64, i64)> {
     let claims = server.data().join(".claims");
     [server.data(), claims]
@@ -113,7 +113,7 @@ fn hex_base64_and_a_version_prefix_are_accepted() {
 }
 
 #[test]
-fn a_chunked_body_is_kept_whole() {
+fn chunked_body_is_archived_whole() {
     let server = Server::start();
     let body = bodies::diarization(&bodies::job(1), 3 << 20);
     let answer = Post::new(body.as_slice()).chunked().send(server.address);
@@ -122,7 +122,7 @@ fn a_chunked_body_is_kept_whole() {
 }
 
 #[test]
-fn either_secret_of_a_rotation_is_accepted_and_no_third() {
+fn both_secrets_of_a_rotation_are_accepted_and_no_third() {
     let server = Server::start_in(dir(), &[], &[(SECRET_NAME, "whs_new,whs_old")]);
     for (number, secret, status) in [(1, "whs_new", 200), (2, "whs_old", 200), (3, SECRET, 401)] {
         let body = bodies::status_only(&bodies::job(number));
@@ -138,7 +138,7 @@ fn either_secret_of_a_rotation_is_accepted_and_no_third() {
 }
 
 #[test]
-fn what_is_refused_is_counted_and_not_kept() {
+fn refused_deliveries_are_counted_and_not_archived() {
     let server = Server::start();
     let body = bodies::status_only(&bodies::job(1));
     let good = || Post::new(body.as_slice());
@@ -225,7 +225,7 @@ fn what_is_refused_is_counted_and_not_kept() {
 }
 
 #[test]
-fn a_body_that_breaks_off_is_refused_counted_and_not_kept() {
+fn incomplete_body_is_refused_counted_and_not_archived() {
     let server = Server::start();
     let post = Post::new(bodies::diarization(&bodies::job(1), 10_000));
     let mut stream = connect(server.address);
@@ -241,7 +241,7 @@ fn a_body_that_breaks_off_is_refused_counted_and_not_kept() {
 }
 
 #[test]
-fn a_sender_that_half_closes_after_its_request_gets_its_answer() {
+fn sender_that_half_closes_gets_its_response() {
     let server = Server::start();
     for number in 0..20 {
         let post = Post::new(bodies::diarization(&bodies::job(number), 10_000));
@@ -256,7 +256,7 @@ fn a_sender_that_half_closes_after_its_request_gets_its_answer() {
 }
 
 #[test]
-fn a_delivery_that_its_head_betrays_gets_its_answer_however_long_its_body() {
+fn delivery_invalid_by_its_headers_gets_its_response_before_a_long_body() {
     let server = Server::start();
     let stale = Post::signed_with(SECRET, vec![b'x'; 16 << 20], 3_600);
     let answer = stale.send(server.address);
@@ -292,7 +292,7 @@ fn retries_are_counted_by_reason() {
 }
 
 #[test]
-fn deliveries_of_one_event_at_once_keep_one_file() {
+fn concurrent_duplicates_archive_one_file() {
     let server = Server::start();
     let body = bodies::diarization(&bodies::job(1), 200_000);
     thread::scope(|scope| {

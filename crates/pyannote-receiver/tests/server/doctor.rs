@@ -1,4 +1,4 @@
-//! `server doctor`, run as a process.
+//! `pyannote-receiver doctor`, run as a process.
 
 use std::{fs, path::Path};
 
@@ -37,7 +37,7 @@ fn doctor(dir: &Path, flags: &[&str], secret: &str) -> Ended {
 const VERIFIED: &str = "verified: the delivery is accepted, under secret 1\n";
 
 #[test]
-fn a_kept_request_is_diagnosed() {
+fn stored_request_is_diagnosed() {
     let dir = dir();
     for (name, line_end) in [("CR LF", "\r\n"), ("LF", "\n")] {
         let request = format!("{}{line_end}{BODY}", head(line_end));
@@ -66,7 +66,7 @@ fn a_kept_request_is_diagnosed() {
 }
 
 #[test]
-fn headers_are_taken_as_curl_shows_and_takes_them() {
+fn headers_are_read_in_the_forms_of_curl() {
     let dir = dir();
     let signature = signature();
     fs::write(dir.path().join("body"), BODY).unwrap();
@@ -99,7 +99,7 @@ fn headers_are_taken_as_curl_shows_and_takes_them() {
 }
 
 #[test]
-fn a_secret_that_the_server_refuses_is_diagnosed_all_the_same() {
+fn secret_that_the_server_refuses_is_diagnosed() {
     let dir = dir();
     fs::write(
         dir.path().join("request"),
@@ -118,7 +118,7 @@ fn a_secret_that_the_server_refuses_is_diagnosed_all_the_same() {
 }
 
 #[test]
-fn more_header_lines_than_a_map_holds_are_an_error() {
+fn too_many_header_lines_are_an_error() {
     let dir = dir();
     for (name, count, code) in [("many", 20_000, 0), ("too many", 200_000, 2)] {
         let lines: String = (0..count)
@@ -138,7 +138,7 @@ fn more_header_lines_than_a_map_holds_are_an_error() {
 }
 
 #[test]
-fn the_secret_of_the_env_file_is_taken() {
+fn secret_is_read_from_the_env_file() {
     let dir = dir();
     fs::write(
         dir.path().join("request"),
@@ -151,7 +151,7 @@ fn the_secret_of_the_env_file_is_taken() {
 }
 
 #[test]
-fn nothing_that_is_printed_holds_a_secret_or_a_signature() {
+fn output_contains_no_secret_and_no_signature() {
     let dir = dir();
     let request = format!("{}\n{}", head("\n"), BODY.replace("succeeded", "failed"));
     fs::write(dir.path().join("request"), request).unwrap();
@@ -167,7 +167,7 @@ fn nothing_that_is_printed_holds_a_secret_or_a_signature() {
 }
 
 #[test]
-fn what_cannot_be_used_ends_it_with_2_and_one_line() {
+fn invalid_arguments_exit_with_2_and_one_line() {
     let dir = dir();
     fs::write(dir.path().join("file"), "").unwrap();
     let secret = [(SECRET_NAME, SECRET)];

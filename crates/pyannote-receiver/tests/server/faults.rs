@@ -1,4 +1,4 @@
-//! What becomes of acknowledged events when all goes wrong at once.
+//! Acknowledged events survive crashes, restarts and broken disks under load.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -24,19 +24,19 @@ use tower_pyannote_test_support::{
     process::{SECRET_NAME, Server, dir, run, wait_until},
 };
 
-/// Senders that do as pyannoteAI does, and a note of what they were answered.
+/// Senders that behave as pyannoteAI, and the record of the responses.
 #[derive(Default)]
 struct Load {
     number: AtomicUsize,
     stop: AtomicBool,
-    /// What was sent, and whether it was acknowledged.
+    /// The bodies that were sent, and whether each was acknowledged.
     sent: Mutex<HashMap<Vec<u8>, bool>>,
     refused: AtomicUsize,
     slowest: Mutex<Duration>,
 }
 
 impl Load {
-    /// Sends one new event after another until it is told to stop. What was not acknowledged is sent up to `attempts` times.
+    /// Sends new events until `stop` is set, each up to `attempts` times until it is acknowledged.
     fn send(&self, address: SocketAddr, attempts: usize) {
         while !self.stop.load(Ordering::Relaxed) {
             let number = self.number.fetch_add(1, Ordering::Relaxed);
@@ -58,7 +58,7 @@ impl Load {
                         self.refused.fetch_add(1, Ordering::Relaxed);
                     }
                     Some(answer) => panic!("answered {}", answer.status),
-                    // The server is not there at present.
+                    // The server is down.
                     None => {}
                 }
                 thread::sleep(Duration::from_millis(20));
@@ -75,7 +75,7 @@ impl Load {
             .count()
     }
 
-    /// Makes sure that what was acknowledged was kept, once and whole, and nothing that was not sent.
+    /// Asserts that each acknowledged event was archived once and whole, and nothing that was not sent.
     fn check(&self, kept: impl Iterator<Item = Vec<u8>>) {
         let sent = self.sent.lock().unwrap();
         let mut times: HashMap<&[u8], usize> = HashMap::new();
@@ -107,7 +107,7 @@ fn killed_20_times_under_load(database: Option<&str>) {
     let port = address.port().to_string();
     let server = thread::scope(|scope| {
         for sender in 0..8 {
-            // Some give up at once, and leave it open whether their event was committed.
+            // Some senders give up at once, so that their event may be committed or not.
             let attempts = if sender % 2 == 0 { 1 } else { 100 };
             let load = &load;
             scope.spawn(move || load.send(address, attempts));
@@ -129,19 +129,19 @@ fn killed_20_times_under_load(database: Option<&str>) {
 }
 
 #[test]
-fn killed_20_times_under_load_it_loses_nothing_in_sqlite() {
+fn sqlite_loses_nothing_when_killed_20_times_under_load() {
     killed_20_times_under_load(None);
 }
 
 #[test]
-fn killed_20_times_under_load_it_loses_nothing_in_postgresql() {
+fn postgresql_loses_nothing_when_the_server_is_killed_20_times_under_load() {
     if let Some(postgres) = Postgres::start() {
         killed_20_times_under_load(Some(&postgres.url("postgres")));
     }
 }
 
 #[test]
-fn postgresql_stopped_and_started_under_load_loses_nothing() {
+fn postgresql_loses_nothing_when_restarted_under_load() {
     let Some(mut postgres) = Postgres::start() else {
         return;
     };
@@ -184,13 +184,13 @@ fn postgresql_stopped_and_started_under_load_loses_nothing() {
 }
 
 #[test]
-fn two_servers_on_one_postgresql_handle_the_same_deliveries_once() {
+fn two_servers_on_one_postgresql_handle_each_event_once() {
     let Some(postgres) = Postgres::start() else {
         return;
     };
     let url = postgres.url("postgres");
     let env = [(SECRET_NAME, SECRET), ("DATABASE_URL", url.as_str())];
-    // Started at the same time, too.
+    // Also started at the same time.
     let servers: Vec<_> = thread::scope(|scope| {
         let starts = [(); 2].map(|()| scope.spawn(|| Server::start_in(dir(), &[], &env)));
         starts
@@ -244,7 +244,7 @@ fn is_healthy(server: &Server) -> bool {
 }
 
 #[test]
-fn a_removed_wal_file_is_answered_503_and_what_was_acknowledged_survives_kill_9() {
+fn removed_wal_file_gets_503_and_acknowledged_events_survive_kill_9() {
     let server = Server::start();
     let post = |number| Post::new(bodies::diarization(&bodies::job(number), 0));
     assert_eq!(post(0).send(server.address).status, 200);
@@ -266,12 +266,12 @@ fn a_removed_wal_file_is_answered_503_and_what_was_acknowledged_survives_kill_9(
 }
 
 #[test]
-fn a_file_truncated_under_a_server_is_answered_503() {
+fn truncated_database_file_gets_503() {
     let server = Server::start();
     let post = |number| Post::new(bodies::diarization(&bodies::job(number), 0));
     assert_eq!(post(0).send(server.address).status, 200);
     server.settle();
-    // In this process the file is not open, so that no lock of the server's is lost.
+    // This process does not have the file open, so the server keeps its locks.
     fs::write(server.data().join("inbox.sqlite"), "").unwrap();
     for number in 1..4 {
         assert_eq!(post(number).send(server.address).status, 503);
@@ -280,7 +280,7 @@ fn a_file_truncated_under_a_server_is_answered_503() {
 }
 
 #[test]
-fn a_damaged_index_that_makes_commits_fail_is_unhealthy() {
+fn damaged_index_that_makes_commits_fail_is_unhealthy() {
     let mut server = Server::start();
     let post = |number| Post::new(bodies::diarization(&bodies::job(number), 0));
     assert_eq!(post(0).send(server.address).status, 200);
@@ -302,7 +302,7 @@ fn a_damaged_index_that_makes_commits_fail_is_unhealthy() {
     );
 }
 
-/// Overwrites the first page of the index of events by their names.
+/// Overwrites the first page of the index over the deduplication key.
 fn damage_index(path: &Path) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (page, size) = runtime.block_on(async {
@@ -324,7 +324,7 @@ fn damage_index(path: &Path) {
     fs::write(path, file).unwrap();
 }
 
-/// A file system of a few megabytes, which only root may make.
+/// A file system of a few megabytes. Only root can mount it.
 struct SmallDisk(PathBuf);
 
 impl SmallDisk {
@@ -351,7 +351,7 @@ fn mount(arguments: &[&str], path: &Path) -> bool {
 }
 
 #[test]
-fn a_full_disk_is_answered_503_a_read_only_one_ends_the_server_and_both_recover() {
+fn full_disk_gets_503_read_only_disk_ends_the_server_and_both_recover() {
     let dir = dir();
     let path = dir.path().join("disk");
     let Some(_disk) = SmallDisk::at(&path) else {
@@ -379,7 +379,7 @@ fn a_full_disk_is_answered_503_a_read_only_one_ends_the_server_and_both_recover(
     });
     server.settle();
 
-    // Read-only it can only become while nobody writes to it.
+    // A file system can become read-only only while no file is open for writing.
     server.signal("TERM");
     let dir = server.into_dir();
     assert!(mount(&["-o", "remount,ro"], &path));

@@ -1,4 +1,4 @@
-//! `server inbox`, for an operator.
+//! `pyannote-receiver inbox`, run as a process.
 
 use std::{future::pending, path::Path, time::SystemTime};
 
@@ -11,7 +11,7 @@ use tower_pyannote_test_support::{
     process::{Ended, SECRET_NAME, Server, dir, run},
 };
 
-/// Leaves a dead event behind, whose handler was of the name that the server's own has.
+/// Leaves a dead event in the inbox, whose handler has the name of the server's own.
 fn die(dir: &Path, body: &str) -> String {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
@@ -44,7 +44,7 @@ const DEAD: &str =
     r#"{"jobId":"job-\u001b[2J\u202e","status":"succeeded","output":{"voiceprint":"AAAA"}}"#;
 
 #[test]
-fn a_dead_event_is_listed_shown_and_replayed_by_the_next_server() {
+fn dead_event_is_listed_shown_and_replayed_by_the_next_server() {
     let dir = dir();
     let id = die(dir.path(), DEAD);
 
@@ -55,7 +55,7 @@ fn a_dead_event_is_listed_shown_and_replayed_by_the_next_server() {
     assert!(lines[0].starts_with("ID ") && lines[0].ends_with("JOB"));
     let columns: Vec<_> = lines[1].split_whitespace().collect();
     assert_eq!(columns[..4], [&*id, "dead", "1", "83"]);
-    // What a sender wrote has no power over the terminal.
+    // Text of a sender does not control the terminal.
     assert_eq!(
         columns[5..],
         ["voiceprint", "succeeded", "job-\\u{1b}[2J\\u{202e}"]
@@ -94,7 +94,7 @@ fn a_dead_event_is_listed_shown_and_replayed_by_the_next_server() {
 }
 
 #[test]
-fn a_running_server_handles_what_is_replayed() {
+fn running_server_handles_replayed_events() {
     let server = Server::start();
     let post = Post::new(bodies::status_only("a"));
     assert_eq!(post.send(server.address).status, 200);
@@ -120,7 +120,7 @@ fn a_running_server_handles_what_is_replayed() {
 }
 
 #[test]
-fn handled_events_are_removed_before_their_time() {
+fn handled_events_can_be_pruned_early() {
     let server = Server::start();
     assert_eq!(
         Post::new(bodies::status_only("a"))
@@ -136,7 +136,7 @@ fn handled_events_are_removed_before_their_time() {
 }
 
 #[test]
-fn what_is_not_there_is_told_in_one_line() {
+fn unknown_event_is_an_error_in_one_line() {
     let dir = Server::start().kill_9();
     for command in [
         &["show", "x"][..],
@@ -157,7 +157,7 @@ fn what_is_not_there_is_told_in_one_line() {
 }
 
 #[test]
-fn an_inbox_in_a_mistyped_place_is_an_error_and_none_is_made() {
+fn mistyped_inbox_path_is_an_error_and_creates_nothing() {
     let dir = dir();
     for command in [
         &["list"][..],
@@ -190,7 +190,7 @@ fn an_inbox_in_a_mistyped_place_is_an_error_and_none_is_made() {
 }
 
 #[test]
-fn a_database_that_cannot_be_opened_is_named_without_its_password() {
+fn database_error_names_the_setting_without_the_password() {
     let dir = dir();
     std::fs::write(
         dir.path().join("file"),

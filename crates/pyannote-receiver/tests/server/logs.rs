@@ -9,7 +9,7 @@ use tower_pyannote_test_support::{
 };
 
 #[test]
-fn logs_are_json_lines_that_tell_of_each_delivery() {
+fn logs_are_json_lines_about_each_delivery() {
     let server = Server::start();
     let job = bodies::job(1);
     let post = Post::new(bodies::diarization(&job, 0)).header("x-retry-num", "2");
@@ -52,7 +52,23 @@ fn logs_are_json_lines_that_tell_of_each_delivery() {
 }
 
 #[test]
-fn debug_logs_more_unless_rust_log_says_what() {
+fn start_is_logged_with_the_endpoints() {
+    let server = Server::start();
+    let log = server.log();
+    for endpoint in [
+        "POST {}/webhook",
+        "GET {}/",
+        "GET {}/health",
+        "GET {}/metrics",
+    ] {
+        let url = format!("http://{}", server.address);
+        let line = format!("{}: ", endpoint.replace("{}", &url));
+        assert!(log.contains(&line), "{line} {log}");
+    }
+}
+
+#[test]
+fn rust_log_takes_precedence_over_debug() {
     let env = [(SECRET_NAME, SECRET)];
     let quiet = [(SECRET_NAME, SECRET), ("RUST_LOG", "error")];
     for (flags, env, debug, info) in [
@@ -79,7 +95,7 @@ fn debug_logs_more_unless_rust_log_says_what() {
 }
 
 #[test]
-fn neither_secrets_nor_signatures_are_told_to_anyone_or_kept() {
+fn secrets_and_signatures_are_neither_printed_nor_stored() {
     let secrets = format!("{SECRET},whs_ffeeddccbbaa99887766554433221100");
     let env = [(SECRET_NAME, &*secrets), ("RUST_LOG", "trace")];
     let mut server = Server::start_in(dir(), &[], &env);

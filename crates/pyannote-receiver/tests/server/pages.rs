@@ -9,7 +9,7 @@ use tower_pyannote_test_support::{
 };
 
 #[test]
-fn the_index_is_html_for_a_browser_and_json_otherwise() {
+fn index_is_html_for_a_browser_else_json() {
     let server = Server::start();
     assert_eq!(
         Post::new(bodies::status_only("a"))
@@ -70,7 +70,7 @@ fn other_paths_and_methods_are_refused() {
 }
 
 #[test]
-fn a_delivery_is_committed_while_it_cannot_be_kept_and_is_kept_later() {
+fn delivery_is_committed_while_the_archive_fails_and_archived_later() {
     let dir = dir();
     let database = ["--database-url", "sqlite://elsewhere/inbox.sqlite"];
     let server = Server::start_in(dir, &database, &[(SECRET_NAME, SECRET)]);
@@ -81,7 +81,7 @@ fn a_delivery_is_committed_while_it_cannot_be_kept_and_is_kept_later() {
     let ok = json!({ "status": "ok", "inbox": "ok", "storage": "ok" });
     assert_eq!(serde_json::from_str::<Value>(&health.body).unwrap(), ok);
 
-    // Permissions do not bind root, but a file where the directory was binds all.
+    // Permissions do not stop root, but a file in place of the directory does.
     fs::remove_dir_all(server.data()).unwrap();
     fs::write(server.data(), "in the way").unwrap();
     wait_until("503", || {
@@ -106,7 +106,7 @@ fn a_delivery_is_committed_while_it_cannot_be_kept_and_is_kept_later() {
 }
 
 #[test]
-fn nothing_is_acknowledged_once_the_inbox_is_gone() {
+fn nothing_is_acknowledged_without_the_inbox() {
     let database = ["--database-url", "sqlite://elsewhere/inbox.sqlite"];
     let server = Server::start_in(dir(), &database, &[(SECRET_NAME, SECRET)]);
     let post = Post::new(bodies::status_only(&bodies::job(1)));
@@ -141,7 +141,7 @@ fn nothing_is_acknowledged_once_the_inbox_is_gone() {
 }
 
 #[test]
-fn a_health_check_leaves_nothing_behind() {
+fn health_check_leaves_no_file() {
     let server = Server::start();
     assert_eq!(get(server.address, "/health", "*/*").status, 200);
     assert_eq!(
@@ -152,7 +152,7 @@ fn a_health_check_leaves_nothing_behind() {
 }
 
 #[test]
-fn metrics_show_what_can_be_foreseen_from_the_start() {
+fn metrics_start_from_zero() {
     let server = Server::start();
     let page = get(server.address, "/metrics", "*/*");
     assert_eq!(page.status, 200);
@@ -181,6 +181,15 @@ fn metrics_show_what_can_be_foreseen_from_the_start() {
         assert_eq!(server.metric(series), 0.0, "{series}");
     }
 
+    let json = get(server.address, "/metrics", "application/json, text/plain");
+    let summary = json!({
+        "processed_webhooks": 0,
+        "failed_verifications": 0,
+        "successful_events": 0,
+        "verification_success_rate": null,
+    });
+    assert_eq!(serde_json::from_str::<Value>(&json.body).unwrap(), summary);
+
     let body = bodies::diarization(&bodies::job(1), 70_000);
     let length = u32::try_from(body.len()).unwrap();
     assert_eq!(Post::new(body).send(server.address).status, 200);
@@ -203,5 +212,37 @@ fn metrics_show_what_can_be_foreseen_from_the_start() {
         ("pyannote_webhook_in_flight_bytes", 0.0),
     ] {
         assert_eq!(server.metric(series), value, "{series}");
+    }
+}
+
+#[test]
+fn metrics_are_summed_up_as_json() {
+    let server = Server::start();
+    for number in 0..3 {
+        let post = Post::new(bodies::status_only(&bodies::job(number)));
+        assert_eq!(post.send(server.address).status, 200);
+    }
+    let forged = Post::signed_with("whs_guess", bodies::status_only("b"), 0);
+    assert_eq!(forged.send(server.address).status, 401);
+    server.settle();
+
+    let page = get(server.address, "/metrics", "application/json");
+    assert_eq!(page.status, 200);
+    assert!(page.head.contains("content-type: application/json"));
+    assert!(page.head.contains("vary: accept"));
+    let summary = json!({
+        "processed_webhooks": 3,
+        "failed_verifications": 1,
+        "successful_events": 3,
+        "verification_success_rate": 0.75,
+    });
+    assert_eq!(serde_json::from_str::<Value>(&page.body).unwrap(), summary);
+    for accept in [
+        "*/*",
+        "text/plain, application/json",
+        "application/openmetrics-text",
+    ] {
+        let page = get(server.address, "/metrics", accept);
+        assert!(page.head.contains("content-type: text/plain"), "{accept}");
     }
 }

@@ -12,8 +12,8 @@ use tower_pyannote_test_support::{
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_server_fetches_what_no_webhook_brought() {
-    // To build it may take longer than the simulator keeps the output.
+async fn reconciler_fetches_events_whose_webhook_was_lost() {
+    // The build may take longer than the simulator keeps the output.
     program::binary("pyannote-receiver");
     let config = Config::new(WebhookSecret::new(SECRET).unwrap())
         .with_time_scale(1_000.0)

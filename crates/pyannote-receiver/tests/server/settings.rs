@@ -3,14 +3,14 @@ use std::{fs, net::TcpListener};
 use tower_pyannote_test_support::{
     bodies,
     http::{Post, SECRET},
-    process::{Ended, SECRET_NAME, Server, dir, run},
+    process::{Ended, SECRET_NAME, Server, dir, kept_in, run},
 };
 
 const HOST: &str = "WEBHOOK_SERVER_HOST";
 const PORT: &str = "WEBHOOK_SERVER_PORT";
 
 #[test]
-fn what_cannot_be_used_ends_the_server_with_one_line_that_names_it() {
+fn invalid_setting_ends_the_server_with_one_line_that_names_it() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().port().to_string();
     let dir = dir();
@@ -182,7 +182,7 @@ fn what_cannot_be_used_ends_the_server_with_one_line_that_names_it() {
 }
 
 #[test]
-fn a_taken_port_is_called_in_use() {
+fn taken_port_is_reported_as_in_use() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let ended = run(dir().path(), &["--port", &port], &[(SECRET_NAME, SECRET)]);
@@ -204,6 +204,8 @@ fn help_names_every_setting() {
         "--data-dir",
         "--reconcile",
         "--api-url",
+        "--no-handlers",
+        "-p, --port",
         "--reconcile-interval",
         "--reconcile-grace",
         "PYANNOTEAI_API_KEY",
@@ -221,9 +223,98 @@ fn help_names_every_setting() {
 }
 
 #[test]
-fn the_data_directory_is_made_and_is_data_interim_by_default() {
+fn serve_takes_the_same_flags_as_no_command() {
+    let env = [(SECRET_NAME, SECRET)];
+    let on_port = [(SECRET_NAME, SECRET), (PORT, "0")];
+    for (flags, env) in [
+        (&["serve", "--port", "0"][..], &env[..]),
+        (&["serve", "-p", "0"], &env),
+        (&["-p", "0"], &env),
+        (&["serve"], &on_port),
+        (&["serve", "--debug", "--host", "127.0.0.1"], &on_port),
+    ] {
+        let server = Server::start_on_any_port(dir(), flags, env);
+        let post = Post::new(bodies::status_only("a"));
+        assert_eq!(post.send(server.address).status, 200, "{flags:?}");
+        assert_eq!(server.kept().len(), 1, "{flags:?}");
+    }
+    let ended = run(dir().path(), &["serve", "--port", "http"], &env);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.stderr.contains("--port"), "{}", ended.stderr);
+}
+
+#[test]
+fn no_handlers_leaves_events_to_the_next_server() {
+    let env = [(SECRET_NAME, SECRET)];
+    let server = Server::start_in(dir(), &["--no-handlers"], &env);
+    let body = bodies::status_only("a");
+    let post = Post::new(body.as_slice());
+    assert_eq!(post.send(server.address).status, 200);
+    assert_eq!(server.inbox()["waiting"], 1);
+    assert!(kept_in(&server.data()).is_empty());
+    server.signal("TERM");
+    let dir = server.into_dir();
+
+    let server = Server::start_in(dir, &[], &env);
+    assert_eq!(server.kept().into_values().collect::<Vec<_>>(), [body]);
+}
+
+#[test]
+fn secrets_are_read_from_files() {
     let dir = dir();
-    // The port is taken, so that it ends after it has opened the directory.
+    let file = "PYANNOTEAI_WEBHOOK_SECRET_FILE";
+    fs::write(dir.path().join("secret"), format!("{SECRET}\n")).unwrap();
+    fs::write(dir.path().join("key"), "sk_example\r\n").unwrap();
+    fs::write(dir.path().join("blank"), " \n").unwrap();
+    let api = ["--reconcile", "--api-url", "http://192.0.2.1"];
+    for (name, flags, env, named) in [
+        (
+            "no such file",
+            &[][..],
+            &[(file, "none")][..],
+            "PYANNOTEAI_WEBHOOK_SECRET_FILE: none: cannot be read",
+        ),
+        (
+            "a blank file",
+            &[],
+            &[(file, "blank")],
+            "PYANNOTEAI_WEBHOOK_SECRET_FILE: the webhook secret is blank",
+        ),
+        (
+            "both",
+            &[],
+            &[(file, "secret"), (SECRET_NAME, SECRET)],
+            "PYANNOTEAI_WEBHOOK_SECRET and PYANNOTEAI_WEBHOOK_SECRET_FILE: set only one",
+        ),
+        (
+            "no such file of the key",
+            &["--reconcile"],
+            &[(file, "secret"), ("PYANNOTEAI_API_KEY_FILE", "none")],
+            "PYANNOTEAI_API_KEY_FILE: none: cannot be read",
+        ),
+        (
+            "the key's file is read before the url is refused",
+            &api,
+            &[(file, "secret"), ("PYANNOTEAI_API_KEY_FILE", "key")],
+            "--api-url (or PYANNOTEAI_API_URL)",
+        ),
+    ] {
+        let ended = run(dir.path(), flags, env);
+        assert_eq!(ended.code, Some(2), "{name}: {}", ended.stderr);
+        assert!(ended.stderr.contains(named), "{name}: {}", ended.stderr);
+        assert_eq!(ended.stderr.lines().count(), 1, "{name}");
+        assert!(!ended.stderr.contains("whs_"), "{name}: {}", ended.stderr);
+    }
+
+    let server = Server::start_in(dir, &[], &[(file, "secret")]);
+    let post = Post::new(bodies::status_only("a"));
+    assert_eq!(post.send(server.address).status, 200);
+}
+
+#[test]
+fn data_directory_is_created_and_is_data_interim_by_default() {
+    let dir = dir();
+    // The port is taken, so that the server ends after it has opened the directory.
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     run(dir.path(), &["--port", &port], &[(SECRET_NAME, SECRET)]);
@@ -231,7 +322,7 @@ fn the_data_directory_is_made_and_is_data_interim_by_default() {
 }
 
 #[test]
-fn the_env_file_is_read() {
+fn env_file_is_read() {
     let dir = dir();
     fs::write(
         dir.path().join(".env"),
@@ -261,7 +352,7 @@ fn the_env_file_is_read() {
 }
 
 #[test]
-fn the_environment_wins_over_the_env_file_and_a_flag_over_both() {
+fn environment_overrides_the_env_file_and_a_flag_overrides_both() {
     let dir = dir();
     fs::write(
         dir.path().join(".env"),
@@ -282,7 +373,7 @@ fn the_environment_wins_over_the_env_file_and_a_flag_over_both() {
 }
 
 #[test]
-fn a_bad_env_file_is_named_but_not_shown() {
+fn invalid_env_file_is_named_but_not_shown() {
     let dir = dir();
     let lines = format!("{SECRET_NAME}=whs_new and whs_old\n");
     fs::write(dir.path().join(".env"), lines).unwrap();

@@ -14,7 +14,7 @@ use tower_pyannote_test_support::{
 };
 
 #[test]
-fn a_delivery_in_flight_is_finished_after_sigterm_and_new_connections_are_refused() {
+fn delivery_in_flight_completes_after_sigterm_and_new_connections_are_refused() {
     let mut server = Server::start();
     let (mut stream, post) = half_sent(&server);
     server.signal("TERM");
@@ -25,13 +25,13 @@ fn a_delivery_in_flight_is_finished_after_sigterm_and_new_connections_are_refuse
     assert_eq!(answer.status, 200);
     assert_eq!(server.wait().code(), Some(0));
 
-    // Its handlers may have had no time left: then the next server runs them.
+    // If the handlers had no time left, the next server runs them.
     let server = Server::start_in(server.into_dir(), &[], &[(SECRET_NAME, SECRET)]);
     assert_eq!(server.kept().into_values().collect::<Vec<_>>(), [post.body]);
 }
 
 #[test]
-fn ctrl_c_stops_an_idle_server_at_once() {
+fn ctrl_c_stops_an_idle_server_immediately() {
     let mut server = Server::start();
     let idle = kept_alive(&server);
     let silent = connect(server.address);
@@ -47,7 +47,7 @@ fn ctrl_c_stops_an_idle_server_at_once() {
 }
 
 #[test]
-fn a_second_signal_stops_at_once() {
+fn second_signal_stops_immediately() {
     let mut server = Server::start();
     let (_stream, _post) = half_sent(&server);
     let begun = Instant::now();
@@ -69,7 +69,7 @@ fn a_second_signal_stops_at_once() {
 }
 
 #[test]
-fn a_body_that_stalls_is_refused_and_cannot_hold_a_server_that_stops() {
+fn stalled_body_is_refused_and_does_not_delay_a_stop() {
     let mut server = Server::start();
     let (mut stream, _post) = half_sent(&server);
     let begun = Instant::now();
@@ -85,14 +85,14 @@ fn a_body_that_stalls_is_refused_and_cannot_hold_a_server_that_stops() {
 }
 
 #[test]
-fn a_delivery_that_takes_too_long_is_cut_off_when_the_server_stops() {
+fn slow_delivery_is_cut_off_when_the_server_stops() {
     let mut server = Server::start();
     let post = Post::new(bodies::diarization(&bodies::job(1), 4 << 20));
     let mut stream = connect(server.address);
     let (sent, sending) = mpsc::channel();
     let sender = thread::spawn(move || {
         stream.write_all(post.head().as_bytes()).unwrap();
-        // Above the least rate, so that only the server's end can end it.
+        // Above the minimum rate, so that only the stop can end it.
         for piece in post.body.chunks(5_000) {
             if stream.write_all(piece).is_err() {
                 return;
@@ -117,7 +117,7 @@ fn a_delivery_that_takes_too_long_is_cut_off_when_the_server_stops() {
 }
 
 #[test]
-fn connections_that_bring_no_head_are_closed() {
+fn connections_without_a_head_are_closed() {
     let server = Server::start();
     let silent = connect(server.address);
     let mut slow = connect(server.address);
@@ -132,7 +132,7 @@ fn connections_that_bring_no_head_are_closed() {
     }
 }
 
-/// A delivery whose first half the server has received.
+/// Returns a delivery whose first half the server has received.
 fn half_sent(server: &Server) -> (TcpStream, Post) {
     let post = Post::new(bodies::diarization(&bodies::job(1), 50_000));
     let half = &post.body[..post.body.len() / 2];
@@ -146,14 +146,14 @@ fn half_sent(server: &Server) -> (TcpStream, Post) {
     (stream, post)
 }
 
-/// Whether nothing was committed, nor kept.
+/// Returns whether nothing was committed and nothing archived.
 fn is_empty(dir: &Path) -> bool {
     let list = run(dir, &["inbox", "list", "--data-dir", "data"], &[]);
     assert_eq!(list.code, Some(0), "{list:?}");
     list.stdout.lines().count() == 1 && kept_in(&dir.join("data")).is_empty()
 }
 
-/// A connection that has had an answer and may ask again.
+/// Returns a connection that has received a response and is kept alive.
 fn kept_alive(server: &Server) -> TcpStream {
     let mut stream = connect(server.address);
     write!(stream, "GET /nothing HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();

@@ -1,0 +1,36 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::http::{Response, StatusCode};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tower_pyannote::layer::Rejection;
+
+use crate::health::{Health, InboxCounts};
+
+/// The data behind the pages.
+pub(crate) struct State {
+    pub(crate) answers: Answers,
+    pub(crate) health: Health,
+    pub(crate) inbox: InboxCounts,
+    pub(crate) metrics: PrometheusHandle,
+}
+
+/// The number of answers to deliveries since the start.
+#[derive(Default)]
+pub(crate) struct Answers {
+    pub(crate) accepted: AtomicU64,
+    pub(crate) refused: AtomicU64,
+    pub(crate) failed: AtomicU64,
+}
+
+impl Answers {
+    pub(crate) fn count<B>(&self, response: &Response<B>) {
+        let counter = if response.extensions().get::<Rejection>().is_some() {
+            &self.refused
+        } else if response.status() == StatusCode::OK {
+            &self.accepted
+        } else {
+            &self.failed
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
