@@ -5,11 +5,11 @@
 /// The first definition of a link counts, so these definitions replace those at the end of each file.
 macro_rules! guide {
     ($name:ident, $file:literal) => {
-        #[doc = "[first hour]: super::first_hour"]
-        #[doc = "[from FastAPI]: super::from_fastapi"]
-        #[doc = "[deploying]: super::deploying"]
-        #[doc = "[operating]: super::operating"]
-        #[doc = "[troubleshooting]: super::troubleshooting"]
+        #[doc = "[first hour]: crate::guides::first_hour"]
+        #[doc = "[from FastAPI]: crate::guides::from_fastapi"]
+        #[doc = "[deploying]: crate::guides::deploying"]
+        #[doc = "[operating]: crate::guides::operating"]
+        #[doc = "[troubleshooting]: crate::guides::troubleshooting"]
         #[doc = ""]
         #[doc = include_str!($file)]
         pub mod $name {}
