@@ -10,7 +10,7 @@ async fn webhook(event: WebhookEvent) {
     match (event.output(), event.error()) {
         (Some(Output::Diarization(output)), _) => {
             let speakers = output.diarization.speakers().len();
-            println!("job {job} {status}: {speakers} speakers");
+            println!("job {job} {status}, speakers: {speakers}");
         }
         (Some(Output::Identification(output)), _) => {
             let turns = output.turns();
