@@ -28,7 +28,9 @@ use tokio::{
     runtime::Runtime,
 };
 use tower::ServiceBuilder;
-use tower_pyannote::{HandlerRegistry, PyannoteSignatureLayer, WebhookSecret, testing::SignedRequest};
+use tower_pyannote::{
+    HandlerRegistry, PyannoteSignatureLayer, WebhookSecret, testing::SignedRequest,
+};
 use tower_pyannote_archive::Archive;
 use tower_pyannote_inbox::{Inbox, InboxStats};
 use tower_pyannote_test_support::postgres::Postgres;
@@ -40,16 +42,27 @@ fn main() {
     }
     // `cargo test --benches` checks that the benchmark runs, and needs no figures.
     let quick = !env::args().any(|argument| argument == "--bench");
-    let events = env::var("EVENTS").ok().and_then(|events| events.parse().ok());
+    let events = env::var("EVENTS")
+        .ok()
+        .and_then(|events| events.parse().ok());
     let events = if quick { 50 } else { events.unwrap_or(8_000) };
     println!("  bytes   events  worker  accepted/s    kept/s   p99 ms   CPU us");
     for (bytes, events) in [(2 << 10, events), (300 << 10, events / 8)] {
         for worker in [true, false] {
             let rounds = if quick { 1 } else { 3 };
-            let mut figures: Vec<_> = (0..rounds).map(|_| runtime.block_on(round(bytes, events, worker))).collect();
+            let mut figures: Vec<_> = (0..rounds)
+                .map(|_| runtime.block_on(round(bytes, events, worker)))
+                .collect();
             figures.sort_by(|a, b| a.accepted.total_cmp(&b.accepted));
-            let Figures { accepted, kept, p99, cpu } = figures[rounds / 2];
-            println!("{bytes:>7} {events:>8} {worker:>7} {accepted:>11.0} {kept:>9.0} {p99:>8.1} {cpu:>8.0}");
+            let Figures {
+                accepted,
+                kept,
+                p99,
+                cpu,
+            } = figures[rounds / 2];
+            println!(
+                "{bytes:>7} {events:>8} {worker:>7} {accepted:>11.0} {kept:>9.0} {p99:>8.1} {cpu:>8.0}"
+            );
         }
     }
 }
@@ -65,7 +78,10 @@ struct Figures {
 
 async fn round(bytes: usize, events: usize, worker: bool) -> Figures {
     let directory = tempfile::TempDir::new_in(".").expect("a directory on the disk, not in memory");
-    let postgres = env::var("DATABASE").is_ok_and(|database| database == "postgres").then(Postgres::start).flatten();
+    let postgres = env::var("DATABASE")
+        .is_ok_and(|database| database == "postgres")
+        .then(Postgres::start)
+        .flatten();
     let address = match &postgres {
         Some(server) => server.url("postgres"),
         None => format!("sqlite://{}/inbox.sqlite", directory.path().display()),
@@ -78,7 +94,13 @@ async fn round(bytes: usize, events: usize, worker: bool) -> Figures {
     let (requests, next) = (Arc::new(requests), Arc::new(AtomicUsize::new(0)));
     let (begun, cpu) = (Instant::now(), server.cpu());
     let senders: Vec<_> = (0..CONNECTIONS)
-        .map(|_| tokio::spawn(deliver(server.port, Arc::clone(&requests), Arc::clone(&next))))
+        .map(|_| {
+            tokio::spawn(deliver(
+                server.port,
+                Arc::clone(&requests),
+                Arc::clone(&next),
+            ))
+        })
         .collect();
     let mut times = Vec::new();
     for sender in senders {
@@ -89,9 +111,16 @@ async fn round(bytes: usize, events: usize, worker: bool) -> Figures {
         while server.stats().await != format!("{events} handled") {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        let files = fs::read_dir(kept).expect("the archive exists").filter(|entry| {
-            entry.as_ref().is_ok_and(|entry| entry.path().extension().is_some_and(|extension| extension == "json"))
-        });
+        let files = fs::read_dir(kept)
+            .expect("the archive exists")
+            .filter(|entry| {
+                entry.as_ref().is_ok_and(|entry| {
+                    entry
+                        .path()
+                        .extension()
+                        .is_some_and(|extension| extension == "json")
+                })
+            });
         assert_eq!(files.count(), events);
     }
     let handled = begun.elapsed();
@@ -101,14 +130,20 @@ async fn round(bytes: usize, events: usize, worker: bool) -> Figures {
     let count = events as f64;
     Figures {
         accepted: count / accepted.as_secs_f64(),
-        kept: if worker { count / handled.as_secs_f64() } else { 0.0 },
+        kept: if worker {
+            count / handled.as_secs_f64()
+        } else {
+            0.0
+        },
         p99: times[(times.len() - 1) * 99 / 100].as_secs_f64() * 1_000.0,
         cpu: cpu.as_secs_f64() * 1e6 / count,
     }
 }
 
 async fn deliver(port: u16, requests: Arc<Vec<Vec<u8>>>, next: Arc<AtomicUsize>) -> Vec<Duration> {
-    let mut stream = TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], port))).await.expect("the server listens");
+    let mut stream = TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], port)))
+        .await
+        .expect("the server listens");
     stream.set_nodelay(true).expect("a socket");
     let mut times = Vec::new();
     let mut answer = [0; 1_024];
@@ -116,7 +151,11 @@ async fn deliver(port: u16, requests: Arc<Vec<Vec<u8>>>, next: Arc<AtomicUsize>)
         let sent = Instant::now();
         stream.write_all(request).await.expect("the server reads");
         let length = stream.read(&mut answer).await.expect("the server answers");
-        assert!(answer[..length].starts_with(b"HTTP/1.1 200"), "{:?}", String::from_utf8_lossy(&answer[..length]));
+        assert!(
+            answer[..length].starts_with(b"HTTP/1.1 200"),
+            "{:?}",
+            String::from_utf8_lossy(&answer[..length])
+        );
         times.push(sent.elapsed());
     }
     times
@@ -129,9 +168,15 @@ fn request(number: usize, bytes: usize) -> Vec<u8> {
     let filling = format!("{number:016}").repeat(bytes / 16 + 1);
     let body = format!("{head}{}\"}}", &filling[..bytes - head.len() - 2]);
     let signed = SignedRequest::new(&secret(), body.clone());
-    let mut request = format!("POST /webhook HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n", body.len());
+    let mut request = format!(
+        "POST /webhook HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n",
+        body.len()
+    );
     for (name, value) in &signed.headers() {
-        request.push_str(&format!("{name}: {}\r\n", value.to_str().expect("it is ASCII")));
+        request.push_str(&format!(
+            "{name}: {}\r\n",
+            value.to_str().expect("it is ASCII")
+        ));
     }
     request.push_str("\r\n");
     request.push_str(&body);
@@ -146,7 +191,10 @@ struct Server {
 impl Server {
     fn start(address: &str, kept: &Path, worker: bool) -> Self {
         let program = env::current_exe().expect("this program");
-        let pinned = Command::new("taskset").args(["-c", "0", "true"]).status().is_ok_and(|status| status.success());
+        let pinned = Command::new("taskset")
+            .args(["-c", "0", "true"])
+            .status()
+            .is_ok_and(|status| status.success());
         let mut command = match pinned {
             true => {
                 let mut command = Command::new("taskset");
@@ -155,29 +203,54 @@ impl Server {
             }
             false => Command::new(program),
         };
-        command.env(SERVE, address).env(KEPT, kept).env(WORKER, worker.to_string());
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the server starts");
+        command
+            .env(SERVE, address)
+            .env(KEPT, kept)
+            .env(WORKER, worker.to_string());
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the server starts");
         let mut line = String::new();
         let stdout = child.stdout.take().expect("it is piped");
-        BufReader::new(stdout).read_line(&mut line).expect("the server prints its port");
+        BufReader::new(stdout)
+            .read_line(&mut line)
+            .expect("the server prints its port");
         let port = line.trim().parse().expect("a port");
         Self { child, port }
     }
 
     async fn stats(&self) -> String {
-        let mut stream = TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], self.port))).await.expect("the server listens");
+        let mut stream = TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], self.port)))
+            .await
+            .expect("the server listens");
         let request = b"GET /stats HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
         stream.write_all(request).await.expect("the server reads");
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.expect("the server answers");
+        stream
+            .read_to_string(&mut answer)
+            .await
+            .expect("the server answers");
         answer.rsplit("\r\n").next().unwrap_or_default().to_owned()
     }
 
     /// Returns the CPU time that the server has used, from `/proc`; zero where there is none.
     fn cpu(&self) -> Duration {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok()).unwrap_or_default();
+        let stat =
+            fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
+        let fields: Vec<&str> = stat
+            .rsplit(')')
+            .next()
+            .unwrap_or_default()
+            .split_whitespace()
+            .collect();
+        let ticks = |index: usize| {
+            fields
+                .get(index)
+                .and_then(|field| field.parse::<u64>().ok())
+                .unwrap_or_default()
+        };
         Duration::from_millis((ticks(11) + ticks(12)) * 10)
     }
 
@@ -190,7 +263,10 @@ impl Server {
 async fn serve(address: &str) {
     let inbox = Inbox::open(address).await.expect("the inbox opens");
     let layer = PyannoteSignatureLayer::new(secret());
-    let (webhook, counted) = (ServiceBuilder::new().layer(layer).service(inbox.service()), inbox.clone());
+    let (webhook, counted) = (
+        ServiceBuilder::new().layer(layer).service(inbox.service()),
+        inbox.clone(),
+    );
     let app = Router::new().route_service("/webhook", webhook).route(
         "/stats",
         routing::get(async move || match counted.stats().await {
@@ -200,17 +276,26 @@ async fn serve(address: &str) {
     );
     if env::var(WORKER).is_ok_and(|worker| worker == "true") {
         let kept = env::var_os(KEPT).expect("the parent sets it");
-        let store = LocalFileSystem::new_with_prefix(kept).expect("the folder exists").with_fsync(true);
+        let store = LocalFileSystem::new_with_prefix(kept)
+            .expect("the folder exists")
+            .with_fsync(true);
         let archive = Archive::new(Arc::new(store), "").expect("an empty prefix");
         let keep = move |event| {
             let archive = archive.clone();
             async move { archive.keep(&event).await.map(drop) }
         };
-        let registry = HandlerRegistry::new().on_any("archive", keep).expect("its name is its own");
-        let worker = inbox.worker(registry).with_concurrency(32).expect("it is in range");
+        let registry = HandlerRegistry::new()
+            .on_any("archive", keep)
+            .expect("its name is its own");
+        let worker = inbox
+            .worker(registry)
+            .with_concurrency(32)
+            .expect("it is in range");
         tokio::spawn(worker.run_until(std::future::pending()));
     }
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let listener = TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port is free");
     println!("{}", listener.local_addr().expect("it is bound").port());
     axum::serve(listener, app).await.expect("it serves");
 }

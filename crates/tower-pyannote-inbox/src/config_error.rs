@@ -1,23 +1,31 @@
 use std::{error::Error, fmt};
 
-/// A setting of a worker or a reconciler that cannot work, found when it is set.
+/// A setting that cannot work, refused when it is set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
+    /// A setting of an [`InboxBuilder`](crate::InboxBuilder).
+    #[non_exhaustive]
+    Inbox {
+        /// The setting, without its `with_`.
+        setting: &'static str,
+        /// What the setting has to be.
+        demand: &'static str,
+    },
     /// A setting of a worker.
     #[non_exhaustive]
     Worker {
-        /// The setting, as it is called in this crate.
+        /// The setting, without its `with_`.
         setting: &'static str,
-        /// What it has to be.
+        /// What the setting has to be.
         demand: &'static str,
     },
     /// A setting of a reconciler.
     #[non_exhaustive]
     Reconciler {
-        /// The setting, as it is called in this crate.
+        /// The setting, without its `with_`.
         setting: &'static str,
-        /// What it has to be.
+        /// What the setting has to be.
         demand: &'static str,
     },
 }
@@ -25,7 +33,9 @@ pub enum ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Worker { setting, demand } => write!(f, "{setting} has to be {demand}"),
+            Self::Inbox { setting, demand } | Self::Worker { setting, demand } => {
+                write!(f, "{setting} has to be {demand}")
+            }
             Self::Reconciler { setting, demand } => {
                 write!(f, "the reconciler's {setting} has to be {demand}")
             }

@@ -42,7 +42,15 @@ impl InboxError {
         }
     }
 
-    /// Returns what kind of trouble it is.
+    /// Turns an error of the database into one of opening it.
+    pub(crate) fn while_opening(self) -> Self {
+        Self {
+            kind: InboxErrorKind::Open,
+            ..self
+        }
+    }
+
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> InboxErrorKind {
         self.kind

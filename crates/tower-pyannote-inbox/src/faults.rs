@@ -9,16 +9,15 @@ use std::{
     time::Duration,
 };
 
-use apalis_core::worker::context::WorkerContext;
-
-use crate::store::{
-    Claim, Claimed, End, Grouping, Record, Settled, Start, Store, StoreFuture, Stored,
+use crate::{
+    entry::{Commit, InboxEntry, InboxFilter, InboxStats, Replay},
+    error::{InboxError, InboxErrorKind},
+    inbox::Inbox,
+    record::{Record, Stored},
+    store::{Claimed, Grouping, Outcome, Store, StoreFuture},
 };
 #[cfg(feature = "reconcile")]
-use crate::submissions::{Submission, SubmissionStore};
-use crate::{
-    Commit, Inbox, InboxEntry, InboxError, InboxErrorKind, InboxFilter, InboxStats, Replay,
-};
+use crate::{record::Submission, store::SubmissionStore};
 #[cfg(feature = "reconcile")]
 use tower_pyannote::event::Text;
 
@@ -170,31 +169,24 @@ impl Store for FaultyStore {
         self.through(self.store.probe())
     }
 
-    fn register<'a>(&'a self, worker: &'a WorkerContext, lease: Duration) -> StoreFuture<'a, ()> {
-        self.through(self.store.register(worker, lease))
-    }
-
-    fn keep_alive<'a>(&'a self, worker: &'a WorkerContext, lease: Duration) -> StoreFuture<'a, ()> {
+    fn keep_alive<'a>(&'a self, worker: &'a str, lease: Duration) -> StoreFuture<'a, u64> {
         self.through(self.store.keep_alive(worker, lease))
     }
 
-    fn claim<'a>(&'a self, worker: &'a WorkerContext) -> StoreFuture<'a, Option<Claimed>> {
-        self.through(self.store.claim(worker))
+    fn claim<'a>(
+        &'a self,
+        worker: &'a Arc<str>,
+        places: usize,
+        is_idle: bool,
+    ) -> StoreFuture<'a, Vec<Claimed>> {
+        self.through(self.store.claim(worker, places, is_idle))
     }
 
-    fn start<'a>(&'a self, claim: &'a Claim) -> StoreFuture<'a, Start> {
-        self.through(self.store.start(claim))
+    fn write<'a>(&'a self, batch: &'a [Outcome]) -> StoreFuture<'a, Vec<bool>> {
+        self.through(self.store.write(batch))
     }
 
-    fn settle<'a>(&'a self, claim: &'a Claim, settled: Settled) -> StoreFuture<'a, ()> {
-        self.through(self.store.settle(claim, settled))
-    }
-
-    fn finish<'a>(&'a self, claim: &'a Claim, end: End) -> StoreFuture<'a, bool> {
-        self.through(self.store.finish(claim, end))
-    }
-
-    fn release<'a>(&'a self, worker: &'a str, held: &'a HashSet<String>) -> StoreFuture<'a, u64> {
+    fn release<'a>(&'a self, worker: &'a str, held: &'a HashSet<i64>) -> StoreFuture<'a, u64> {
         self.through(self.store.release(worker, held))
     }
 
@@ -206,11 +198,11 @@ impl Store for FaultyStore {
         self.through(self.store.list(filter))
     }
 
-    fn body<'a>(&'a self, id: &'a str) -> StoreFuture<'a, Option<Stored>> {
-        self.through(self.store.body(id))
+    fn event(&self, id: i64) -> StoreFuture<'_, Option<Stored>> {
+        self.through(self.store.event(id))
     }
 
-    fn replay<'a>(&'a self, id: &'a str, replay: Replay) -> StoreFuture<'a, bool> {
+    fn replay(&self, id: i64, replay: Replay) -> StoreFuture<'_, bool> {
         self.through(self.store.replay(id, replay))
     }
 

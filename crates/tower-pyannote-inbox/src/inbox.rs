@@ -1,8 +1,5 @@
-#[cfg(feature = "sqlite")]
-use std::path::Path;
 use std::{
     fmt,
-    future::Future,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -11,14 +8,13 @@ use crate::{
     committer::Committer,
     entry::{Commit, InboxEntry, InboxFilter, InboxStats, Replay},
     error::{InboxError, InboxErrorKind},
+    held::Wake,
     pool::pool_for,
     record::{Record, Source, nanoseconds},
-    service::InboxService,
-    store::{Database, Missing, Store},
+    store::{Database, Store},
     telemetry, work,
-    worker::{InboxWorker, Wake},
 };
-use tower_pyannote::{HandlerRegistry, WebhookEvent};
+use tower_pyannote::WebhookEvent;
 
 /// A durable inbox: what it acknowledged is committed to a database, and is handled until that succeeds.
 ///
@@ -71,98 +67,6 @@ pub struct Inbox {
 }
 
 impl Inbox {
-    /// Opens the inbox at an address: `sqlite://` and a path, or `postgres://user:password@host/database`.
-    ///
-    /// A path is taken as it stands, and has no parameters after a `?`. What is not there yet is made.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`InboxErrorKind::Address`] for any other address, for one with parameters that are not known, or if the
-    /// feature it needs is off, and [`InboxErrorKind::Open`] if the database cannot be opened or brought up to date.
-    pub async fn open(address: &str) -> Result<Self, InboxError> {
-        Self::open_or(address, Missing::Made).await
-    }
-
-    /// Opens an inbox that is there, as [`open`](Self::open) does, and makes none.
-    ///
-    /// An inbox that an earlier version of this crate made is brought up to date.
-    ///
-    /// # Errors
-    ///
-    /// Returns the errors of [`open`](Self::open), and [`InboxErrorKind::Open`] if there is no inbox at the address. No file
-    /// and no table is made then.
-    pub async fn open_existing(address: &str) -> Result<Self, InboxError> {
-        Self::open_or(address, Missing::Refused).await
-    }
-
-    async fn open_or(address: &str, missing: Missing) -> Result<Self, InboxError> {
-        match address.split_once(':') {
-            #[cfg(feature = "sqlite")]
-            Some(("sqlite", path)) => {
-                let path = path.strip_prefix("//").unwrap_or(path);
-                if let Some((_, parameters)) = path.split_once('?') {
-                    return Err(unknown_parameters(parameters));
-                }
-                Self::sqlite_or(path.as_ref(), missing).await
-            }
-            #[cfg(feature = "postgres")]
-            Some(("postgres" | "postgresql", _)) => Self::postgres_or(address, missing).await,
-            _ => Err(InboxError::new(InboxErrorKind::Address)),
-        }
-    }
-
-    /// Opens the inbox in a file of SQLite, and makes it, with its folder, if it is not there.
-    ///
-    /// The file is in WAL mode, with `synchronous` at `FULL`: it needs a local disk, and beside it lie a `-wal` and a
-    /// `-shm` file that belong to it. If the file or its `-wal` file is removed, replaced or truncated while the inbox is
-    /// open, every commit fails until the inbox is opened again.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`InboxErrorKind::Open`] if the file cannot be opened, made or brought up to date.
-    #[cfg(feature = "sqlite")]
-    pub async fn sqlite(path: impl AsRef<Path>) -> Result<Self, InboxError> {
-        Self::sqlite_or(path.as_ref(), Missing::Made).await
-    }
-
-    /// Opens the inbox in a file of SQLite that is there, as [`sqlite`](Self::sqlite) does, and makes none.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`InboxErrorKind::Open`] if there is no inbox in the file, or no file, or if it cannot be opened or brought
-    /// up to date.
-    #[cfg(feature = "sqlite")]
-    pub async fn sqlite_existing(path: impl AsRef<Path>) -> Result<Self, InboxError> {
-        Self::sqlite_or(path.as_ref(), Missing::Refused).await
-    }
-
-    #[cfg(feature = "sqlite")]
-    async fn sqlite_or(path: &Path, missing: Missing) -> Result<Self, InboxError> {
-        let store = opened(crate::sqlite::SqliteStore::open(path, missing)).await?;
-        Ok(Self::over(Arc::new(store)))
-    }
-
-    /// Opens the inbox in a PostgreSQL database, whose tables it makes if they are not there.
-    ///
-    /// They are in the schemas `tower_pyannote` and `apalis`; the extension `hstore` has to be there, or the role be
-    /// allowed to create it, as the owner of a database is. A database that starts, or has no connection free, is waited
-    /// for, for 4 s.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`InboxErrorKind::Address`] if the address cannot be read, or has a parameter that is not known, and [`InboxErrorKind::Open`] if the database
-    /// cannot be reached or brought up to date.
-    #[cfg(feature = "postgres")]
-    pub async fn postgres(url: &str) -> Result<Self, InboxError> {
-        Self::postgres_or(url, Missing::Made).await
-    }
-
-    #[cfg(feature = "postgres")]
-    async fn postgres_or(url: &str, missing: Missing) -> Result<Self, InboxError> {
-        let store = opened(crate::postgres::PostgresStore::open(url, missing)).await?;
-        Ok(Self::over(Arc::new(store)))
-    }
-
     /// The store itself, to be put under another one.
     #[cfg(feature = "testing")]
     pub(crate) fn store(&self) -> Arc<dyn Store> {
@@ -178,16 +82,6 @@ impl Inbox {
             committer,
             wake,
         }
-    }
-
-    /// Makes the HTTP side, to stand under `PyannoteSignatureLayer`.
-    pub fn service(&self) -> InboxService {
-        InboxService::new(self.clone())
-    }
-
-    /// Makes a worker that runs these handlers over what is committed.
-    pub fn worker(&self, registry: HandlerRegistry) -> InboxWorker {
-        InboxWorker::new(self.clone(), registry)
     }
 
     /// Commits an event, and says what it was to the inbox.
@@ -257,7 +151,11 @@ impl Inbox {
     /// Returns an error if the database failed, or did not answer within 10 s, or if what is stored is no event: then the
     /// [`EventError`](tower_pyannote::event::EventError) is the source.
     pub async fn event(&self, id: &str) -> Result<Option<WebhookEvent>, InboxError> {
-        let Some(stored) = self.database.ask(|store| store.body(id)).await? else {
+        // No event has another kind of id.
+        let Ok(id) = id.parse() else {
+            return Ok(None);
+        };
+        let Some(stored) = self.database.ask(|store| store.event(id)).await? else {
             return Ok(None);
         };
         let event = work::event(stored, 1).await;
@@ -275,7 +173,13 @@ impl Inbox {
     ///
     /// Returns an error if the database failed, or did not answer within 10 s.
     pub async fn replay(&self, id: &str, replay: Replay) -> Result<bool, InboxError> {
-        let replayed = self.database.ask(|store| store.replay(id, replay)).await?;
+        let Ok(number) = id.parse() else {
+            return Ok(false);
+        };
+        let replayed = self
+            .database
+            .ask(|store| store.replay(number, replay))
+            .await?;
         if replayed {
             telemetry::replayed(id);
             self.wake.notify();
@@ -309,35 +213,6 @@ impl fmt::Debug for Inbox {
     }
 }
 
-/// An open database, or an error if it takes more than a minute.
-async fn opened<T>(open: impl Future<Output = Result<T, InboxError>>) -> Result<T, InboxError> {
-    match tokio::time::timeout(OPENING, open).await {
-        Ok(opened) => opened,
-        Err(_) => Err(InboxError::because(
-            InboxErrorKind::Open,
-            "no answer within a minute",
-        )),
-    }
-}
-
-/// The names alone: what is after a `=` may be a secret.
-#[cfg(feature = "sqlite")]
-fn unknown_parameters(parameters: &str) -> InboxError {
-    let names: Vec<&str> = parameters
-        .split('&')
-        .map(|parameter| {
-            parameter
-                .split_once('=')
-                .map_or(parameter, |(name, _)| name)
-        })
-        .collect();
-    let names = names.join(", ");
-    InboxError::because(
-        InboxErrorKind::Address,
-        format!("an address of sqlite has no parameters, and this one has {names}: leave them out"),
-    )
-}
-
 async fn record(event: &WebhookEvent, source: Source) -> Record {
     // To hash takes about half a millisecond a MiB.
     if let Some(pool) = pool_for(event.raw().len()) {
@@ -351,7 +226,5 @@ async fn record(event: &WebhookEvent, source: Source) -> Record {
     }
     Record::of(event, source)
 }
-
-const OPENING: Duration = Duration::from_secs(60);
 
 const CHECK: Duration = Duration::from_millis(4_500);

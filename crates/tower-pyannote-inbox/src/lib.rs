@@ -9,6 +9,7 @@
 )]
 
 mod backoff;
+mod builder;
 mod committer;
 mod config_error;
 mod entry;
@@ -16,7 +17,10 @@ mod error;
 #[cfg(feature = "testing")]
 mod faults;
 mod feed;
+mod group;
+mod held;
 mod inbox;
+pub mod metrics;
 mod pool;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -24,20 +28,25 @@ mod recent;
 #[cfg(feature = "reconcile")]
 mod reconcile;
 mod record;
+mod room;
 mod service;
 mod sql;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod store;
-#[cfg_attr(not(feature = "reconcile"), path = "submissions_off.rs")]
+#[cfg(feature = "reconcile")]
 mod submissions;
 mod telemetry;
 mod work;
 mod worker;
 
+#[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+compile_error!("tower-pyannote-inbox needs the feature `sqlite` or `postgres`");
+
 #[cfg(feature = "testing")]
 pub use self::faults::{StoreFault, StoreFaults};
 pub use self::{
+    builder::InboxBuilder,
     config_error::ConfigError,
     entry::{Commit, InboxEntry, InboxFilter, InboxState, InboxStats, Replay},
     error::{InboxError, InboxErrorKind},

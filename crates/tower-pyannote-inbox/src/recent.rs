@@ -6,7 +6,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::InboxError;
+use crate::error::InboxError;
 
 /// How the last work of each kind went in the database.
 ///

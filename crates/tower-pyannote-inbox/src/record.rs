@@ -5,6 +5,7 @@ use std::{
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
+use sqlx::FromRow;
 
 use tower_pyannote::{
     Kind, WebhookEvent,
@@ -86,7 +87,7 @@ impl Record {
 }
 
 /// What is read back to handle an event.
-#[derive(Debug)]
+#[derive(Debug, FromRow)]
 pub(crate) struct Stored {
     pub(crate) received_at: i64,
     pub(crate) signed_at: i64,
@@ -112,6 +113,17 @@ impl Stored {
             .with_job_kind(self.job_kind.as_deref().and_then(kind));
         WebhookEvent::new(self.body.into(), delivery)
     }
+}
+
+/// A submitted job.
+#[cfg(feature = "reconcile")]
+#[derive(Clone, Debug)]
+pub(crate) struct Submission {
+    pub(crate) job_id: tower_pyannote::event::Text,
+    pub(crate) kind: Option<Kind>,
+    /// Whether the webhook was ordered without the output.
+    pub(crate) status_only: bool,
+    pub(crate) submitted_at: SystemTime,
 }
 
 /// A digest, as a job id may be of any length, and a database's index takes only short keys.
@@ -176,15 +188,6 @@ pub(crate) fn nanoseconds(time: SystemTime) -> i64 {
         Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
         Err(error) => i64::try_from(error.duration().as_nanos()).map_or(i64::MIN, |before| -before),
     }
-}
-
-pub(crate) fn seconds(time: SystemTime) -> i64 {
-    nanoseconds(time).div_euclid(1_000_000_000)
-}
-
-pub(crate) fn seconds_from_now(duration: Duration) -> i64 {
-    let then = SystemTime::now().checked_add(duration);
-    then.map_or(i64::MAX, seconds)
 }
 
 pub(crate) fn time(nanoseconds: i64) -> SystemTime {

@@ -9,7 +9,7 @@ use std::{
 use http::{HeaderValue, Request, Response, StatusCode, header::RETRY_AFTER};
 use tower_service::Service;
 
-use super::{Inbox, telemetry};
+use crate::{inbox::Inbox, telemetry};
 use tower_pyannote::{WebhookEvent, handler::EmptyBody};
 
 /// The HTTP side of an [`Inbox`]: commits the event of a request, and only then answers.
@@ -29,9 +29,12 @@ pub struct InboxService {
     inbox: Inbox,
 }
 
-impl InboxService {
-    pub(crate) fn new(inbox: Inbox) -> Self {
-        Self { inbox }
+impl Inbox {
+    /// Creates the HTTP side, to be put under `PyannoteSignatureLayer`.
+    pub fn service(&self) -> InboxService {
+        InboxService {
+            inbox: self.clone(),
+        }
     }
 }
 

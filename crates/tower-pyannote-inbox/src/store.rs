@@ -1,65 +1,85 @@
 use std::{collections::HashSet, fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use apalis_core::{task::Task, worker::context::WorkerContext};
 use tokio::time;
 
-use super::{Commit, InboxEntry, InboxError, InboxErrorKind, InboxFilter, InboxStats, Replay};
-pub(crate) use super::{
-    committer::Grouping,
+#[cfg(feature = "reconcile")]
+use crate::record::Submission;
+use crate::{
+    entry::{Commit, InboxEntry, InboxFilter, InboxStats, Replay},
+    error::{InboxError, InboxErrorKind},
     recent::Recent,
     record::{Record, Stored},
-    submissions::SubmissionStore,
 };
+#[cfg(feature = "reconcile")]
+use tower_pyannote::event::Text;
 
-/// A database under the inbox: apalis' tables, which say what is to be done, beside ours, which keep the events.
+/// The database under an inbox.
 ///
-/// Every method is one transaction, and may be called from many tasks and processes at a time.
+/// Every method is one transaction. Many tasks and processes may call the methods at the same time.
 pub(crate) trait Store: SubmissionStore + Send + Sync + 'static {
-    /// How it likes its commits.
+    /// Returns how commits are best grouped.
     fn grouping(&self) -> Grouping;
 
-    /// Commits events, in one transaction: all, or none with an error. The answers are in the same order.
+    /// Commits all events, or none and an error. The outcomes have the order of the batch.
     fn commit<'a>(&'a self, batch: &'a [Record]) -> StoreFuture<'a, Vec<Commit>>;
 
-    /// Writes something, to see whether an event could be committed.
+    /// Writes a row, to find out whether an event could be committed.
     fn probe(&self) -> StoreFuture<'_, ()>;
 
-    /// Adds a worker under a name that no other ever had, and keeps it alive for the first time.
-    fn register<'a>(&'a self, worker: &'a WorkerContext, lease: Duration) -> StoreFuture<'a, ()>;
+    /// Renews a worker's lease, and makes the events of workers without a lease due again. Returns their number.
+    fn keep_alive<'a>(&'a self, worker: &'a str, lease: Duration) -> StoreFuture<'a, u64>;
 
-    /// Says that a worker lives, even if its name was removed, and takes from dead ones, silent for longer than a lease, what they held.
-    fn keep_alive<'a>(&'a self, worker: &'a WorkerContext, lease: Duration) -> StoreFuture<'a, ()>;
+    /// Claims up to `places` events that are due. `is_idle` also looks for due times from before a clock was set back.
+    fn claim<'a>(
+        &'a self,
+        worker: &'a Arc<str>,
+        places: usize,
+        is_idle: bool,
+    ) -> StoreFuture<'a, Vec<Claimed>>;
 
-    /// Takes the next event that is due, for this worker alone.
-    fn claim<'a>(&'a self, worker: &'a WorkerContext) -> StoreFuture<'a, Option<Claimed>>;
+    /// Writes results of handlers and ends of attempts. An answer is `false` if another claim has the event.
+    fn write<'a>(&'a self, batch: &'a [Outcome]) -> StoreFuture<'a, Vec<bool>>;
 
-    /// Begins to handle what was claimed.
-    fn start<'a>(&'a self, claim: &'a Claim) -> StoreFuture<'a, Start>;
-
-    /// Notes that a handler is through with an event, for good.
-    fn settle<'a>(&'a self, claim: &'a Claim, settled: Settled) -> StoreFuture<'a, ()>;
-
-    /// Ends an attempt; `false` if the event is no longer this worker's.
-    fn finish<'a>(&'a self, claim: &'a Claim, end: End) -> StoreFuture<'a, bool>;
-
-    /// Hands back what is marked as a worker's, but for what it knows to hold, without counting that as an attempt.
-    fn release<'a>(&'a self, worker: &'a str, held: &'a HashSet<String>) -> StoreFuture<'a, u64>;
+    /// Makes the events that a worker claimed due again, except those in `held`, and counts no attempt. Returns their number.
+    fn release<'a>(&'a self, worker: &'a str, held: &'a HashSet<i64>) -> StoreFuture<'a, u64>;
 
     fn stats(&self) -> StoreFuture<'_, InboxStats>;
 
     fn list<'a>(&'a self, filter: &'a InboxFilter) -> StoreFuture<'a, Vec<InboxEntry>>;
 
-    /// The body of an event.
-    fn body<'a>(&'a self, id: &'a str) -> StoreFuture<'a, Option<Stored>>;
+    /// Reads an event with its body.
+    fn event(&self, id: i64) -> StoreFuture<'_, Option<Stored>>;
 
-    /// Makes an event due again; `false` if there is none of this id that is at rest.
-    fn replay<'a>(&'a self, id: &'a str, replay: Replay) -> StoreFuture<'a, bool>;
+    /// Makes an event due again; `false` if there is none of this id, or if a worker has it.
+    fn replay(&self, id: i64, replay: Replay) -> StoreFuture<'_, bool>;
 
-    /// Removes some of the events that were handled before a time, and says how many those were: 0 if there are no more.
+    /// Removes some of the events that were handled before a time. Returns their number, 0 if none is left.
     fn prune(&self, before: i64) -> StoreFuture<'_, u64>;
 }
 
-/// A store that nobody waits on for ever: a connection that went dark gives neither an answer nor an error.
+/// What a client and a reconciler need of a store.
+#[cfg(feature = "reconcile")]
+pub(crate) trait SubmissionStore {
+    /// Records a submitted job.
+    fn record<'a>(&'a self, submission: &'a Submission) -> StoreFuture<'a, ()>;
+
+    /// Returns the jobs of the last week whose end is not known, the oldest first.
+    fn awaited(&self) -> StoreFuture<'_, Vec<Submission>>;
+
+    /// Returns for each job whether its end is known: its event is or was in the inbox, or was given up.
+    fn settled<'a>(&'a self, job_ids: &'a [Text]) -> StoreFuture<'a, Vec<bool>>;
+
+    /// Gives up the event of a job.
+    fn give_up<'a>(&'a self, submission: &'a Submission) -> StoreFuture<'a, ()>;
+}
+
+#[cfg(not(feature = "reconcile"))]
+pub(crate) trait SubmissionStore {}
+
+#[cfg(not(feature = "reconcile"))]
+impl<T> SubmissionStore for T {}
+
+/// A store with a time limit on each call, because a dead connection gives neither an answer nor an error.
 #[derive(Clone)]
 pub(crate) struct Database {
     store: Arc<dyn Store>,
@@ -74,7 +94,6 @@ impl Database {
         }
     }
 
-    /// The store itself, to be put under another one.
     #[cfg(feature = "testing")]
     pub(crate) fn store(&self) -> Arc<dyn Store> {
         Arc::clone(&self.store)
@@ -84,14 +103,13 @@ impl Database {
         self.store.grouping()
     }
 
-    /// How the last work went, for those who do it to note.
     pub(crate) fn recent(&self) -> &Recent {
         &self.recent
     }
 
-    /// Asks for something that no delivery waits for.
+    /// Calls the store for something that no delivery waits for.
     ///
-    /// After [`InboxErrorKind::Timeout`] it may have been done all the same.
+    /// After [`InboxErrorKind::Timeout`] the transaction may still commit.
     pub(crate) async fn ask<'a, T>(
         &'a self,
         work: impl FnOnce(&'a dyn Store) -> StoreFuture<'a, T>,
@@ -99,7 +117,7 @@ impl Database {
         self.ask_within(ANSWER, work).await
     }
 
-    /// As [`ask`](Self::ask), with another time limit.
+    /// Calls the store with a time limit.
     pub(crate) async fn ask_within<'a, T>(
         &'a self,
         limit: Duration,
@@ -121,49 +139,58 @@ impl fmt::Debug for Database {
 pub(crate) type StoreFuture<'a, T> =
     Pin<Box<dyn Future<Output = Result<T, InboxError>> + Send + 'a>>;
 
-/// A claimed event, as a task.
-pub(crate) type Claimed = Task<Ticket>;
-
-/// What is known of a claimed event before it is read.
+/// How a store groups commits best.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ticket {
-    /// The number of the claim.
-    pub(crate) number: i64,
-    pub(crate) body_bytes: u64,
+pub(crate) struct Grouping {
+    /// Transactions at the same time.
+    pub(crate) parallel: usize,
+    /// Events in one transaction.
+    pub(crate) largest: usize,
 }
 
 /// A worker's hold on an event.
 #[derive(Clone, Debug)]
 pub(crate) struct Claim {
-    pub(crate) id: String,
+    pub(crate) id: i64,
     pub(crate) worker: Arc<str>,
+    /// Fencing token: each claim and each takeover increments it, so that late writes by earlier claimants are rejected.
+    pub(crate) number: i64,
+}
+
+/// A claimed event.
+#[derive(Debug)]
+pub(crate) struct Claimed {
+    pub(crate) claim: Claim,
+    /// An error if the row cannot be decoded.
+    pub(crate) row: Result<ClaimedRow, InboxError>,
+    /// The handlers that have finished in earlier attempts.
+    pub(crate) settled: Vec<Settled>,
+}
+
+#[derive(Debug)]
+pub(crate) struct ClaimedRow {
     /// The attempts before this one.
     pub(crate) attempts: u32,
-    /// Which claim of this event it is. It fences: whoever claims the event after this one, be it the same worker, counts
-    /// one up.
-    pub(crate) number: i64,
     pub(crate) body_bytes: u64,
+    /// `None` if the body is larger than [`SMALL`]: it is read when there is memory for it.
+    pub(crate) stored: Option<Stored>,
 }
 
-/// What a claim turned out to be.
-#[derive(Debug)]
-pub(crate) enum Start {
-    /// Handle it.
-    Begun {
-        stored: Stored,
-        settled: Vec<Settled>,
-    },
-    /// Another event of its job is being handled; this one was put off.
-    Busy,
-    /// It is another worker's by now, or no longer there.
-    Lost,
+/// What an attempt writes down.
+#[derive(Clone, Debug)]
+pub(crate) struct Outcome {
+    pub(crate) claim: Claim,
+    pub(crate) settled: Option<Settled>,
+    pub(crate) end: Option<End>,
+    /// Whether results of the event may be stored, which are removed once it is handled.
+    pub(crate) has_results: bool,
 }
 
-/// A handler that is through with an event.
+/// A handler that has finished with an event.
 #[derive(Clone, Debug)]
 pub(crate) struct Settled {
     pub(crate) handler: String,
-    /// Why it failed, if no further attempt can mend that.
+    /// The permanent error of a handler that failed.
     pub(crate) error: Option<String>,
 }
 
@@ -171,37 +198,30 @@ pub(crate) struct Settled {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     Handled,
-    /// To be tried again, not before this time in Unix seconds.
     Retry {
-        at: i64,
+        delay: Duration,
         error: String,
     },
-    /// Not to be tried again, unless someone asks for it.
+    /// Not retried until an operator replays it.
     Dead {
         error: String,
     },
-    /// As dead, but without an attempt: there was none left.
+    /// As dead, but no attempt was left to make.
     Exhausted,
 }
 
-/// What becomes of an inbox that is to be opened and is not there.
+/// What `open` does if there is no inbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Missing {
     Made,
     Refused,
 }
 
-/// Well within a lease of the usual length.
+/// Well within a lease of the default length.
 pub(crate) const ANSWER: Duration = Duration::from_secs(10);
 
-/// For a large body on a slow network, where nobody waits.
+/// For a large body on a slow network.
 pub(crate) const LONG_ANSWER: Duration = Duration::from_secs(2 * 60);
 
-/// The queue's name in apalis' tables.
-pub(crate) const QUEUE: &str = "tower-pyannote";
-
-/// Where it is noted which of our tables' versions a database has; apalis notes its own in sqlx' usual place.
-pub(crate) const OUR_MIGRATIONS: &str = "_pyannote_migrations";
-
-/// Why a database is not opened that has other tables, or none.
-pub(crate) const NO_INBOX: &str = "there is no inbox in this database: nothing was made";
+/// A claim returns bodies up to this size, and a worker's memory limit does not count the first bytes of a body up to it.
+pub(crate) const SMALL: u64 = 64 << 10;

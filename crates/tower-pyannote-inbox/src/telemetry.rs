@@ -6,7 +6,11 @@ use std::{
     time::Duration,
 };
 
-use super::{Commit, InboxError, InboxStats, store::End};
+use crate::{
+    entry::{Commit, InboxStats},
+    error::InboxError,
+    store::End,
+};
 use tower_pyannote::WebhookEvent;
 
 /// Tells of a try to commit an event, and of its time.
@@ -51,7 +55,7 @@ pub(crate) fn store_failed(what: &'static str, error: &InboxError) {
 }
 
 /// Tells how an attempt to handle an event ended.
-pub(crate) fn finished(id: &str, event: Option<&WebhookEvent>, end: &End) {
+pub(crate) fn finished(id: i64, event: Option<&WebhookEvent>, end: &End) {
     guarded(|| {
         count::attempt(match end {
             End::Handled => "handled",
@@ -63,7 +67,7 @@ pub(crate) fn finished(id: &str, event: Option<&WebhookEvent>, end: &End) {
 }
 
 /// Tells of an event that is another worker's by now.
-pub(crate) fn lost(id: &str) {
+pub(crate) fn lost(id: i64) {
     guarded(|| {
         count::attempt("lost");
         log::lost(id);
@@ -104,13 +108,6 @@ pub(crate) fn drained(in_time: bool, released: u64, left: usize) {
     });
 }
 
-/// Tells of a worker that ended though nobody stopped it.
-pub(crate) fn ended(error: &str) {
-    guarded(|| {
-        log::ended(error);
-    });
-}
-
 /// Runs the handlers of an event in a span of their own.
 pub(crate) fn in_span<F: Future>(event: &WebhookEvent, work: F) -> impl Future<Output = F::Output> {
     log::in_span(event, work)
@@ -129,15 +126,18 @@ mod count {
 
     use metrics::{counter, gauge, histogram};
 
-    use crate::InboxStats;
+    use crate::{
+        entry::InboxStats,
+        metrics::{ATTEMPTS, COMMIT_SECONDS, COMMITS, EVENTS, OLDEST_WAITING_SECONDS},
+    };
 
     pub(crate) fn committed(outcome: &'static str, elapsed: Duration) {
-        counter!("pyannote_inbox_commits_total", "outcome" => outcome).increment(1);
-        histogram!("pyannote_inbox_commit_seconds").record(elapsed);
+        counter!(COMMITS, "outcome" => outcome).increment(1);
+        histogram!(COMMIT_SECONDS).record(elapsed);
     }
 
     pub(crate) fn attempt(outcome: &'static str) {
-        counter!("pyannote_inbox_attempts_total", "outcome" => outcome).increment(1);
+        counter!(ATTEMPTS, "outcome" => outcome).increment(1);
     }
 
     pub(crate) fn stats(stats: &InboxStats) {
@@ -148,10 +148,10 @@ mod count {
             ("dead", stats.dead),
             ("unknown", stats.unknown),
         ] {
-            gauge!("pyannote_inbox_events", "state" => state).set(float(events));
+            gauge!(EVENTS, "state" => state).set(float(events));
         }
         let oldest = stats.oldest_waiting.unwrap_or_default();
-        gauge!("pyannote_inbox_oldest_waiting_seconds").set(oldest.as_secs_f64());
+        gauge!(OLDEST_WAITING_SECONDS).set(oldest.as_secs_f64());
     }
 
     #[expect(
@@ -168,7 +168,10 @@ mod log {
 
     use tracing::Instrument;
 
-    use crate::{InboxError, error::Chain, store::End};
+    use crate::{
+        error::{Chain, InboxError},
+        store::End,
+    };
     use tower_pyannote::{Kind, WebhookEvent};
 
     pub(crate) fn duplicate(event: &WebhookEvent) {
@@ -213,7 +216,7 @@ mod log {
         tracing::error!(what, error = %Chain(error), "the inbox's database failed, to be tried again");
     }
 
-    pub(crate) fn finished(id: &str, event: Option<&WebhookEvent>, end: &End) {
+    pub(crate) fn finished(id: i64, event: Option<&WebhookEvent>, end: &End) {
         let job_id = event.map(WebhookEvent::job_id);
         let attempt = event.map(WebhookEvent::attempt);
         match end {
@@ -239,7 +242,7 @@ mod log {
         }
     }
 
-    pub(crate) fn lost(id: &str) {
+    pub(crate) fn lost(id: i64) {
         tracing::warn!(
             id,
             "event went to another worker, as this one was silent for too long"
@@ -270,10 +273,6 @@ mod log {
                 "handlers cut off, and their events handed back, or left to the lease"
             );
         }
-    }
-
-    pub(crate) fn ended(error: &str) {
-        tracing::error!(error, "the inbox's worker ended");
     }
 
     pub(crate) fn in_span<F: Future>(

@@ -1,50 +1,39 @@
-use std::{
-    collections::HashSet,
-    convert::Infallible,
-    future::Future,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{collections::HashSet, future::Future, sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{Semaphore, SemaphorePermit},
-    task, time,
+    task::{JoinError, JoinSet},
+    time,
 };
-use tokio_util::task::AbortOnDropHandle;
-use tower_service::Service;
 
-use super::{
-    InboxError,
+use crate::{
     backoff::{Backoff, LONGEST_BACKOFF},
-    record::{Stored, seconds_from_now, storable_error},
+    error::InboxError,
+    group::{Batch, Group},
+    held::{Holding, PAUSE, Wake},
+    pool::pool_for,
+    record::{Stored, storable_error},
+    room::Room,
     store::{
-        ANSWER, Claim, Claimed, Database, End, LONG_ANSWER, Settled, Start, Store, StoreFuture,
+        ANSWER, Claim, Claimed, ClaimedRow, Database, End, Grouping, LONG_ANSWER, Outcome, Settled,
     },
     telemetry,
-    worker::{Held, PAUSE},
 };
-use crate::pool::pool_for;
 use tower_pyannote::{HandlerRegistry, WebhookEvent, event::EventError, handler::HandlerRun};
 
-/// When an event is tried again, and when no more.
+/// When an event is retried, and how often.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
     pub(crate) max_attempts: u32,
     pub(crate) backoff: Backoff,
 }
 
-/// Handles one claimed event a call, as the service of an apalis worker.
-#[derive(Clone)]
-pub(crate) struct Attempts(Arc<Inner>);
-
-struct Inner {
+/// Runs the handlers over claimed events.
+#[derive(Debug)]
+pub(crate) struct Attempts {
     database: Database,
     registry: HandlerRegistry,
     rules: Rules,
-    worker: Arc<str>,
-    held: Held,
+    results: Group<Results>,
     room: Room,
 }
 
@@ -53,107 +42,123 @@ impl Attempts {
         database: Database,
         registry: HandlerRegistry,
         rules: Rules,
-        worker: Arc<str>,
-        held: Held,
+        wake: Wake,
     ) -> Self {
-        Self(Arc::new(Inner {
+        let results = Results {
+            database: database.clone(),
+            wake,
+        };
+        // One transaction at a time, because the results that wait meanwhile share the next one.
+        let grouping = Grouping {
+            parallel: 1,
+            ..database.grouping()
+        };
+        Self {
             database,
             registry,
             rules,
-            worker,
-            held,
+            results: Group::start(&results, grouping),
             room: Room::new(BODIES),
-        }))
-    }
-}
-
-impl Service<Claimed> for Attempts {
-    type Response = ();
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<(), Infallible>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, task: Claimed) -> Self::Future {
-        let inner = Arc::clone(&self.0);
-        let claim = Claim {
-            id: task.task_id().map(ToString::to_string).unwrap_or_default(),
-            worker: Arc::clone(&inner.worker),
-            // apalis counts up as soon as the future is polled.
-            attempts: u32::try_from(task.attempt()).unwrap_or(u32::MAX),
-            number: task.args.number,
-            body_bytes: task.args.body_bytes,
-        };
-        let holding = inner.held.hold(&claim.id);
-        Box::pin(async move {
-            // A task of its own: apalis polls all futures of a worker on one.
-            let attempt = {
-                let (inner, claim, holding) = (inner.clone(), claim.clone(), holding.clone());
-                tokio::spawn(async move {
-                    inner.attempt(&claim).await;
-                    drop(holding);
-                })
-            };
-            if AbortOnDropHandle::new(attempt).await.is_err() {
-                // It is still marked as ours, and we are alive: nobody else would ever take it.
-                loop {
-                    let (inner, claim) = (inner.clone(), claim.clone());
-                    let end = tokio::spawn(async move { inner.broke(&claim).await });
-                    if AbortOnDropHandle::new(end).await.is_ok() {
-                        break;
-                    }
-                    time::sleep(PAUSE).await;
-                }
-                drop(holding);
-            }
-            Ok(())
-        })
-    }
-}
-
-impl Inner {
-    async fn attempt(&self, claim: &Claim) {
-        // Taken before the body is read, and given back when nothing is left of the event here.
-        let _taken = self.room.take(claim.body_bytes).await;
-        let number = claim.attempts.saturating_add(1);
-        let (stored, settled) = match self.start(claim).await {
-            Ok(Start::Begun { stored, settled }) => (stored, settled),
-            Ok(Start::Busy) => return,
-            Ok(Start::Lost) => return telemetry::lost(&claim.id),
-            Err(error) => {
-                let end = self.failed(number, format!("it could not be read: {error}"), None);
-                return self.finish(claim, None, end).await;
-            }
-        };
-        if number > self.rules.max_attempts {
-            return self.finish(claim, None, End::Exhausted).await;
         }
+    }
+
+    /// Handles a claimed event.
+    pub(crate) async fn run(self: Arc<Self>, claimed: Claimed, holding: Arc<Holding>) {
+        let claim = claimed.claim.clone();
+        let attempts = claimed.row.as_ref().map_or(0, |row| row.attempts);
+        // A task of its own, because code of a recorder of logs or metrics may panic.
+        let this = Arc::clone(&self);
+        let kept = Arc::clone(&holding);
+        let attempt = async move {
+            this.attempt(claimed).await;
+            drop(kept);
+        };
+        if alone(attempt).await.is_ok() {
+            return;
+        }
+        // The event is still claimed, and nobody else takes it while this worker lives.
+        loop {
+            let (this, claim) = (Arc::clone(&self), claim.clone());
+            let error = "the worker panicked, outside of any handler".to_owned();
+            let end = self.failed(attempts.saturating_add(1), error, None);
+            let broke = async move { this.finish(claim, None, end, None, true).await };
+            if alone(broke).await.is_ok() {
+                return;
+            }
+            time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn attempt(&self, claimed: Claimed) {
+        let Claimed {
+            claim,
+            row,
+            settled,
+        } = claimed;
+        let has_results = !settled.is_empty();
+        let end = |end| self.finish(claim.clone(), None, end, None, has_results);
+        let ClaimedRow {
+            attempts,
+            body_bytes,
+            stored,
+        } = match row {
+            Ok(row) => row,
+            Err(error) => {
+                let error = format!("it could not be read: {}", crate::error::Chain(&error));
+                return end(End::Dead { error }).await;
+            }
+        };
+        let number = attempts.saturating_add(1);
+        if number > self.rules.max_attempts {
+            return end(End::Exhausted).await;
+        }
+        // Until nothing is left of the event here.
+        let _room = self.room.take(body_bytes).await;
+        let stored = match stored {
+            Some(stored) => stored,
+            None => match self.read(claim.id).await {
+                Ok(Some(stored)) => stored,
+                Ok(None) => {
+                    let error = "it could not be read: its body is missing".to_owned();
+                    return end(End::Dead { error }).await;
+                }
+                Err(error) => {
+                    let error = format!("it could not be read: {error}");
+                    return end(self.failed(number, error, None)).await;
+                }
+            },
+        };
         let event = match event(stored, number).await {
             Ok(event) => event,
             Err(error) => {
                 let error = format!("what is stored is no event: {error}");
-                return self.finish(claim, None, End::Dead { error }).await;
+                return end(End::Dead { error }).await;
             }
         };
-        let handled = self.handle(claim, event.clone(), settled, number);
-        let end = telemetry::in_span(&event, handled).await;
-        self.finish(claim, Some(&event), end).await;
+        let handled = self.handle(&claim, event.clone(), settled, number);
+        let Handled {
+            end,
+            last,
+            has_results,
+        } = telemetry::in_span(&event, handled).await;
+        self.finish(claim, Some(&event), end, last, has_results)
+            .await;
     }
 
-    /// Begins to handle an event. While the database does not answer that is waited for; where it does, and only this event
-    /// cannot be read, that is an error, lest it keep others from their turn for ever.
-    async fn start(&self, claim: &Claim) -> Result<Start, InboxError> {
+    /// Reads a large event. Waits while the database does not answer. If it answers, and only this event cannot be read, that is
+    /// an error, so that the event does not keep its place for ever.
+    async fn read(&self, id: i64) -> Result<Option<Stored>, InboxError> {
         let mut unreadable = 0;
         loop {
             // A large body may take long over a slow network.
             let limit = if unreadable == 0 { ANSWER } else { LONG_ANSWER };
-            let start = try_once("start", &self.database, limit, |store| store.start(claim));
-            let error = match start.await {
-                Ok(start) => return Ok(start),
+            let stored = self.database.ask_within(limit, |store| store.event(id));
+            let error = match stored.await {
+                Ok(stored) => return Ok(stored),
                 Err(error) => error,
             };
+            telemetry::store_failed("read", &error);
+            time::sleep(PAUSE).await;
             let answers = self.database.ask(|store| store.probe()).await.is_ok();
             unreadable = if answers { unreadable + 1 } else { 0 };
             if unreadable == MOST_UNREADABLE {
@@ -162,26 +167,20 @@ impl Inner {
         }
     }
 
-    /// Ends an attempt that panicked outside of any handler, as a recorder of logs or metrics may.
-    async fn broke(&self, claim: &Claim) {
-        let error = "the worker panicked, outside of any handler".to_owned();
-        let end = self.failed(claim.attempts.saturating_add(1), error, None);
-        self.finish(claim, None, end).await;
-    }
-
-    /// Runs the handlers that are not through with the event.
+    /// Runs the handlers that have not finished with the event.
     async fn handle(
         &self,
         claim: &Claim,
         event: WebhookEvent,
         settled: Vec<Settled>,
         number: u32,
-    ) -> End {
+    ) -> Handled {
+        let mut has_results = !settled.is_empty();
         let mut given_up = settled.iter().find_map(|settled| settled.error.clone());
         let names: HashSet<String> = settled.into_iter().map(|settled| settled.handler).collect();
         let mut failure = None;
         let mut delay = None;
-        // Written down only if another handler follows, before that begins: the end of the event says so for the last one.
+        // A result is written before the next handler begins. The last one is written with the end of the attempt.
         let mut unwritten: Option<Settled> = None;
 
         let mut handling = self
@@ -190,7 +189,14 @@ impl Inner {
             .await;
         while let Some(next) = handling.next() {
             if let Some(settled) = unwritten.take() {
-                self.settle(claim, settled).await;
+                has_results = true;
+                self.write(Outcome {
+                    claim: claim.clone(),
+                    settled: Some(settled),
+                    end: None,
+                    has_results,
+                })
+                .await;
             }
             let run = next.run().await;
             let error = error_of(&run);
@@ -203,115 +209,120 @@ impl Inner {
                 unwritten = Some(Settled { handler, error });
             }
         }
-        if failure.is_some() || given_up.is_some() {
-            if let Some(settled) = unwritten {
-                self.settle(claim, settled).await;
+        let end = match (failure, given_up) {
+            (None, None) => {
+                handling.succeeded();
+                End::Handled
             }
-        } else {
-            handling.succeeded();
-        }
-
-        match (failure, given_up) {
-            (None, None) => End::Handled,
             (Some(error), _) => self.failed(number, error, delay),
             (None, Some(error)) => End::Dead { error },
+        };
+        Handled {
+            last: unwritten.filter(|_| end != End::Handled),
+            end,
+            has_results,
         }
     }
 
     /// Returns the end of a failed attempt. The retry is due after `delay`, if a handler asked for one, else after the backoff.
     fn failed(&self, number: u32, error: String, delay: Option<Duration>) -> End {
         if number < self.rules.max_attempts {
-            let pause = match delay {
+            let delay = match delay {
                 Some(delay) => delay.min(LONGEST_BACKOFF),
                 None => self.rules.backoff.after(number),
             };
-            let at = seconds_from_now(pause);
-            End::Retry { at, error }
+            End::Retry { delay, error }
         } else {
             End::Dead { error }
         }
     }
 
-    async fn settle(&self, claim: &Claim, settled: Settled) {
-        persist("settle", &self.database, |store| {
-            store.settle(claim, settled.clone())
+    async fn finish(
+        &self,
+        claim: Claim,
+        event: Option<&WebhookEvent>,
+        end: End,
+        settled: Option<Settled>,
+        has_results: bool,
+    ) {
+        let outcome = Outcome {
+            claim,
+            settled,
+            end: Some(end),
+            has_results,
+        };
+        let is_written = self.write(outcome.clone()).await;
+        match outcome.end {
+            Some(end) if is_written => telemetry::finished(outcome.claim.id, event, &end),
+            _ => telemetry::lost(outcome.claim.id),
+        }
+    }
+
+    /// Writes until that succeeds: while this worker lives, its lease is renewed, and nobody else takes the event.
+    async fn write(&self, outcome: Outcome) -> bool {
+        persist("write a result", &self.database, || {
+            self.results.submit(outcome.clone(), None)
         })
-        .await;
-    }
-
-    async fn finish(&self, claim: &Claim, event: Option<&WebhookEvent>, end: End) {
-        let finished = persist("finish", &self.database, |store| {
-            store.finish(claim, end.clone())
-        });
-        if finished.await {
-            telemetry::finished(&claim.id, event, &end);
-        } else {
-            telemetry::lost(&claim.id);
-        }
+        .await
     }
 }
 
-/// The memory for the events that a worker handles, counted in bytes of their bodies: a body and its typed output together take
-/// at most six times the body.
-struct Room {
-    free: Semaphore,
-    size: u32,
+struct Handled {
+    end: End,
+    last: Option<Settled>,
+    has_results: bool,
 }
 
-impl Room {
-    fn new(size: u32) -> Self {
-        Self {
-            free: Semaphore::new(usize::try_from(size).unwrap_or(Semaphore::MAX_PERMITS)),
-            size,
-        }
+/// Results of handlers and ends of attempts, in shared transactions.
+#[derive(Clone, Debug)]
+struct Results {
+    database: Database,
+    wake: Wake,
+}
+
+impl Batch for Results {
+    type Item = Outcome;
+    type Answer = bool;
+
+    fn bytes(_: &Outcome) -> usize {
+        0
     }
 
-    /// Waits until there is room for a body, in the order of the calls.
-    ///
-    /// A small body never waits. One that is larger than the room takes all of it, so that it is handled alone.
-    async fn take(&self, bytes: u64) -> Option<SemaphorePermit<'_>> {
-        let counted = u32::try_from(bytes.saturating_sub(SMALL)).unwrap_or(self.size);
-        match counted.min(self.size) {
-            0 => None,
-            // It fails only if the semaphore is closed, which it never is.
-            counted => self.free.acquire_many(counted).await.ok(),
-        }
+    async fn run(&self, batch: &[Outcome]) -> Result<Vec<bool>, InboxError> {
+        let written = self.database.ask(|store| store.write(batch)).await?;
+        // The next event of the job, or this one, may be due.
+        self.wake.notify();
+        Ok(written)
     }
 }
 
-/// Does what must not be left undone: while this worker lives, its lease is kept up, and nobody else would do it.
-pub(crate) async fn persist<'a, T>(
+/// Tries until it succeeds, with a pause after each failure.
+pub(crate) async fn persist<T, F>(
     what: &'static str,
-    database: &'a Database,
-    work: impl Fn(&'a dyn Store) -> StoreFuture<'a, T>,
-) -> T {
+    database: &Database,
+    work: impl Fn() -> F,
+) -> T
+where
+    F: Future<Output = Result<T, InboxError>>,
+{
     loop {
-        let done = try_once(what, database, ANSWER, &work).await;
+        let done = work().await;
         database.recent().results.note(&done);
-        if let Ok(done) = done {
-            return done;
+        match done {
+            Ok(done) => return done,
+            Err(error) => {
+                telemetry::store_failed(what, &error);
+                time::sleep(PAUSE).await;
+            }
         }
     }
 }
 
-/// Tries to do what is to be tried again if it fails: then the failure is told of, and a pause made.
-async fn try_once<'a, T>(
-    what: &'static str,
-    database: &'a Database,
-    limit: Duration,
-    work: impl FnOnce(&'a dyn Store) -> StoreFuture<'a, T>,
-) -> Result<T, InboxError> {
-    let done = database.ask_within(limit, work).await;
-    match &done {
-        // sqlx gives the connection back in a task that this thread runs next: not after a handler that blocks it, as SQLite
-        // has but one writer.
-        Ok(_) => task::yield_now().await,
-        Err(error) => {
-            telemetry::store_failed(what, error);
-            time::sleep(PAUSE).await;
-        }
-    }
-    done
+/// Runs work in a task that is cut off with the caller. An error is a panic.
+async fn alone(work: impl Future<Output = ()> + Send + 'static) -> Result<(), JoinError> {
+    let mut task = JoinSet::new();
+    task.spawn(work);
+    task.join_next().await.unwrap_or(Ok(()))
 }
 
 /// Makes the event that was stored, in the blocking pool if it is large.
@@ -325,7 +336,7 @@ pub(crate) async fn event(stored: Stored, attempt: u32) -> Result<WebhookEvent, 
             Ok(event) => event,
             Err(ended) => match ended.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
-                // The runtime is being shut down, and this task with it.
+                // The runtime shuts down, and this task with it.
                 Err(_) => std::future::pending().await,
             },
         },
@@ -347,62 +358,8 @@ fn error_of(run: &HandlerRun) -> Option<String> {
     Some(error.unwrap_or_else(|| format!("{}: an error that cannot be shown", run.name)))
 }
 
-/// How often an event cannot be read, where the database answers, before that is an attempt that failed.
+/// Failed reads of an event, while the database answers, that count as a failed attempt.
 const MOST_UNREADABLE: u32 = 3;
 
-/// How many bytes of bodies a worker handles at a time: as many as the longest body that the layer accepts by default.
+/// The bytes of bodies that a worker handles at a time: as many as the largest body that the layer accepts by default.
 const BODIES: u32 = 128 << 20;
-
-/// How many bytes of a body are not counted.
-const SMALL: u64 = 64 << 10;
-
-#[cfg(test)]
-mod tests {
-    use std::{future::Future, pin::pin, task::Waker};
-
-    use super::*;
-
-    fn is_ready<T>(future: impl Future<Output = T>) -> Option<T> {
-        match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(value) => Some(value),
-            Poll::Pending => None,
-        }
-    }
-
-    #[test]
-    fn bodies_wait_for_room_and_small_ones_do_not() {
-        let room = Room::new(100);
-        let first = is_ready(room.take(SMALL + 60)).unwrap();
-        let second = is_ready(room.take(SMALL + 40)).unwrap();
-        assert!(is_ready(room.take(SMALL + 1)).is_none());
-        assert!(is_ready(room.take(SMALL)).is_some_and(|taken| taken.is_none()));
-        drop(second);
-        assert!(is_ready(room.take(SMALL + 41)).is_none());
-        let third = is_ready(room.take(SMALL + 40)).unwrap();
-        drop((first, third));
-        assert_eq!(room.free.available_permits(), 100);
-    }
-
-    #[test]
-    fn a_body_larger_than_the_room_is_handled_alone() {
-        let room = Room::new(100);
-        for bytes in [SMALL + 101, u64::MAX] {
-            let first = is_ready(room.take(SMALL + 1)).unwrap();
-            assert!(is_ready(room.take(bytes)).is_none());
-            drop(first);
-            let alone = is_ready(room.take(bytes)).unwrap();
-            assert!(is_ready(room.take(SMALL + 1)).is_none());
-            drop(alone);
-        }
-        assert_eq!(room.free.available_permits(), 100);
-    }
-
-    #[test]
-    fn a_large_body_that_waits_is_not_passed_by_smaller_ones() {
-        let room = Room::new(100);
-        let _first = is_ready(room.take(SMALL + 50)).unwrap();
-        let mut large = pin!(room.take(SMALL + 100));
-        assert!(is_ready(large.as_mut()).is_none());
-        assert!(is_ready(room.take(SMALL + 10)).is_none());
-    }
-}

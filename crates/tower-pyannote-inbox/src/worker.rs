@@ -1,31 +1,38 @@
 use std::{
-    collections::{HashMap, HashSet},
     fmt,
     future::Future,
-    io,
-    sync::Arc,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
-use apalis_core::worker::{builder::WorkerBuilder, context::WorkerContext};
 use tokio::{
-    sync::{Notify, futures::Notified, watch},
-    time,
+    task::JoinSet,
+    time::{self, Instant},
 };
-use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
-use tower::limit::ConcurrencyLimitLayer;
-use ulid::Ulid;
 
-use super::{
-    Inbox, InboxError, InboxErrorKind,
+use crate::{
     backoff::{Backoff, LONGEST_BACKOFF},
-    feed::Feed,
+    config_error::ConfigError,
+    error::InboxError,
+    feed::{Feed, IDLE},
+    held::{Held, PAUSE, Wake},
+    inbox::Inbox,
     store::Database,
     telemetry,
     work::{Attempts, Rules, persist},
 };
-use crate::ConfigError;
 use tower_pyannote::HandlerRegistry;
+
+impl Inbox {
+    /// Creates a worker that runs these handlers over committed events.
+    pub fn worker(&self, registry: HandlerRegistry) -> InboxWorker {
+        InboxWorker::new(self.clone(), registry)
+    }
+}
 
 /// Runs handlers over what an [`Inbox`] has committed, until each event is handled.
 ///
@@ -162,74 +169,86 @@ impl InboxWorker {
         Ok(self)
     }
 
-    /// Works until `stop` completes; then finishes what runs, or hands it back.
+    /// Works until `stop` completes, then finishes what runs, or hands it back.
     ///
-    /// While the database does not answer it waits for it.
+    /// While the database does not answer, the worker waits.
     ///
     /// # Errors
     ///
-    /// Returns an error if what ran could not be handed back, as the database failed; other workers take it after the lease.
-    /// It is [`InboxErrorKind::Closed`] if the work ended by itself.
+    /// Returns an error if the worker could not hand back what ran, because the database failed. Other workers take it after the
+    /// lease.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), InboxError> {
-        let context = WorkerContext::new(&format!("tower-pyannote-{}", Ulid::generate()));
+        let worker: Arc<str> = format!("worker-{:032x}", fastrand::u128(..)).into();
         let database = self.inbox.database.clone();
-        let mut stop = std::pin::pin!(stop);
-        let registered = persist("register", &database, |store| {
-            store.register(&context, self.lease)
+        let wake = self.inbox.wake.clone();
+        let mut stop = pin!(stop);
+        let registered = persist("register", &database, || {
+            database.ask(|store| store.keep_alive(&worker, self.lease))
         });
         tokio::select! {
-            () = registered => {}
+            _ = registered => {}
             () = &mut stop => return Ok(()),
         }
-        let (kept, worker, lease) = (database.clone(), context.clone(), self.lease);
-        let _alive = steadily(move || keep_alive(kept.clone(), worker.clone(), lease));
+        let (kept, name, lease) = (database.clone(), Arc::clone(&worker), self.lease);
+        let woken = wake.clone();
+        let _alive =
+            steadily(move || keep_alive(kept.clone(), woken.clone(), Arc::clone(&name), lease));
         let (inbox, retention) = (self.inbox.clone(), self.retention);
         let _tidy = steadily(move || housekeeping(inbox.clone(), retention));
 
         let held = Held::default();
-        let stopping = CancellationToken::new();
-        let feed = Feed::new(
-            database.clone(),
-            self.inbox.wake.clone(),
-            held.clone(),
-            stopping.clone(),
-            self.lease,
-        );
-        let name = context.name().to_owned();
-        let attempts = Attempts::new(
-            database.clone(),
-            self.registry,
-            self.rules,
-            name.as_str().into(),
-            held.clone(),
-        );
-        let stopped = stopping.clone().cancelled_owned();
-        let worker = WorkerBuilder::new(context)
-            .backend(feed)
-            .layer(ConcurrencyLimitLayer::new(self.concurrency))
-            .build(attempts);
-        let mut running = Box::pin(worker.run_until(async move {
-            stopped.await;
-            Ok::<(), io::Error>(())
-        }));
-        tokio::select! {
-            ended = &mut running => {
-                // Neither the feed nor the attempts ever fail.
-                let error = ended.err().map_or_else(|| "the worker ended".to_owned(), |error| error.to_string());
-                telemetry::ended(&error);
-                return Err(InboxError::because(InboxErrorKind::Closed, error));
+        let feed = Feed {
+            database: database.clone(),
+            wake: wake.clone(),
+            held: held.clone(),
+            worker: Arc::clone(&worker),
+            lease: self.lease,
+            free: Arc::new(AtomicUsize::new(0)),
+        };
+        let attempts = Attempts::new(database.clone(), self.registry, self.rules, wake);
+        let attempts = Arc::new(attempts);
+        let mut running = JoinSet::new();
+        let mut finding = JoinSet::new();
+        let mut handed_back = Instant::now();
+        let mut is_unsure = false;
+        loop {
+            while running.try_join_next().is_some() {}
+            let free = self.concurrency.saturating_sub(running.len());
+            feed.free.store(free, Ordering::Relaxed);
+            if free > 0 && finding.is_empty() {
+                finding.spawn(feed.clone().next(is_unsure, handed_back));
             }
-            () = stop => {}
+            tokio::select! {
+                Some(_) = running.join_next() => {}
+                Some(found) = finding.join_next() => match found {
+                    Ok((claimed, at)) => {
+                        (is_unsure, handed_back) = (false, at);
+                        for event in claimed {
+                            let holding = held.hold(event.claim.id);
+                            running.spawn(Arc::clone(&attempts).run(event, holding));
+                        }
+                    }
+                    // The search panicked, as a recorder of logs or metrics may cause it to.
+                    Err(_) => {
+                        is_unsure = true;
+                        time::sleep(IDLE).await;
+                    }
+                },
+                () = &mut stop => break,
+            }
         }
         telemetry::draining();
-        stopping.cancel();
-        let drained = time::timeout(self.drain, &mut running).await.is_ok();
-        drop(running);
+        finding.shutdown().await;
+        // The last claim may have been committed. If this fails, the end of this function does it.
+        let _ = feed.hand_back().await;
+        let finished = async { while running.join_next().await.is_some() {} };
+        let in_time = time::timeout(self.drain, finished).await.is_ok();
+        running.abort_all();
         // Nobody else may begin with an event while a handler that was cut off still runs.
         let _ = time::timeout(HAND_BACK, held.emptied()).await;
         let left = held.ids();
-        let released = database.ask_within(HAND_BACK, |store| store.release(&name, &left));
-        telemetry::drained(drained, released.await?, left.len());
+        let released = database.ask_within(HAND_BACK, |store| store.release(&worker, &left));
+        telemetry::drained(in_time, released.await?, left.len());
         Ok(())
     }
 }
@@ -255,42 +274,54 @@ fn demand(met: bool, setting: &'static str, demand: &'static str) -> Result<(), 
     }
 }
 
-/// Apart from the work: neither a busy worker nor one that drains may seem dead.
-async fn keep_alive(database: Database, worker: WorkerContext, lease: Duration) {
+/// Renews the lease, apart from the work, so that neither a busy worker nor one that drains seems dead.
+async fn keep_alive(database: Database, wake: Wake, worker: Arc<str>, lease: Duration) {
     let third = lease / 3;
     loop {
-        let alive = database.ask_within(third, |store| store.keep_alive(&worker, lease));
-        match alive.await {
-            Ok(()) => time::sleep(third).await,
-            Err(error) => {
-                telemetry::store_failed("keep alive", &error);
-                time::sleep(third.min(PAUSE)).await;
+        time::sleep(third).await;
+        loop {
+            let taken = database.ask_within(third, |store| store.keep_alive(&worker, lease));
+            match taken.await {
+                Ok(taken) => {
+                    if taken > 0 {
+                        wake.notify();
+                    }
+                    break;
+                }
+                Err(error) => {
+                    telemetry::store_failed("renew a lease", &error);
+                    time::sleep(third.min(PAUSE)).await;
+                }
             }
         }
     }
 }
 
-/// Does work in the background that does not end, and begins it again should it panic, as a recorder of logs or metrics may.
-fn steadily<F>(work: impl Fn() -> F + Send + 'static) -> AbortOnDropHandle<()>
+/// Runs work that does not end, and begins it again if it panics, as a recorder of logs or metrics may cause it to.
+fn steadily<F>(work: impl Fn() -> F + Send + 'static) -> JoinSet<()>
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    AbortOnDropHandle::new(tokio::spawn(async move {
+    let mut task = JoinSet::new();
+    task.spawn(async move {
         loop {
-            let _ = AbortOnDropHandle::new(tokio::spawn(work())).await;
+            let mut once = JoinSet::new();
+            once.spawn(work());
+            let _ = once.join_next().await;
             time::sleep(PAUSE).await;
         }
-    }))
+    });
+    task
 }
 
 async fn housekeeping(inbox: Inbox, retention: Duration) {
-    let mut prune_at = time::Instant::now();
+    let mut prune_at = Instant::now();
     loop {
         match inbox.stats().await {
             Ok(stats) => telemetry::stats(&stats),
             Err(error) => telemetry::store_failed("count", &error),
         }
-        if prune_at <= time::Instant::now() {
+        if prune_at <= Instant::now() {
             prune_at += PRUNE_EVERY;
             match inbox.prune(retention).await {
                 Ok(pruned) => telemetry::pruned(pruned),
@@ -301,77 +332,12 @@ async fn housekeeping(inbox: Inbox, retention: Duration) {
     }
 }
 
-/// Tells the workers of this process that there is something to do.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Wake(Arc<Notify>);
-
-impl Wake {
-    pub(crate) fn notify(&self) {
-        self.0.notify_waiters();
-    }
-
-    /// Completes at the next notification after this call.
-    pub(crate) fn woken(&self) -> Notified<'_> {
-        self.0.notified()
-    }
-}
-
-/// The events that a worker knows to hold, and by how many attempts: one that has lost its event may not know it yet when
-/// the same worker claims that again.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Held(watch::Sender<HashMap<String, usize>>);
-
-impl Held {
-    /// Holds an event until what is returned, and all its clones, are gone.
-    pub(crate) fn hold(&self, id: &str) -> Arc<Holding> {
-        self.0.send_modify(|held| {
-            *held.entry(id.to_owned()).or_default() += 1;
-        });
-        Arc::new(Holding {
-            held: self.clone(),
-            id: id.to_owned(),
-        })
-    }
-
-    pub(crate) fn ids(&self) -> HashSet<String> {
-        self.0.borrow().keys().cloned().collect()
-    }
-
-    async fn emptied(&self) {
-        // It fails only if the sender is gone, which is here.
-        let _ = self.0.subscribe().wait_for(HashMap::is_empty).await;
-    }
-}
-
-/// Says that an attempt goes on. It may do so for a while after it was cut off.
-#[derive(Debug)]
-pub(crate) struct Holding {
-    held: Held,
-    id: String,
-}
-
-impl Drop for Holding {
-    fn drop(&mut self) {
-        self.held.0.send_modify(|held| {
-            let holdings = held.get_mut(&self.id).map_or(0, |holdings| {
-                *holdings -= 1;
-                *holdings
-            });
-            if holdings == 0 {
-                held.remove(&self.id);
-            }
-        });
-    }
-}
-
-/// Before the database is asked again.
-pub(crate) const PAUSE: Duration = Duration::from_secs(1);
-
 const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const SHORTEST_LEASE: Duration = Duration::from_secs(3);
 const LONGEST_LEASE: Duration = Duration::from_secs(60 * 60);
 const SHORTEST_RETENTION: Duration = Duration::from_secs(60 * 60);
 
+/// How long a worker that is stopped waits for handlers that were cut off, and for the database.
 const HAND_BACK: Duration = Duration::from_secs(5);
 const COUNT_EVERY: Duration = Duration::from_secs(10);
 const PRUNE_EVERY: Duration = Duration::from_secs(60 * 60);

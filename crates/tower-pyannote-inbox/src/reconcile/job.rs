@@ -1,6 +1,6 @@
 use std::time::{Duration, SystemTime};
 
-use crate::submissions::Submission;
+use crate::record::Submission;
 
 /// A job whose event is not in the inbox.
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ use super::{
     job::{LISTED, Missing},
     telemetry,
 };
-use crate::{InboxError, submissions::Submission};
+use crate::{InboxError, record::Submission};
 use pyannoteai_client::{ClientError, JobSummary, ListJobs};
 use tower_pyannote::event::Text;
 

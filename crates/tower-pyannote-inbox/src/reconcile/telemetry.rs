@@ -61,31 +61,34 @@ mod count {
 
     use metrics::{counter, gauge, histogram};
 
-    use crate::ReconcileReport;
+    use crate::{
+        metrics::{MISSING_JOBS, PASS_SECONDS, PASSES, PENDING_JOBS, RECONCILED_JOBS, URGENT_JOBS},
+        reconcile::ReconcileReport,
+    };
 
     pub(super) fn passed(report: &ReconcileReport, elapsed: Duration) {
         let outcome = match report.is_complete() {
             true => "complete",
             false => "incomplete",
         };
-        counter!("pyannote_reconciler_passes_total", "outcome" => outcome).increment(1);
-        histogram!("pyannote_reconciler_pass_seconds").record(elapsed);
+        counter!(PASSES, "outcome" => outcome).increment(1);
+        histogram!(PASS_SECONDS).record(elapsed);
         let settled = report.new + report.duplicates + report.lost + report.expired;
         let missing = report.missing.saturating_sub(settled);
-        gauge!("pyannote_reconciler_missing_jobs").set(float(missing));
-        gauge!("pyannote_reconciler_pending_jobs").set(float(report.pending));
+        gauge!(MISSING_JOBS).set(float(missing));
+        gauge!(PENDING_JOBS).set(float(report.pending));
     }
 
     pub(super) fn panicked() {
-        counter!("pyannote_reconciler_passes_total", "outcome" => "incomplete").increment(1);
+        counter!(PASSES, "outcome" => "incomplete").increment(1);
     }
 
     pub(super) fn fetched(outcome: &'static str) {
-        counter!("pyannote_reconciler_jobs_total", "outcome" => outcome).increment(1);
+        counter!(RECONCILED_JOBS, "outcome" => outcome).increment(1);
     }
 
     pub(super) fn urgent() {
-        counter!("pyannote_reconciler_urgent_jobs_total").increment(1);
+        counter!(URGENT_JOBS).increment(1);
     }
 
     #[expect(

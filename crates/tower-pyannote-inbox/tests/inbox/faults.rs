@@ -50,12 +50,12 @@ async fn check_fails_after_a_commit_that_failed_until_one_succeeds(place: Place)
     let inbox = place.open().await;
     let event = event("job", "succeeded", "");
     place
-        .execute("ALTER TABLE pyannote_events RENAME COLUMN body TO gone")
+        .execute("ALTER TABLE pyannote_events RENAME COLUMN sha256 TO gone")
         .await;
     inbox.commit(&event).await.unwrap_err();
     assert_eq!(why_unhealthy(&inbox).await, "the last commit failed");
     place
-        .execute("ALTER TABLE pyannote_events RENAME COLUMN gone TO body")
+        .execute("ALTER TABLE pyannote_events RENAME COLUMN gone TO sha256")
         .await;
     inbox.commit(&event).await.unwrap();
     inbox.check().await.unwrap();
@@ -65,13 +65,13 @@ async fn check_fails_while_claims_fail(place: Place) {
     let inbox = place.open().await;
     let _worker = spawn(hasty(&inbox, HandlerRegistry::new()));
     place
-        .execute("ALTER TABLE pyannote_claims RENAME TO gone")
+        .execute("ALTER TABLE pyannote_submissions RENAME COLUMN kind TO gone")
         .await;
     commit(&inbox, "job").await;
     until("unhealthy", async || inbox.check().await.is_err()).await;
     assert_eq!(why_unhealthy(&inbox).await, "the last claim failed");
     place
-        .execute("ALTER TABLE gone RENAME TO pyannote_claims")
+        .execute("ALTER TABLE pyannote_submissions RENAME COLUMN gone TO kind")
         .await;
     until_handled(&inbox, 1).await;
     inbox.check().await.unwrap();
@@ -436,7 +436,7 @@ async fn a_worker_whose_name_was_removed_gives_it_again_on_sqlite() {
     let other = SqliteConnection::connect(place.address()).await.unwrap();
     gives_its_name_again(&inbox, async || {
         let mut other = other;
-        let remove = "DELETE FROM workers WHERE id NOT IN (SELECT lock_by FROM jobs WHERE lock_by IS NOT NULL)";
+        let remove = "DELETE FROM pyannote_leases WHERE name NOT IN (SELECT worker FROM pyannote_events WHERE worker IS NOT NULL)";
         let removed = sqlx::raw_sql(remove).execute(&mut other).await.unwrap();
         removed.rows_affected()
     })
@@ -452,7 +452,8 @@ async fn a_worker_whose_name_was_removed_gives_it_again_on_postgresql() {
     let other = sqlx::PgConnection::connect(place.address()).await.unwrap();
     gives_its_name_again(&inbox, async || {
         let mut other = other;
-        let remove = "DELETE FROM apalis.workers WHERE id NOT IN (SELECT lock_by FROM apalis.jobs WHERE lock_by IS NOT NULL)";
+        let remove = "DELETE FROM tower_pyannote.pyannote_leases WHERE name NOT IN \
+            (SELECT worker FROM tower_pyannote.pyannote_events WHERE worker IS NOT NULL)";
         let removed = sqlx::raw_sql(remove).execute(&mut other).await.unwrap();
         removed.rows_affected()
     })

@@ -87,9 +87,7 @@ async fn no_table_is_made_in_a_database_of_postgresql_for_an_existing_inbox() {
         "{error:?}"
     );
     let mut other = PgConnection::connect(place.address()).await.unwrap();
-    let schemas = sqlx::query(
-        "SELECT COUNT(*) FROM pg_namespace WHERE nspname IN ('tower_pyannote', 'apalis')",
-    );
+    let schemas = sqlx::query("SELECT COUNT(*) FROM pg_namespace WHERE nspname = 'tower_pyannote'");
     let schemas: i64 = schemas.fetch_one(&mut other).await.unwrap().get(0);
     assert_eq!(schemas, 0);
 }

@@ -194,7 +194,7 @@ async fn an_event_in_a_state_that_is_not_known_is_listed_and_counted_as_such(pla
     // As a later version might.
     place
         .execute(&format!(
-            "UPDATE jobs SET status = 'Paused' WHERE id = '{id}'"
+            "UPDATE pyannote_events SET state = 'paused' WHERE id = '{id}'"
         ))
         .await;
     assert_eq!(entry(&inbox, "strange").await.state, InboxState::Unknown);
@@ -213,12 +213,7 @@ async fn what_is_stored_and_is_no_event_is_an_error(place: Place) {
     commit(&inbox, "job").await;
     let id = entry(&inbox, "job").await.id;
     // The bytes of `{}`.
-    place
-        .execute(&format!(
-            "UPDATE pyannote_events SET body = {}",
-            place.blob("7b7d")
-        ))
-        .await;
+    place.replace_bodies("7b7d").await;
     let error = inbox.event(&id).await.unwrap_err();
     assert_eq!(error.kind(), InboxErrorKind::Store);
     let source = std::error::Error::source(&error).unwrap();

@@ -76,18 +76,19 @@ impl Place {
             statement.execute(&mut other).await.unwrap();
         } else {
             let mut other = PgConnection::connect(&self.address).await.unwrap();
-            let path = "SET search_path = tower_pyannote, apalis, public";
+            let path = "SET search_path = tower_pyannote";
             sqlx::raw_sql(path).execute(&mut other).await.unwrap();
             statement.execute(&mut other).await.unwrap();
         }
     }
 
-    /// How a statement writes bytes.
-    pub(crate) fn blob(&self, hex: &str) -> String {
-        match self.address.starts_with("sqlite:") {
-            true => format!("X'{hex}'"),
-            false => format!("'\\x{hex}'"),
-        }
+    /// Replaces all bodies behind the inbox's back.
+    pub(crate) async fn replace_bodies(&self, hex: &str) {
+        let statement = match self.address.starts_with("sqlite:") {
+            true => format!("UPDATE pyannote_bodies SET body = X'{hex}'"),
+            false => format!("UPDATE pyannote_events SET body = '\\x{hex}'"),
+        };
+        self.execute(&statement).await;
     }
 
     pub(crate) async fn open(&self) -> Inbox {

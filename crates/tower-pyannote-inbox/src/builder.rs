@@ -1,0 +1,370 @@
+use std::{fmt, future::Future, path::Path, sync::Arc, time::Duration};
+
+use crate::{
+    config_error::ConfigError,
+    error::{InboxError, InboxErrorKind},
+    inbox::Inbox,
+    sql::{SqlStore, prepare, session::Engine},
+    store::Missing,
+};
+
+/// Opens an [`Inbox`] with settings. [`Inbox::builder`] and [`Inbox::builder_from_pool`] create it.
+///
+/// # Example: a role that may not create tables
+///
+/// ```no_run
+/// use tower_pyannote_inbox::Inbox;
+///
+/// # async fn open() -> Result<(), Box<dyn std::error::Error>> {
+/// // Once, as a role that may create tables:
+/// Inbox::builder("postgres://owner@localhost/meetings").migrate().await?;
+/// // Then, as a role that may only read and write them:
+/// let inbox = Inbox::builder("postgres://server@localhost/meetings")
+///     .with_migrations(false)
+///     .with_pool_size(20)?
+///     .open()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use = "a builder does nothing until it opens an inbox"]
+pub struct InboxBuilder {
+    target: Target,
+    schema: String,
+    pool_size: u32,
+    acquire_timeout: Duration,
+    missing: Missing,
+    migrations: bool,
+}
+
+#[derive(Clone)]
+enum Target {
+    Address(String),
+    #[cfg(feature = "sqlite")]
+    File(std::path::PathBuf),
+    #[cfg(feature = "postgres")]
+    Pool(sqlx::PgPool),
+}
+
+impl InboxBuilder {
+    fn new(target: Target) -> Self {
+        Self {
+            target,
+            schema: SCHEMA.to_owned(),
+            pool_size: 10,
+            acquire_timeout: Duration::from_secs(4),
+            missing: Missing::Made,
+            migrations: true,
+        }
+    }
+
+    /// Sets the schema of the tables in PostgreSQL. Default: `tower_pyannote`. SQLite has no schemas and ignores it.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError::Inbox`] unless the name consists of 1 to 63 lowercase ASCII letters, digits and underscores, and
+    /// begins with a letter or an underscore.
+    pub fn with_schema(mut self, name: impl Into<String>) -> Result<Self, ConfigError> {
+        let name = name.into();
+        let is_name = (1..=63).contains(&name.len())
+            && name
+                .bytes()
+                .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+            && !name.starts_with(|first: char| first.is_ascii_digit());
+        if !is_name {
+            return Err(ConfigError::Inbox {
+                setting: "schema",
+                demand: "1 to 63 lowercase letters, digits and underscores, the first not a digit",
+            });
+        }
+        self.schema = name;
+        Ok(self)
+    }
+
+    /// Sets the largest number of connections to PostgreSQL, or of those that read from SQLite. Default: 10.
+    ///
+    /// SQLite has one more connection, which writes. A user's own pool keeps its own limit.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError::Inbox`] for less than 2, or more than 1,000.
+    pub fn with_pool_size(mut self, connections: u32) -> Result<Self, ConfigError> {
+        if !(2..=1_000).contains(&connections) {
+            return Err(ConfigError::Inbox {
+                setting: "pool_size",
+                demand: "from 2 to 1000",
+            });
+        }
+        self.pool_size = connections;
+        Ok(self)
+    }
+
+    /// Sets how long a call waits for a connection, and `open` for a database that starts. Default: 4 s.
+    ///
+    /// A delivery is answered after 5 s in any case. A user's own pool keeps its own limit.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError::Inbox`] for less than 100 ms, or more than 60 s.
+    pub fn with_acquire_timeout(mut self, timeout: Duration) -> Result<Self, ConfigError> {
+        if !(Duration::from_millis(100)..=Duration::from_secs(60)).contains(&timeout) {
+            return Err(ConfigError::Inbox {
+                setting: "acquire_timeout",
+                demand: "from 100 ms to 60 s",
+            });
+        }
+        self.acquire_timeout = timeout;
+        Ok(self)
+    }
+
+    /// Sets whether `open` creates the tables and brings them up to date. Default: `true`.
+    ///
+    /// With `false` the role needs no right to create anything; [`migrate`](Self::migrate) has to run before.
+    pub fn with_migrations(mut self, migrations: bool) -> Self {
+        self.migrations = migrations;
+        self
+    }
+
+    /// Sets whether `open` creates an inbox if there is none. Default: `true`.
+    pub fn with_creation(mut self, creation: bool) -> Self {
+        self.missing = match creation {
+            true => Missing::Made,
+            false => Missing::Refused,
+        };
+        self
+    }
+
+    /// Opens the inbox.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`Inbox::open`], and [`InboxErrorKind::Open`] if the tables are missing or outdated and migrations
+    /// are off.
+    pub async fn open(self) -> Result<Inbox, InboxError> {
+        let engine = within_a_minute(self.prepared()).await?;
+        Ok(Inbox::over(Arc::new(SqlStore::new(engine))))
+    }
+
+    /// Creates the tables, or brings them up to date, and opens nothing.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`Inbox::open`].
+    pub async fn migrate(self) -> Result<(), InboxError> {
+        let all = Self {
+            migrations: true,
+            ..self
+        };
+        within_a_minute(all.prepared()).await.map(drop)
+    }
+
+    async fn prepared(self) -> Result<Engine, InboxError> {
+        let engine = self.engine().await?;
+        let prepared = prepare(&engine, self.missing, self.migrations).await;
+        prepared.map_err(|error| error.while_opening())?;
+        Ok(engine)
+    }
+
+    async fn engine(&self) -> Result<Engine, InboxError> {
+        match &self.target {
+            #[cfg(feature = "sqlite")]
+            Target::File(path) => self.sqlite(path).await,
+            #[cfg(feature = "postgres")]
+            Target::Pool(pool) => Ok(Engine::Postgres(crate::postgres::Postgres::over(
+                pool.clone(),
+                &self.schema,
+            ))),
+            Target::Address(address) => match address.split_once(':') {
+                Some(("sqlite", path)) => {
+                    let path = path.strip_prefix("//").unwrap_or(path);
+                    if let Some((_, parameters)) = path.split_once('?') {
+                        return Err(unknown_parameters(parameters));
+                    }
+                    self.sqlite(path.as_ref()).await
+                }
+                Some(("postgres" | "postgresql", _)) => self.postgres(address).await,
+                Some((_, rest)) if rest.starts_with("//") => {
+                    Err(refused("it begins with neither sqlite:// nor postgres://"))
+                }
+                _ => Err(refused("a path is written sqlite://PATH")),
+            },
+        }
+    }
+
+    #[cfg(feature = "sqlite")]
+    async fn sqlite(&self, path: &Path) -> Result<Engine, InboxError> {
+        let file = crate::sqlite::SqliteFile::open(
+            path,
+            self.missing,
+            self.acquire_timeout,
+            self.pool_size,
+        );
+        file.await.map(Engine::Sqlite)
+    }
+
+    #[cfg(not(feature = "sqlite"))]
+    async fn sqlite(&self, _: &Path) -> Result<Engine, InboxError> {
+        Err(refused(
+            "enable the feature `sqlite` of tower-pyannote-inbox",
+        ))
+    }
+
+    #[cfg(feature = "postgres")]
+    async fn postgres(&self, url: &str) -> Result<Engine, InboxError> {
+        let postgres = crate::postgres::Postgres::open(
+            url,
+            &self.schema,
+            self.acquire_timeout,
+            self.pool_size,
+        );
+        postgres.await.map(Engine::Postgres)
+    }
+
+    #[cfg(not(feature = "postgres"))]
+    async fn postgres(&self, _: &str) -> Result<Engine, InboxError> {
+        Err(refused(
+            "enable the feature `postgres` of tower-pyannote-inbox",
+        ))
+    }
+}
+
+impl Inbox {
+    /// Creates a builder for the inbox at an address, as [`open`](Self::open) takes it.
+    pub fn builder(address: impl Into<String>) -> InboxBuilder {
+        InboxBuilder::new(Target::Address(address.into()))
+    }
+
+    /// Creates a builder for an inbox over a pool of your own.
+    ///
+    /// Through a pooler in transaction mode, such as PgBouncer, the pool's connections must have a
+    /// `statement_cache_capacity` of 0.
+    #[cfg(feature = "postgres")]
+    pub fn builder_from_pool(pool: sqlx::PgPool) -> InboxBuilder {
+        InboxBuilder::new(Target::Pool(pool))
+    }
+
+    /// Opens the inbox in the PostgreSQL database of a pool of your own, with the builder's default settings.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InboxErrorKind::Open`] if the tables cannot be created or brought up to date.
+    #[cfg(feature = "postgres")]
+    pub async fn from_pool(pool: sqlx::PgPool) -> Result<Self, InboxError> {
+        Self::builder_from_pool(pool).open().await
+    }
+
+    /// Opens the inbox at an address: `sqlite://` and a path, or `postgres://user:password@host/database`.
+    ///
+    /// A path is taken as it is, without parameters after a `?`. Creates the inbox if there is none.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InboxErrorKind::Address`] for any other address, for an unknown parameter, or if the feature that the address
+    /// needs is off, and [`InboxErrorKind::Open`] if the database cannot be opened or brought up to date.
+    pub async fn open(address: &str) -> Result<Self, InboxError> {
+        Self::builder(address).open().await
+    }
+
+    /// Opens an existing inbox, as [`open`](Self::open) does, and creates none.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`open`](Self::open), and [`InboxErrorKind::Open`] if there is no inbox at the address. No file
+    /// and no table is created then.
+    pub async fn open_existing(address: &str) -> Result<Self, InboxError> {
+        Self::builder(address).with_creation(false).open().await
+    }
+
+    /// Opens the inbox in an SQLite file, and creates the file and its folder if there is none.
+    ///
+    /// The file is in WAL mode with `synchronous` at `FULL`. It needs a local disk; a `-wal` and a `-shm` file beside it belong
+    /// to it. If the file or its `-wal` file is removed, replaced or truncated while the inbox is open, every commit fails
+    /// until the inbox is opened again.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InboxErrorKind::Open`] if the file cannot be opened, created or brought up to date.
+    #[cfg(feature = "sqlite")]
+    pub async fn sqlite(path: impl AsRef<Path>) -> Result<Self, InboxError> {
+        let target = Target::File(path.as_ref().to_owned());
+        InboxBuilder::new(target).open().await
+    }
+
+    /// Opens the inbox in an existing SQLite file, as [`sqlite`](Self::sqlite) does, and creates none.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InboxErrorKind::Open`] if there is no file, or no inbox in it, or if the file cannot be opened or brought up
+    /// to date.
+    #[cfg(feature = "sqlite")]
+    pub async fn sqlite_existing(path: impl AsRef<Path>) -> Result<Self, InboxError> {
+        let target = Target::File(path.as_ref().to_owned());
+        InboxBuilder::new(target).with_creation(false).open().await
+    }
+
+    /// Opens the inbox in a PostgreSQL database, and creates its tables if there are none.
+    ///
+    /// The tables are in the schema `tower_pyannote`. No extension is needed. The address may name a pooler such as PgBouncer, in
+    /// session or transaction mode. If the database starts, or has no free connection, the call waits for 4 s.
+    ///
+    /// `sslmode=verify-full` and `sslrootcert=PATH` in the address demand TLS with a certificate of that authority.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InboxErrorKind::Address`] if the address cannot be parsed or has an unknown parameter, and
+    /// [`InboxErrorKind::Open`] if the database cannot be reached or brought up to date.
+    #[cfg(feature = "postgres")]
+    pub async fn postgres(url: &str) -> Result<Self, InboxError> {
+        Self::builder(url).open().await
+    }
+}
+
+impl fmt::Debug for InboxBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the address, which may hold a password.
+        f.debug_struct("InboxBuilder")
+            .field("schema", &self.schema)
+            .field("pool_size", &self.pool_size)
+            .field("acquire_timeout", &self.acquire_timeout)
+            .field("migrations", &self.migrations)
+            .finish_non_exhaustive()
+    }
+}
+
+async fn within_a_minute<T>(
+    open: impl Future<Output = Result<T, InboxError>>,
+) -> Result<T, InboxError> {
+    match tokio::time::timeout(OPENING, open).await {
+        Ok(opened) => opened,
+        Err(_) => Err(InboxError::because(
+            InboxErrorKind::Open,
+            "no answer within a minute",
+        )),
+    }
+}
+
+fn refused(why: &'static str) -> InboxError {
+    InboxError::because(InboxErrorKind::Address, why)
+}
+
+/// Names the parameters without their values, which may be secrets.
+fn unknown_parameters(parameters: &str) -> InboxError {
+    let names: Vec<&str> = parameters
+        .split('&')
+        .map(|parameter| {
+            parameter
+                .split_once('=')
+                .map_or(parameter, |(name, _)| name)
+        })
+        .collect();
+    let names = names.join(", ");
+    InboxError::because(
+        InboxErrorKind::Address,
+        format!("an address of sqlite has no parameters, and this one has {names}: leave them out"),
+    )
+}
+
+const SCHEMA: &str = "tower_pyannote";
+
+const OPENING: Duration = Duration::from_secs(60);

@@ -1,0 +1,335 @@
+//! The store over sqlx: one implementation for both databases, over a [`Session`](session::Session) of either.
+
+mod schema;
+pub(crate) mod session;
+mod statements;
+#[cfg(feature = "reconcile")]
+mod submissions;
+mod work;
+
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use sqlx::FromRow;
+
+pub(crate) use self::{
+    schema::{SchemaError, prepare},
+    work::Kept,
+};
+use self::{
+    session::{Engine, Session, Value},
+    statements as sql,
+};
+use crate::error::InboxError;
+use crate::{
+    entry::{Commit, InboxEntry, InboxFilter, InboxState, InboxStats, Replay},
+    record::{Record, Stored, job_key, kind, nanoseconds, time},
+    store::{Claimed, Grouping, Outcome, Store, StoreFuture},
+    telemetry,
+};
+
+/// An inbox in a database.
+#[derive(Debug)]
+pub(crate) struct SqlStore {
+    engine: Engine,
+    /// Expired submissions up to this time are skipped, because their events are still stored.
+    forgotten_to: AtomicI64,
+}
+
+impl SqlStore {
+    pub(crate) fn new(engine: Engine) -> Self {
+        Self {
+            engine,
+            forgotten_to: AtomicI64::new(i64::MIN),
+        }
+    }
+
+    /// Deletes expired submissions in batches, except those whose event is still stored. Returns the jobs whose end is not known.
+    async fn forget_submissions(&self, session: &mut Session) -> Result<Vec<String>, InboxError> {
+        let from = self.forgotten_to.load(Ordering::Relaxed);
+        let before = nanoseconds(SystemTime::now() - SUBMISSIONS_KEPT);
+        let values = [
+            Value::Int(from),
+            Value::Int(before),
+            Value::Int(FORGOTTEN_AT_ONCE),
+        ];
+        let seen = session.row(sql::OLD_SUBMISSIONS, &values).await?;
+        let (seen, to): (i64, Option<i64>) = seen.unwrap_or_default();
+        let values = [Value::Int(from), Value::MaybeInt(to)];
+        let ids = session
+            .rows::<(Option<String>,)>(sql::FORGET_SUBMISSIONS, &values)
+            .await?;
+        // The next pass begins again at the oldest submission once this one has reached the youngest.
+        let next = to.filter(|_| seen == FORGOTTEN_AT_ONCE);
+        self.forgotten_to
+            .store(next.unwrap_or(i64::MIN), Ordering::Relaxed);
+        Ok(ids.into_iter().filter_map(|(id,)| id).collect())
+    }
+
+    async fn prune_in(
+        &self,
+        session: &mut Session,
+        before: i64,
+    ) -> Result<(u64, Vec<String>), InboxError> {
+        let values = [Value::Int(before), Value::Int(PRUNED_AT_ONCE)];
+        let old: Vec<(i64, i64)> = session.rows(sql::PRUNABLE, &values).await?;
+        let mut bytes = 0;
+        let few = old.into_iter().take_while(|(_, size)| {
+            let fits = bytes < PRUNED_BYTES;
+            bytes += size;
+            fits
+        });
+        let ids: Vec<i64> = few.map(|(id, _)| id).collect();
+        let mut pruned = 0;
+        if !ids.is_empty() {
+            let ids = Value::Ids(&ids);
+            session.run(sql::NOTE_RECEIVED, &[ids]).await?;
+            let since = nanoseconds(SystemTime::now() - SUBMISSIONS_KEPT);
+            session
+                .run(sql::NOTE_UNSUBMITTED, &[ids, Value::Int(since)])
+                .await?;
+            pruned = session.run(sql::PRUNE, &[ids]).await?;
+        }
+        let day = Value::Int(span(LEASES_KEPT));
+        session.run(sql::FORGET_LEASES, &[day]).await?;
+        let lost = self.forget_submissions(session).await?;
+        // SQLite returns the space to the file system, a part at a time; PostgreSQL does so by itself.
+        let tidy = self.engine.choose("PRAGMA incremental_vacuum(4096)", "");
+        session.script(tidy).await?;
+        Ok((pruned, lost))
+    }
+}
+
+impl Store for SqlStore {
+    fn grouping(&self) -> Grouping {
+        self.engine.grouping()
+    }
+
+    fn commit<'a>(&'a self, batch: &'a [Record]) -> StoreFuture<'a, Vec<Commit>> {
+        Box::pin(async move {
+            let mut session = self.engine.write().await?;
+            let commits = self::work::commit(&mut session, batch).await?;
+            session.commit().await?;
+            Ok(commits)
+        })
+    }
+
+    fn probe(&self) -> StoreFuture<'_, ()> {
+        Box::pin(async move {
+            let mut session = self.engine.write().await?;
+            session.run(sql::PROBE, &[]).await?;
+            session.commit().await
+        })
+    }
+
+    fn keep_alive<'a>(&'a self, worker: &'a str, lease: Duration) -> StoreFuture<'a, u64> {
+        Box::pin(async move {
+            let mut session = self.engine.write().await?;
+            let name = Value::Text(worker);
+            session
+                .run(sql::RENEW, &[name, Value::Int(span(lease))])
+                .await?;
+            session.run(sql::REBASE_LEASES, &[]).await?;
+            let taken = session.run(sql::TAKE_OVER, &[name]).await?;
+            let compact = self.engine.choose("", sql::COMPACT_COUNTS_POSTGRES);
+            session.script(compact).await?;
+            session.commit().await?;
+            Ok(taken)
+        })
+    }
+
+    fn claim<'a>(
+        &'a self,
+        worker: &'a Arc<str>,
+        places: usize,
+        is_idle: bool,
+    ) -> StoreFuture<'a, Vec<Claimed>> {
+        Box::pin(async move {
+            let mut session = self.engine.write().await?;
+            if is_idle {
+                session.run(sql::REBASE_EVENTS, &[]).await?;
+            }
+            let statement = self.engine.choose(sql::CLAIM_SQLITE, sql::CLAIM_POSTGRES);
+            let claimed = work::claim(&mut session, statement, worker, places).await;
+            match claimed {
+                // Another worker has claimed another event of the same job just now. The next claim sees that.
+                Err(error) if is_unique_violation(&error) => Ok(Vec::new()),
+                claimed => {
+                    let claimed = claimed?;
+                    session.commit().await?;
+                    Ok(claimed)
+                }
+            }
+        })
+    }
+
+    fn write<'a>(&'a self, batch: &'a [Outcome]) -> StoreFuture<'a, Vec<bool>> {
+        Box::pin(async move {
+            let settle = self.engine.choose(sql::SETTLE_SQLITE, sql::SETTLE_POSTGRES);
+            let finish = self.engine.choose(sql::FINISH_SQLITE, sql::FINISH_POSTGRES);
+            let mut session = self.engine.write().await?;
+            let written = work::write(&mut session, settle, finish, batch).await?;
+            session.commit().await?;
+            Ok(written)
+        })
+    }
+
+    fn release<'a>(&'a self, worker: &'a str, held: &'a HashSet<i64>) -> StoreFuture<'a, u64> {
+        Box::pin(async move {
+            let held: Vec<i64> = held.iter().copied().collect();
+            let values = [Value::Text(worker), Value::Ids(&held)];
+            let mut session = self.engine.write().await?;
+            let released = session.run(sql::RELEASE, &values).await?;
+            session.commit().await?;
+            Ok(released)
+        })
+    }
+
+    fn stats(&self) -> StoreFuture<'_, InboxStats> {
+        Box::pin(async move {
+            let mut session = self.engine.read().await?;
+            let counts: Vec<(String, i64)> = session.rows(sql::COUNTS, &[]).await?;
+            let oldest: Option<(Option<i64>,)> = session.row(sql::OLDEST, &[]).await?;
+            session.commit().await?;
+            let mut stats = InboxStats::default();
+            for (state, events) in counts {
+                let count = match InboxState::from_name(&state) {
+                    InboxState::Waiting => &mut stats.waiting,
+                    InboxState::Running => &mut stats.running,
+                    InboxState::Handled => &mut stats.handled,
+                    InboxState::Dead => &mut stats.dead,
+                    InboxState::Unknown => &mut stats.unknown,
+                };
+                *count = count.saturating_add_signed(events);
+            }
+            let age = |oldest| SystemTime::now().duration_since(time(oldest)).ok();
+            let oldest = oldest.and_then(|(oldest,)| oldest);
+            stats.oldest_waiting = oldest.map(|oldest| age(oldest).unwrap_or_default());
+            Ok(stats)
+        })
+    }
+
+    fn list<'a>(&'a self, filter: &'a InboxFilter) -> StoreFuture<'a, Vec<InboxEntry>> {
+        Box::pin(async move {
+            let job_key = filter.job_id.as_deref().map(job_key);
+            // No event has a negative id.
+            let id = filter.id.as_deref().map(|id| id.parse().unwrap_or(-1));
+            let values = [
+                Value::MaybeText(filter.state.map(InboxState::as_str)),
+                Value::Bool(job_key.is_some()),
+                Value::Bytes(&job_key.unwrap_or_default()),
+                Value::MaybeInt(id),
+                Value::Int(filter.limit.into()),
+            ];
+            let mut session = self.engine.read().await?;
+            let rows: Vec<EntryRow> = session.rows(sql::LIST, &values).await?;
+            session.commit().await?;
+            Ok(rows.into_iter().map(InboxEntry::from).collect())
+        })
+    }
+
+    fn event(&self, id: i64) -> StoreFuture<'_, Option<Stored>> {
+        Box::pin(async move {
+            let statement = self.engine.choose(sql::EVENT_SQLITE, sql::EVENT_POSTGRES);
+            let mut session = self.engine.read().await?;
+            let stored = session.row(statement, &[Value::Int(id)]).await?;
+            session.commit().await?;
+            Ok(stored)
+        })
+    }
+
+    fn replay(&self, id: i64, replay: Replay) -> StoreFuture<'_, bool> {
+        Box::pin(async move {
+            let mut session = self.engine.write().await?;
+            if session.run(sql::REPLAY, &[Value::Int(id)]).await? == 0 {
+                return Ok(false);
+            }
+            let values = [Value::Int(id), Value::Bool(replay == Replay::All)];
+            session.run(sql::REPLAY_RESULTS, &values).await?;
+            session.commit().await?;
+            Ok(true)
+        })
+    }
+
+    fn prune(&self, before: i64) -> StoreFuture<'_, u64> {
+        Box::pin(async move {
+            let mut session = self.engine.write().await?;
+            let (pruned, lost) = self.prune_in(&mut session, before).await?;
+            session.commit().await?;
+            for job_id in lost {
+                telemetry::never_came(&job_id);
+            }
+            Ok(pruned)
+        })
+    }
+}
+
+#[derive(FromRow)]
+struct EntryRow {
+    id: i64,
+    job_id: String,
+    status: String,
+    kind: Option<String>,
+    state: String,
+    attempts: i64,
+    body_bytes: i64,
+    received_at: i64,
+    finished_at: Option<i64>,
+    last_error: Option<String>,
+    conflicts: i64,
+}
+
+impl From<EntryRow> for InboxEntry {
+    fn from(row: EntryRow) -> Self {
+        Self {
+            id: row.id.to_string(),
+            job_id: row.job_id,
+            status: row.status,
+            kind: row.kind.as_deref().and_then(kind),
+            state: InboxState::from_name(&row.state),
+            attempts: u32::try_from(row.attempts).unwrap_or_default(),
+            bytes: unsigned(row.body_bytes),
+            received_at: time(row.received_at),
+            finished_at: row.finished_at.map(time),
+            last_error: row.last_error,
+            conflicts: unsigned(row.conflicts),
+        }
+    }
+}
+
+fn is_unique_violation(error: &InboxError) -> bool {
+    let source = std::error::Error::source(error);
+    let error = source.and_then(|source| source.downcast_ref::<sqlx::Error>());
+    error
+        .and_then(sqlx::Error::as_database_error)
+        .is_some_and(|error| error.is_unique_violation())
+}
+
+/// A count or a size, which the databases keep as a signed number.
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or_default()
+}
+
+/// A duration in nanoseconds.
+fn span(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// Few and small enough that deliveries do not wait long for the transaction; the last one may be larger.
+const PRUNED_AT_ONCE: i64 = 100;
+const PRUNED_BYTES: i64 = 16 << 20;
+
+/// How long the lease of a dead worker is kept.
+const LEASES_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long a submission outlives its event: far longer than the API keeps the output, or lists the job to a reconciler.
+const SUBMISSIONS_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// More than clients submit between two prunings, even at the API's full rate.
+const FORGOTTEN_AT_ONCE: i64 = 10_000;

@@ -1,0 +1,193 @@
+//! The statements that both databases share, in PostgreSQL's dialect. [`Session`](super::session::Session) qualifies the
+//! tables in PostgreSQL, and translates `now_ns()` and `= ANY($1)` for SQLite. Where the databases differ more, there are two
+//! statements.
+
+pub(super) const PROBE: &str = "\
+INSERT INTO pyannote_probe (id, written_at) VALUES (1, now_ns())
+ON CONFLICT (id) DO UPDATE SET written_at = excluded.written_at";
+
+pub(super) const CONFLICT: &str = "\
+INSERT INTO pyannote_conflicts (event_id, sha256, received_at, signed_at, body) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (event_id, sha256) DO NOTHING";
+
+/// Of $1, which is a worker's name, for $2 nanoseconds.
+pub(super) const RENEW: &str = "\
+INSERT INTO pyannote_leases (name, holder, renewed_at, expires_at) VALUES ($1, $1, now_ns(), now_ns() + $2)
+ON CONFLICT (name) DO UPDATE SET renewed_at = excluded.renewed_at, expires_at = excluded.expires_at";
+
+/// After a clock was set back, a lease would be held longer than its length.
+pub(super) const REBASE_LEASES: &str = "\
+UPDATE pyannote_leases SET renewed_at = now_ns(), expires_at = now_ns() + (expires_at - renewed_at)
+WHERE renewed_at > now_ns()";
+
+/// After a clock was set back, an event would wait longer than its delay.
+pub(super) const REBASE_EVENTS: &str = "\
+UPDATE pyannote_events SET queued_at = now_ns(), due_at = now_ns() + (due_at - queued_at)
+WHERE state = 'waiting' AND due_at > now_ns() AND queued_at > now_ns()";
+
+/// The attempt of the worker without a lease counts, so that an event that kills its worker is dead in the end.
+pub(super) const TAKE_OVER: &str = "\
+UPDATE pyannote_events SET state = 'waiting', attempts = attempts + 1, claims = claims + 1, worker = NULL,
+    queued_at = now_ns(), due_at = now_ns()
+WHERE state = 'running' AND COALESCE(worker, '') <> $1 AND NOT EXISTS (
+    SELECT 1 FROM pyannote_leases l WHERE l.name = pyannote_events.worker AND l.expires_at > now_ns())";
+
+pub(super) const RELEASE: &str = "\
+UPDATE pyannote_events SET state = 'waiting', worker = NULL
+WHERE state = 'running' AND worker = $1 AND NOT id = ANY($2)";
+
+/// Only the first event of a job that is due and of which none is running, so that events of a job never overlap.
+pub(super) const CLAIM_SQLITE: &str = "\
+WITH due AS (
+    SELECT e.id FROM pyannote_events e
+    WHERE e.state = 'waiting' AND e.due_at <= now_ns() AND NOT EXISTS (
+        SELECT 1 FROM pyannote_events o WHERE o.job_key = e.job_key AND o.id <> e.id AND (
+            o.state = 'running' OR o.state = 'waiting' AND (o.due_at, o.id) < (e.due_at, e.id)))
+    ORDER BY e.due_at, e.id LIMIT $2
+)
+UPDATE pyannote_events SET state = 'running', worker = $1, claims = claims + 1
+WHERE id IN (SELECT id FROM due)
+RETURNING id, claims, attempts, body_bytes, due_at, received_at, signed_at, retry_number, retry_reason,
+    (SELECT b.body FROM pyannote_bodies b WHERE b.event_id = pyannote_events.id AND pyannote_events.body_bytes <= $3) AS body,
+    (SELECT s.kind FROM pyannote_submissions s WHERE s.job_key = pyannote_events.job_key) AS job_kind";
+
+/// As [`CLAIM_SQLITE`]. Claims at the same time skip each other's events, and the unique index on running events rejects a
+/// claim that a skipped event would have excluded.
+pub(super) const CLAIM_POSTGRES: &str = "\
+WITH due AS (
+    SELECT e.id FROM pyannote_events e
+    WHERE e.state = 'waiting' AND e.due_at <= now_ns() AND NOT EXISTS (
+        SELECT 1 FROM pyannote_events o WHERE o.job_key = e.job_key AND o.id <> e.id AND (
+            o.state = 'running' OR o.state = 'waiting' AND (o.due_at, o.id) < (e.due_at, e.id)))
+    ORDER BY e.due_at, e.id LIMIT $2
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE pyannote_events SET state = 'running', worker = $1, claims = claims + 1
+WHERE id IN (SELECT id FROM due)
+RETURNING id, claims, attempts, body_bytes, due_at, received_at, signed_at, retry_number, retry_reason,
+    CASE WHEN body_bytes <= $3 THEN body END AS body,
+    (SELECT s.kind FROM pyannote_submissions s WHERE s.job_key = pyannote_events.job_key) AS job_kind";
+
+pub(super) const RESULTS: &str =
+    "SELECT event_id, handler, error FROM pyannote_results WHERE event_id = ANY($1)";
+
+pub(super) const SETTLE_SQLITE: &str = "\
+INSERT INTO pyannote_results (event_id, handler, error)
+SELECT r.value ->> 'id', r.value ->> 'handler', r.value ->> 'handler_error' FROM json_each($1) r
+WHERE r.value ->> 'handler' IS NOT NULL AND EXISTS (
+    SELECT 1 FROM pyannote_events e WHERE e.id = r.value ->> 'id' AND e.claims = r.value ->> 'number')
+ON CONFLICT (event_id, handler) DO NOTHING";
+
+pub(super) const SETTLE_POSTGRES: &str = "\
+INSERT INTO pyannote_results (event_id, handler, error)
+SELECT r.id, r.handler, r.handler_error
+FROM json_to_recordset(CAST($1 AS JSON)) AS r (id BIGINT, number BIGINT, handler TEXT, handler_error TEXT)
+WHERE r.handler IS NOT NULL AND EXISTS (
+    SELECT 1 FROM pyannote_events e WHERE e.id = r.id AND e.claims = r.number)
+ON CONFLICT (event_id, handler) DO NOTHING";
+
+/// A null `error` clears the last one. An exhausted event keeps it, because it says more than that no attempt is left.
+pub(super) const FINISH_SQLITE: &str = "\
+UPDATE pyannote_events AS e SET state = r.state, attempts = e.attempts + r.failures, worker = NULL,
+    queued_at = now_ns(), due_at = now_ns() + r.delay,
+    finished_at = CASE WHEN r.state = 'waiting' THEN NULL ELSE now_ns() END,
+    last_error = CASE WHEN r.is_exhausted THEN COALESCE(e.last_error || '; then ', '') || r.error ELSE r.error END
+FROM (
+    SELECT value ->> 'id' AS id, value ->> 'number' AS number, value ->> 'worker' AS worker, value ->> 'state' AS state,
+        value ->> 'failures' AS failures, value ->> 'delay' AS delay, value ->> 'error' AS error,
+        value ->> 'is_exhausted' AS is_exhausted
+    FROM json_each($1) WHERE value ->> 'state' IS NOT NULL
+) r
+WHERE e.id = r.id AND e.state = 'running' AND e.worker = r.worker AND e.claims = r.number
+RETURNING id";
+
+pub(super) const FINISH_POSTGRES: &str = "\
+UPDATE pyannote_events AS e SET state = r.state, attempts = e.attempts + r.failures, worker = NULL,
+    queued_at = now_ns(), due_at = now_ns() + r.delay,
+    finished_at = CASE WHEN r.state = 'waiting' THEN NULL ELSE now_ns() END,
+    last_error = CASE WHEN r.is_exhausted THEN COALESCE(e.last_error || '; then ', '') || r.error ELSE r.error END
+FROM json_to_recordset(CAST($1 AS JSON)) AS r (id BIGINT, number BIGINT, worker TEXT, state TEXT,
+    failures BIGINT, delay BIGINT, error TEXT, is_exhausted BOOLEAN)
+WHERE r.state IS NOT NULL AND e.id = r.id AND e.state = 'running' AND e.worker = r.worker AND e.claims = r.number
+RETURNING e.id";
+
+/// Whether an earlier try to write this end committed, and only its answer was lost.
+pub(super) const IS_FINISHED: &str =
+    "SELECT 1 FROM pyannote_events WHERE id = $1 AND claims = $2 AND state = $3";
+
+pub(super) const FORGET_RESULTS: &str = "\
+DELETE FROM pyannote_results WHERE event_id = ANY($1)";
+
+pub(super) const COUNTS: &str =
+    "SELECT state, CAST(SUM(events) AS BIGINT) FROM pyannote_counts GROUP BY state";
+
+/// Adds up the changes of the counts; SQLite has one row for each state.
+pub(super) const COMPACT_COUNTS_POSTGRES: &str = "\
+WITH changes AS (DELETE FROM pyannote_counts RETURNING state, events)
+INSERT INTO pyannote_counts SELECT state, SUM(events) FROM changes GROUP BY state";
+
+pub(super) const OLDEST: &str =
+    "SELECT MIN(received_at) FROM pyannote_events WHERE finished_at IS NULL";
+
+pub(super) const LIST: &str = "\
+SELECT e.id, e.job_id, e.status,
+    COALESCE(e.kind, (SELECT s.kind FROM pyannote_submissions s WHERE s.job_key = e.job_key)) AS kind,
+    e.state, e.attempts, e.body_bytes, e.received_at, e.finished_at, e.last_error,
+    (SELECT COUNT(*) FROM pyannote_conflicts c WHERE c.event_id = e.id) AS conflicts
+FROM pyannote_events e
+WHERE (CAST($1 AS TEXT) IS NULL OR
+        CASE WHEN e.state IN ('waiting', 'running', 'handled', 'dead') THEN e.state ELSE 'unknown' END = $1)
+    AND (NOT $2 OR e.job_key = $3) AND (CAST($4 AS BIGINT) IS NULL OR e.id = $4)
+ORDER BY e.received_at DESC, e.id DESC LIMIT $5";
+
+pub(super) const EVENT_SQLITE: &str = "\
+SELECT e.received_at, e.signed_at, e.retry_number, e.retry_reason, b.body,
+    (SELECT s.kind FROM pyannote_submissions s WHERE s.job_key = e.job_key) AS job_kind
+FROM pyannote_events e JOIN pyannote_bodies b ON b.event_id = e.id WHERE e.id = $1";
+
+pub(super) const EVENT_POSTGRES: &str = "\
+SELECT e.received_at, e.signed_at, e.retry_number, e.retry_reason, e.body,
+    (SELECT s.kind FROM pyannote_submissions s WHERE s.job_key = e.job_key) AS job_kind
+FROM pyannote_events e WHERE e.id = $1";
+
+pub(super) const REPLAY: &str = "\
+UPDATE pyannote_events SET state = 'waiting', attempts = 0, finished_at = NULL, queued_at = now_ns(), due_at = now_ns()
+WHERE id = $1 AND state IN ('handled', 'dead', 'waiting')";
+
+pub(super) const REPLAY_RESULTS: &str =
+    "DELETE FROM pyannote_results WHERE event_id = $1 AND ($2 OR error IS NOT NULL)";
+
+pub(super) const PRUNABLE: &str = "\
+SELECT e.id, e.body_bytes + (
+    SELECT CAST(COALESCE(SUM(LENGTH(c.body)), 0) AS BIGINT) FROM pyannote_conflicts c WHERE c.event_id = e.id)
+FROM pyannote_events e WHERE e.finished_at < $1 AND e.state = 'handled' LIMIT $2";
+
+/// A reconciler must not fetch a job again while the API still lists it.
+pub(super) const NOTE_RECEIVED: &str = "\
+UPDATE pyannote_submissions SET outcome = 'received' WHERE job_key IN (
+    SELECT job_key FROM pyannote_events WHERE id = ANY($1) AND status IN ('succeeded', 'failed', 'canceled'))";
+
+pub(super) const NOTE_UNSUBMITTED: &str = "\
+INSERT INTO pyannote_submissions (job_key, job_id, status_only, submitted_at, outcome)
+SELECT job_key, MIN(job_id), FALSE, MAX(received_at), 'received' FROM pyannote_events
+WHERE id = ANY($1) AND received_at > $2 AND status IN ('succeeded', 'failed', 'canceled') GROUP BY job_key
+ON CONFLICT (job_key) DO NOTHING";
+
+/// Not an event that was replayed meanwhile.
+pub(super) const PRUNE: &str =
+    "DELETE FROM pyannote_events WHERE id = ANY($1) AND state = 'handled'";
+
+pub(super) const OLD_SUBMISSIONS: &str = "\
+SELECT COUNT(*), MAX(submitted_at) FROM (
+    SELECT submitted_at FROM pyannote_submissions WHERE submitted_at > $1 AND submitted_at < $2
+    ORDER BY submitted_at LIMIT $3) s";
+
+/// Returns the job whose end is not known.
+pub(super) const FORGET_SUBMISSIONS: &str = "\
+DELETE FROM pyannote_submissions WHERE submitted_at > $1 AND submitted_at <= $2 AND NOT EXISTS (
+    SELECT 1 FROM pyannote_events e WHERE e.job_key = pyannote_submissions.job_key)
+RETURNING CASE WHEN outcome IS NULL THEN job_id END";
+
+pub(super) const FORGET_LEASES: &str = "\
+DELETE FROM pyannote_leases WHERE expires_at < now_ns() - $1 AND NOT EXISTS (
+    SELECT 1 FROM pyannote_events e WHERE e.worker = pyannote_leases.name AND e.state = 'running')";
