@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 
-/// How long to wait after a failed attempt: twice as long each time, and a random part more.
+/// The delay after a failed attempt: twice as long each time, plus a random part.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Backoff {
     pub(crate) first: Duration,
@@ -10,7 +10,7 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// The wait after the attempt of this number, from 1.
+    /// Returns the delay after an attempt, of which the first is 1.
     pub(crate) fn after(&self, attempt: u32) -> Duration {
         let waits = ExponentialBuilder::new()
             .with_min_delay(self.first)
@@ -20,7 +20,7 @@ impl Backoff {
             .without_max_times()
             .build();
         let number = usize::try_from(attempt.saturating_sub(1)).unwrap_or(usize::MAX);
-        // Past these doublings every wait is the longest.
+        // After these doublings every delay is the longest.
         let mut waits = waits.skip(number.min(MOST_DOUBLINGS));
         waits.next().unwrap_or(self.longest)
     }

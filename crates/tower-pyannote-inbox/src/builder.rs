@@ -174,6 +174,7 @@ impl InboxBuilder {
             Target::Pool(pool) => Ok(Engine::Postgres(crate::postgres::Postgres::over(
                 pool.clone(),
                 &self.schema,
+                false,
             ))),
             Target::Address(address) => match address.split_once(':') {
                 Some(("sqlite", path)) => {
@@ -236,9 +237,6 @@ impl Inbox {
     }
 
     /// Creates a builder for an inbox over a pool of your own.
-    ///
-    /// Through a pooler in transaction mode, such as PgBouncer, the pool's connections must have a
-    /// `statement_cache_capacity` of 0.
     #[cfg(feature = "postgres")]
     pub fn builder_from_pool(pool: sqlx::PgPool) -> InboxBuilder {
         InboxBuilder::new(Target::Pool(pool))
@@ -307,6 +305,9 @@ impl Inbox {
     ///
     /// The tables are in the schema `tower_pyannote`. No extension is needed. The address may name a pooler such as PgBouncer, in
     /// session or transaction mode. If the database starts, or has no free connection, the call waits for 4 s.
+    ///
+    /// Statements are not named, because a pooler may give each transaction another server. Without a pooler,
+    /// `statement-cache-capacity=100` in the address saves a round trip for each statement.
     ///
     /// `sslmode=verify-full` and `sslrootcert=PATH` in the address demand TLS with a certificate of that authority.
     ///

@@ -1,7 +1,9 @@
 use std::{error::Error, fmt};
 
 /// A setting that cannot work, refused when it is set.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// `Debug` shows the same text as `Display`, as `main` prints it.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// A setting of an [`InboxBuilder`](crate::InboxBuilder).
@@ -40,6 +42,12 @@ impl fmt::Display for ConfigError {
                 write!(f, "the reconciler's {setting} has to be {demand}")
             }
         }
+    }
+}
+
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

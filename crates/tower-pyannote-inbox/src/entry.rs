@@ -5,20 +5,20 @@ use std::{
 
 use tower_pyannote::Kind;
 
-/// What became of an event that was given to the inbox.
+/// Whether a committed event was new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Commit {
-    /// It was committed, and will be handled.
+    /// The event was committed, and will be handled.
     New,
-    /// It had been committed before, with the same body.
+    /// The event was committed before, with the same body.
     Duplicate,
-    /// It had been committed before, with another body. That one stays; this one is kept aside.
+    /// The event was committed before, with another body. The first body stays; this one is kept as a conflict.
     Conflict,
 }
 
 impl Commit {
-    /// Returns the word for it in logs and metrics.
+    /// Returns the name in logs and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -29,24 +29,24 @@ impl Commit {
     }
 }
 
-/// How far the handling of an event is.
+/// The state of an event in the inbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum InboxState {
-    /// It waits to be handled, or to be tried again.
+    /// The event waits for its first attempt, or for a retry.
     Waiting,
-    /// A worker holds it.
+    /// A worker handles the event.
     Running,
-    /// Every handler is through with it. It is removed when its time is over.
+    /// Every handler succeeded. The event is removed after the retention time.
     Handled,
-    /// Its attempts are used up, or a handler said that none can help. It stays until it is replayed.
+    /// The attempts are used up, or an error is permanent. The event stays until it is replayed.
     Dead,
-    /// The database has it in a state that this version does not know. No worker takes it, and it is not replayed.
+    /// The database has a state that this version does not know. No worker claims the event, and it cannot be replayed.
     Unknown,
 }
 
 impl InboxState {
-    /// Returns the word for it.
+    /// Returns the name in logs and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -79,7 +79,7 @@ impl fmt::Display for InboxState {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct InboxEntry {
-    /// Names the event in this inbox.
+    /// The event's id in this inbox: a number.
     pub id: String,
     /// The job's id, cut after 256 characters.
     pub job_id: String,
@@ -87,23 +87,23 @@ pub struct InboxEntry {
     pub status: String,
     /// The kind of its output, or else of its job, if a [`Client`](pyannoteai_client::Client) recorded the submission.
     pub kind: Option<Kind>,
-    /// How far its handling is.
+    /// The state.
     pub state: InboxState,
-    /// The attempts that failed so far.
+    /// The number of failed attempts.
     pub attempts: u32,
     /// The size of the body, in bytes.
     pub bytes: u64,
-    /// When it was received.
+    /// When the event was received.
     pub received_at: SystemTime,
-    /// When it was handled or given up.
+    /// When the event was handled or became dead.
     pub finished_at: Option<SystemTime>,
-    /// Why the last attempt failed, in the handlers' own words.
+    /// Why the last attempt failed: the handler's name and its error.
     pub last_error: Option<String>,
-    /// How many other bodies came under the same job and status.
+    /// How many other bodies were delivered for the same job and status.
     pub conflicts: u64,
 }
 
-/// Which events to list.
+/// Selects the events that [`Inbox::list`](crate::Inbox::list) returns.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct InboxFilter {
@@ -114,7 +114,7 @@ pub struct InboxFilter {
 }
 
 impl InboxFilter {
-    /// The latest 100 events.
+    /// Selects the latest 100 events.
     pub const fn new() -> Self {
         Self {
             state: None,
@@ -124,25 +124,25 @@ impl InboxFilter {
         }
     }
 
-    /// Lists only events in this state. Default: in any.
+    /// Selects only events in this state. Default: any.
     pub fn with_state(mut self, state: InboxState) -> Self {
         self.state = Some(state);
         self
     }
 
-    /// Lists only the events of one job. Default: of all.
+    /// Selects only the events of one job. Default: all.
     pub fn with_job_id(mut self, job_id: impl Into<String>) -> Self {
         self.job_id = Some(job_id.into());
         self
     }
 
-    /// Lists only the event of this id. Default: all.
+    /// Selects only the event with this id. Default: all.
     pub fn with_id(mut self, id: impl Into<String>) -> Self {
         self.id = Some(id.into());
         self
     }
 
-    /// Lists at most so many. Default: 100.
+    /// Sets the largest number of events. Default: 100.
     pub fn with_limit(mut self, limit: u32) -> Self {
         self.limit = limit;
         self
@@ -155,31 +155,31 @@ impl Default for InboxFilter {
     }
 }
 
-/// How much there is in the inbox.
+/// How many events are in each state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InboxStats {
-    /// Events that wait to be handled, or to be tried again.
+    /// Events that wait for their first attempt, or for a retry.
     pub waiting: u64,
-    /// Events that a worker holds.
+    /// Events that a worker handles.
     pub running: u64,
-    /// Events that are handled and not yet pruned.
+    /// Events that are handled and not yet removed.
     pub handled: u64,
-    /// Events that were given up.
+    /// Events that are dead.
     pub dead: u64,
     /// Events in a state that this version does not know.
     pub unknown: u64,
-    /// How long ago the oldest event that is not yet handled was received.
+    /// The time since the oldest event that waits or runs was received.
     pub oldest_waiting: Option<Duration>,
 }
 
-/// Which handlers meet an event that is replayed.
+/// Which handlers run when an event is replayed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Replay {
-    /// Those that did not succeed.
+    /// Those that have not succeeded.
     #[default]
     Unfinished,
-    /// All of them once more.
+    /// All of them.
     All,
 }

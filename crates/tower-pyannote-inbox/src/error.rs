@@ -1,21 +1,23 @@
 use std::{error::Error, fmt, sync::Arc};
 
-/// Why the inbox could not do what it was asked for.
+/// Why an inbox could not do something.
 ///
-/// After an error of any kind but [`Address`](InboxErrorKind::Address) and [`Open`](InboxErrorKind::Open), what was asked
-/// for may have been done all the same, as the answer may have been lost. What the database said is the
-/// [source](Error::source).
-#[derive(Clone, Debug)]
+/// The [source](Error::source) is the database's error. After an error of any kind but
+/// [`Address`](InboxErrorKind::Address) and [`Open`](InboxErrorKind::Open) the work may be done all the same, because perhaps
+/// only the answer was lost.
+///
+/// `Debug` shows the error and its sources, each after a colon, as `main` prints it.
+#[derive(Clone)]
 pub struct InboxError {
     kind: InboxErrorKind,
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
-/// What kind of trouble an [`InboxError`] is.
+/// The kind of an [`InboxError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum InboxErrorKind {
-    /// The address of the database cannot be read, or needs a feature that is off.
+    /// The address of the database cannot be used, or needs a feature that is off.
     Address,
     /// The database could not be opened or brought up to date.
     Open,
@@ -23,7 +25,7 @@ pub enum InboxErrorKind {
     Timeout,
     /// The database failed.
     Store,
-    /// The inbox was shut down, or a part of it broke.
+    /// The inbox was shut down, or a part of it panicked.
     Closed,
 }
 
@@ -60,12 +62,18 @@ impl InboxError {
 impl fmt::Display for InboxError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
-            InboxErrorKind::Address => "the database's address cannot be used",
+            InboxErrorKind::Address => "the address of the inbox's database cannot be used",
             InboxErrorKind::Open => "the inbox's database cannot be opened",
             InboxErrorKind::Timeout => "the inbox's database did not answer in time",
             InboxErrorKind::Store => "the inbox's database failed",
-            InboxErrorKind::Closed => "the inbox was shut down, or a part of it broke",
+            InboxErrorKind::Closed => "the inbox was shut down, or a part of it panicked",
         })
+    }
+}
+
+impl fmt::Debug for InboxError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&Chain(self), f)
     }
 }
 

@@ -23,7 +23,7 @@ use tower_pyannote::event::Text;
 
 /// Makes the database under an [`Inbox`] fail on command.
 ///
-/// The faults stand between the inbox and its database, SQLite or PostgreSQL, which is the real one.
+/// The faults are put between the inbox and its database, which is a real one.
 ///
 /// # Example: a store that fails is answered 503
 ///
@@ -58,16 +58,15 @@ pub struct StoreFaults {
     state: Arc<State>,
 }
 
-/// What is wrong with a database.
+/// A fault of a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StoreFault {
-    /// It does nothing, and says so at once.
+    /// Every call fails at once and has no effect.
     Fails,
-    /// It does nothing and never answers, as on a connection that went dark. What is asked meanwhile has no answer when the
-    /// fault is over, either.
+    /// No call is answered or has an effect, as on a dead connection. Calls that began during the fault are never answered.
     Hangs,
-    /// It does what it is asked for, and then fails: the answer is lost on its way.
+    /// Every call has its effect and then fails, as if the answer was lost.
     LosesAnswers,
 }
 
@@ -78,7 +77,7 @@ struct State {
 }
 
 impl StoreFaults {
-    /// Returns an inbox over the same database, and what makes that fail. There is no fault at first.
+    /// Returns an inbox over the same database, and the switch for its faults. There is no fault at first.
     ///
     /// # Panics
     ///
@@ -93,17 +92,17 @@ impl StoreFaults {
         (Inbox::over(Arc::new(store)), Self { state })
     }
 
-    /// From now on, everything that the database is asked for meets this fault.
+    /// Begins a fault, for all calls from now on.
     pub fn begin(&self, fault: StoreFault) {
         self.state.set(Some(fault));
     }
 
-    /// From now on, the database works.
+    /// Ends the fault.
     pub fn end(&self) {
         self.state.set(None);
     }
 
-    /// Returns how often a fault was met.
+    /// Returns the number of calls that met a fault.
     #[must_use]
     pub fn met(&self) -> u64 {
         self.state.met.load(Ordering::SeqCst)
@@ -115,7 +114,7 @@ impl State {
         *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
     }
 
-    /// Counted before it has its effect.
+    /// Counts the call before the fault has its effect.
     fn meet(&self) -> Option<StoreFault> {
         let fault = *self.fault.lock().unwrap_or_else(PoisonError::into_inner);
         if fault.is_some() {
@@ -153,7 +152,7 @@ impl fmt::Debug for FaultyStore {
 }
 
 fn commanded() -> InboxError {
-    InboxError::because(InboxErrorKind::Store, "it was told to fail")
+    InboxError::because(InboxErrorKind::Store, "a fault of StoreFaults")
 }
 
 impl Store for FaultyStore {
@@ -223,6 +222,15 @@ impl SubmissionStore for FaultyStore {
 
     fn settled<'a>(&'a self, job_ids: &'a [Text]) -> StoreFuture<'a, Vec<bool>> {
         self.through(self.store.settled(job_ids))
+    }
+
+    fn lease<'a>(
+        &'a self,
+        name: &'a str,
+        holder: &'a str,
+        duration: Duration,
+    ) -> StoreFuture<'a, bool> {
+        self.through(self.store.lease(name, holder, duration))
     }
 
     fn give_up<'a>(&'a self, submission: &'a Submission) -> StoreFuture<'a, ()> {

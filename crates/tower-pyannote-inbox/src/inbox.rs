@@ -16,25 +16,28 @@ use crate::{
 };
 use tower_pyannote::WebhookEvent;
 
-/// A durable inbox: what it acknowledged is committed to a database, and is handled until that succeeds.
+/// A durable inbox: commits events to a database before they are acknowledged, and keeps them until they are handled.
 ///
 /// pyannoteAI gives a delivery up after about six minutes, and deletes the output a day later. So the HTTP side,
-/// [`service`](Self::service), does nothing but to commit an event and answer; [`worker`](Self::worker) runs the handlers
-/// over what was committed, in this process or in others.
+/// [`service`](Self::service), only commits an event and answers. A [`worker`](Self::worker) runs the handlers over committed
+/// events, in this process or in others.
 ///
-/// 1. An answer of 200 means committed: with SQLite, flushed to the disk; with PostgreSQL, as its `synchronous_commit` says.
-/// 2. The body is stored as it was received, with the time and the retry of its delivery; the event that a handler meets is
-///    the one that was received. Its freshness was checked when it came and is not checked again.
-/// 3. A job comes to one status once: a second delivery of the same `jobId` and `status` is acknowledged and not handled
-///    again. If its body is another, it is kept aside, logged and counted as a conflict; the first one stays.
-/// 4. Concurrent deliveries share a commit.
+/// 1. 200 means committed: with SQLite, flushed to the disk; with PostgreSQL, as its `synchronous_commit` says.
+/// 2. The body is stored as it was received, with the time and the retry of its delivery, so that a handler gets the event that
+///    was received. The layer checked its freshness at that time; nothing checks it again.
+/// 3. Events are deduplicated by job id and status: a duplicate is acknowledged and runs no handler. If its body differs, the
+///    inbox keeps the body as a conflict, and logs and counts it. The first body stays.
+/// 4. Deliveries that arrive together share a commit.
 ///
-/// Duplicates are known for as long as the event is kept, 7 days after it was handled by default.
+/// Duplicates are recognized while the event is stored, by default for 7 days after it was handled.
 ///
-/// The database is SQLite, in one file on a local disk, or PostgreSQL, for many servers. What is in it is as secret as the
-/// meetings are: bodies are stored in clear.
+/// The database is SQLite, in one file on a local disk, or PostgreSQL, for many replicas. It is as secret as the meetings,
+/// because bodies are stored in clear.
 ///
-/// Cloning is cheap. An inbox has to be opened, and used, on tokio.
+/// An inbox buffers at most 64 MiB of bodies that wait for their commit, and each worker at most 768 MiB of events
+/// ([details](crate::InboxWorker::with_concurrency)).
+///
+/// Cloning is cheap. An inbox must be opened and used on tokio.
 ///
 /// # Example: a receiver that answers at once and a worker
 ///
@@ -84,14 +87,14 @@ impl Inbox {
         }
     }
 
-    /// Commits an event, and says what it was to the inbox.
+    /// Commits an event, and returns whether it was new.
     ///
-    /// The event must be one whose signature was verified, or that was fetched from pyannoteAI's API.
+    /// The event's signature must be verified, or the event fetched from pyannoteAI's API.
     ///
     /// # Errors
     ///
-    /// Returns an error within 5 s if the database failed or did not answer. The event may be committed all the same, where
-    /// the answer was lost; when it comes again it is then a duplicate.
+    /// Returns an error within 5 s if the database failed or did not answer. If only the answer was lost, the event is committed,
+    /// and its next delivery is a duplicate.
     pub async fn commit(&self, event: &WebhookEvent) -> Result<Commit, InboxError> {
         let commit = self
             .committer
@@ -101,7 +104,7 @@ impl Inbox {
         commit
     }
 
-    /// Commits an event that the API told of, for which there is more time than a delivery has.
+    /// Commits an event that was fetched from the API. It has more time than a delivery has.
     #[cfg(feature = "reconcile")]
     pub(crate) async fn commit_fetched(&self, event: &WebhookEvent) -> Result<Commit, InboxError> {
         let record = record(event, Source::Fetched).await;
@@ -110,21 +113,23 @@ impl Inbox {
         commit
     }
 
-    /// Checks that events can be committed and handled, by writing to the database, and by how the last work in it went.
+    /// Checks that events can be committed and handled: writes to the database, and looks at the last commit, claim, result and count
+    /// of this process.
     ///
-    /// That work is the last commit, and of this process's workers the last claim, result and count. A failure counts until
-    /// the next success of the same kind, and for a minute at most.
+    /// A failure counts until the next success of the same kind, and for a minute at most.
     ///
     /// # Errors
     ///
-    /// Returns an error within 5 s if the database could not be written to, or if the last work of a kind failed.
+    /// Returns an error within 5 s if the write failed, or the last commit, claim, result or count did.
     pub async fn check(&self) -> Result<(), InboxError> {
         let probed = self.database.ask_within(CHECK, |store| store.probe());
         probed.await?;
         self.database.recent().check()
     }
 
-    /// Counts what is in the inbox.
+    /// Returns how many events are in each state.
+    ///
+    /// The database keeps these counts, so that the call takes as long with a million events as with ten.
     ///
     /// # Errors
     ///
@@ -135,7 +140,7 @@ impl Inbox {
         stats
     }
 
-    /// Lists events, the last received first.
+    /// Returns events without their bodies, the last received first.
     ///
     /// # Errors
     ///
@@ -144,12 +149,12 @@ impl Inbox {
         self.database.ask(|store| store.list(filter)).await
     }
 
-    /// Reads an event with its body; `None` if there is none of this id.
+    /// Returns an event with its body; `None` if there is none with this id.
     ///
     /// # Errors
     ///
-    /// Returns an error if the database failed, or did not answer within 10 s, or if what is stored is no event: then the
-    /// [`EventError`](tower_pyannote::event::EventError) is the source.
+    /// Returns an error if the database failed or did not answer within 10 s, or if the stored body is no event: then the source is
+    /// the [`EventError`](tower_pyannote::event::EventError).
     pub async fn event(&self, id: &str) -> Result<Option<WebhookEvent>, InboxError> {
         // No event has another kind of id.
         let Ok(id) = id.parse() else {
@@ -164,10 +169,9 @@ impl Inbox {
             .map_err(|error| InboxError::because(InboxErrorKind::Store, error))
     }
 
-    /// Makes an event due once more, with all its attempts before it; `false` if there is none of this id, or a worker
-    /// holds it.
+    /// Makes an event due again, with all its attempts. Returns `false` if there is none with this id, or if a worker has it.
     ///
-    /// Of an event that was handled all handlers meet it again.
+    /// All handlers run again over an event that was handled.
     ///
     /// # Errors
     ///
@@ -187,9 +191,9 @@ impl Inbox {
         Ok(replayed)
     }
 
-    /// Removes the events that were handled longer ago than this, and says how many those were.
+    /// Removes the events that were handled longer ago than `age`, and returns their number.
     ///
-    /// A worker does so by itself. Events that are not handled, or dead, stay.
+    /// A worker does so every hour. Events that wait, run or are dead stay.
     ///
     /// # Errors
     ///
@@ -214,7 +218,7 @@ impl fmt::Debug for Inbox {
 }
 
 async fn record(event: &WebhookEvent, source: Source) -> Record {
-    // To hash takes about half a millisecond a MiB.
+    // Hashing takes about half a millisecond a MiB.
     if let Some(pool) = pool_for(event.raw().len()) {
         let event = event.clone();
         if let Ok(record) = pool

@@ -60,7 +60,7 @@ pub use self::{
     submissions::Submissions,
 };
 
-/// Compiles what the README shows.
-#[cfg(all(doctest, feature = "sqlite", feature = "reconcile"))]
+/// Compiles the README's example.
+#[cfg(all(doctest, feature = "sqlite"))]
 #[doc = include_str!("../README.md")]
 mod readme {}

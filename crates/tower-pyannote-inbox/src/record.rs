@@ -15,9 +15,9 @@ use tower_pyannote::{
 /// An event as it is stored.
 #[derive(Clone, Debug)]
 pub(crate) struct Record {
-    /// Names the event: one job comes to one status once.
+    /// The deduplication key: a digest of job id and status.
     pub(crate) event_key: [u8; 32],
-    /// Names the job.
+    /// A digest of the job id.
     pub(crate) job_key: [u8; 32],
     pub(crate) job_id: String,
     pub(crate) status: String,
@@ -31,12 +31,12 @@ pub(crate) struct Record {
     pub(crate) body: Bytes,
 }
 
-/// Where an event came from.
+/// The origin of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// A signed delivery. Two of the same event have the same body, or are in conflict.
+    /// A signed delivery. Two deliveries of one event with different bodies are a conflict.
     Delivered,
-    /// The API. Its bytes may differ from those of a delivery that says the same.
+    /// The API, whose bytes may differ from those of a delivery with the same content.
     #[cfg(feature = "reconcile")]
     Fetched,
 }
@@ -78,7 +78,7 @@ impl Record {
         i64::try_from(self.body.len()).unwrap_or(i64::MAX)
     }
 
-    /// Whether this is another event under the name of the one that is kept.
+    /// Returns whether both were delivered and their bodies differ.
     pub(crate) fn conflicts_with(&self, sha256: &[u8], source: &str) -> bool {
         let both_delivered =
             self.source == Source::Delivered && source == Source::Delivered.as_str();
@@ -86,7 +86,7 @@ impl Record {
     }
 }
 
-/// What is read back to handle an event.
+/// A stored event.
 #[derive(Debug, FromRow)]
 pub(crate) struct Stored {
     pub(crate) received_at: i64,
@@ -94,12 +94,12 @@ pub(crate) struct Stored {
     pub(crate) retry_number: Option<i64>,
     pub(crate) retry_reason: Option<String>,
     pub(crate) body: Vec<u8>,
-    /// What the job was submitted as.
+    /// The kind of the job, if its submission was recorded.
     pub(crate) job_kind: Option<String>,
 }
 
 impl Stored {
-    /// Makes the event that was stored; its signature and freshness were checked when it came.
+    /// Returns the event. Its signature and freshness were checked when it was received.
     pub(crate) fn into_event(self, attempt: u32) -> Result<WebhookEvent, EventError> {
         let number = self.retry_number.map(|number| number.to_string());
         let retry = Retry::from_headers(
@@ -126,20 +126,20 @@ pub(crate) struct Submission {
     pub(crate) submitted_at: SystemTime,
 }
 
-/// A digest, as a job id may be of any length, and a database's index takes only short keys.
+/// Returns a digest, because a job id has any length, and a database's index takes only short keys.
 pub(crate) fn job_key(job_id: &str) -> [u8; 32] {
     Sha256::digest(job_id).into()
 }
 
 fn event_key(job_key: &[u8; 32], status: &str) -> [u8; 32] {
-    // The job's digest has a fixed length, so no two pairs run together into the same text.
+    // The job's digest has a fixed length, so that no two pairs give the same text.
     let mut digest = Sha256::new();
     digest.update(job_key);
     digest.update(status);
     digest.finalize().into()
 }
 
-/// Text for people to read: PostgreSQL takes no NUL, and nobody reads a megabyte.
+/// Returns text for people to read, without NUL, which PostgreSQL refuses, and cut after 256 characters.
 pub(crate) fn storable(text: &str) -> String {
     let mut stored = String::new();
     for c in text.chars().take(LONGEST_TEXT) {
@@ -154,13 +154,13 @@ pub(crate) fn storable(text: &str) -> String {
     stored
 }
 
-/// An error in words, at a length that a store need not fear.
+/// Returns the text of a handler's error, without NUL, and cut after 2,000 characters.
 pub(crate) fn storable_error(handler: &str, error: &dyn std::fmt::Display) -> String {
     let mut text = Limited {
         text: String::new(),
         left: LONGEST_ERROR,
     };
-    // It fails only to end what is too long.
+    // `Limited` fails only to end a text that is too long.
     let _ = write!(text, "{handler}: {error}");
     text.text.replace('\0', "\u{fffd}")
 }

@@ -12,17 +12,17 @@ use tower_service::Service;
 use crate::{inbox::Inbox, telemetry};
 use tower_pyannote::{WebhookEvent, handler::EmptyBody};
 
-/// The HTTP side of an [`Inbox`]: commits the event of a request, and only then answers.
+/// Commits the event of a request, and then answers: the HTTP side of an [`Inbox`].
 ///
-/// It stands under `PyannoteSignatureLayer`, which leaves the event in the request's extensions. The answer has no body:
+/// It takes the event that `PyannoteSignatureLayer` leaves in the request's extensions. The answer has no body:
 ///
 /// | what happened | answer |
 /// |---|---|
 /// | the event is committed, now or before | 200 |
-/// | the database failed, or did not answer within 5 s | 503 with `Retry-After`, whereupon pyannoteAI repeats the delivery |
-/// | there is no event, as the layer is missing or inside | 500 |
+/// | the database failed, or did not answer within 5 s | 503 with `Retry-After`; pyannoteAI repeats the delivery |
+/// | there is no event, because the layer is missing or inside | 500 |
 ///
-/// The handlers' time does not count here. See [`Inbox`] for an example.
+/// Handlers do not run here. See [`Inbox`] for an example.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct InboxService {

@@ -69,6 +69,14 @@ pub(crate) trait SubmissionStore {
     /// Returns for each job whether its end is known: its event is or was in the inbox, or was given up.
     fn settled<'a>(&'a self, job_ids: &'a [Text]) -> StoreFuture<'a, Vec<bool>>;
 
+    /// Takes or renews a lease; `false` if another holder has it.
+    fn lease<'a>(
+        &'a self,
+        name: &'a str,
+        holder: &'a str,
+        duration: Duration,
+    ) -> StoreFuture<'a, bool>;
+
     /// Gives up the event of a job.
     fn give_up<'a>(&'a self, submission: &'a Submission) -> StoreFuture<'a, ()>;
 }

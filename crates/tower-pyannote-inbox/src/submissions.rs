@@ -1,4 +1,8 @@
-use std::{error::Error, fmt, time::Instant};
+use std::{
+    error::Error,
+    fmt,
+    time::{Duration, Instant},
+};
 
 use tokio::time;
 
@@ -79,6 +83,17 @@ impl Inbox {
 
     pub(crate) async fn settled(&self, job_ids: &[Text]) -> Result<Vec<bool>, InboxError> {
         self.database.ask(|store| store.settled(job_ids)).await
+    }
+
+    /// Takes or renews the lease of the reconciler; `false` if another one has it.
+    pub(crate) async fn lease_to_reconciler(
+        &self,
+        holder: &str,
+        duration: Duration,
+    ) -> Result<bool, InboxError> {
+        self.database
+            .ask(|store| store.lease("reconciler", holder, duration))
+            .await
     }
 
     pub(crate) async fn give_up(&self, submission: &Submission) -> Result<(), InboxError> {

@@ -1,4 +1,4 @@
-//! Logs and metrics of the inbox. A subscriber or recorder that panics does the inbox no harm.
+//! Logs and metrics of the inbox. A panic of a subscriber or recorder does not reach the inbox.
 
 use std::{
     future::Future,
@@ -13,7 +13,7 @@ use crate::{
 };
 use tower_pyannote::WebhookEvent;
 
-/// Tells of a try to commit an event, and of its time.
+/// Counts a commit, and its time.
 pub(crate) fn committed(commit: &Result<Commit, InboxError>, elapsed: Duration) {
     guarded(|| {
         count::committed(
@@ -23,7 +23,7 @@ pub(crate) fn committed(commit: &Result<Commit, InboxError>, elapsed: Duration) 
     });
 }
 
-/// Tells of what an event was to the inbox.
+/// Logs a commit that was not new, or failed.
 pub(crate) fn answered(event: &WebhookEvent, commit: &Result<Commit, InboxError>) {
     guarded(|| match commit {
         Ok(Commit::New) => {}
@@ -33,28 +33,28 @@ pub(crate) fn answered(event: &WebhookEvent, commit: &Result<Commit, InboxError>
     });
 }
 
-/// Tells of a job that is forgotten, though its end was never heard of.
+/// Logs a job whose event never arrived.
 pub(crate) fn never_came(job_id: &str) {
     guarded(|| {
         log::never_came(job_id);
     });
 }
 
-/// Tells of a request that reached the inbox without an event.
+/// Logs a request without an event.
 pub(crate) fn no_event() {
     guarded(|| {
         log::no_event();
     });
 }
 
-/// Tells that the database could not do a part of the work, which will be tried again.
+/// Logs a failure of the database, which is retried.
 pub(crate) fn store_failed(what: &'static str, error: &InboxError) {
     guarded(|| {
         log::store_failed(what, error);
     });
 }
 
-/// Tells how an attempt to handle an event ended.
+/// Counts and logs the end of an attempt.
 pub(crate) fn finished(id: i64, event: Option<&WebhookEvent>, end: &End) {
     guarded(|| {
         count::attempt(match end {
@@ -66,7 +66,7 @@ pub(crate) fn finished(id: i64, event: Option<&WebhookEvent>, end: &End) {
     });
 }
 
-/// Tells of an event that is another worker's by now.
+/// Counts and logs an event that another worker has taken.
 pub(crate) fn lost(id: i64) {
     guarded(|| {
         count::attempt("lost");
@@ -74,21 +74,21 @@ pub(crate) fn lost(id: i64) {
     });
 }
 
-/// Tells of an event that is due again because someone asked for it.
+/// Logs a replay.
 pub(crate) fn replayed(id: &str) {
     guarded(|| {
         log::replayed(id);
     });
 }
 
-/// Tells how much there is.
+/// Sets the gauges.
 pub(crate) fn stats(stats: &InboxStats) {
     guarded(|| {
         count::stats(stats);
     });
 }
 
-/// Tells of events that were removed, as their time was over.
+/// Logs removed events.
 pub(crate) fn pruned(events: u64) {
     guarded(|| {
         log::pruned(events);
@@ -101,7 +101,7 @@ pub(crate) fn draining() {
     });
 }
 
-/// Tells how a worker came to rest.
+/// Logs how a worker stopped.
 pub(crate) fn drained(in_time: bool, released: u64, left: usize) {
     guarded(|| {
         log::drained(in_time, released, left);
@@ -113,7 +113,7 @@ pub(crate) fn in_span<F: Future>(event: &WebhookEvent, work: F) -> impl Future<O
     log::in_span(event, work)
 }
 
-/// Runs code of a subscriber, a recorder or a handler's error, and survives its panic.
+/// Runs code of a subscriber, a recorder or a handler's error, and catches its panic.
 pub(crate) fn guarded(code: impl FnOnce()) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(code)) {
         // A payload of the user's own type might panic when dropped.
@@ -178,7 +178,7 @@ mod log {
         tracing::info!(
             job_id = event.job_id(),
             status = event.status().as_str(),
-            "event is in the inbox already"
+            "duplicate of a committed event"
         );
     }
 
@@ -186,7 +186,7 @@ mod log {
         tracing::warn!(
             job_id = event.job_id(),
             status = event.status().as_str(),
-            "an event with another body is in the inbox already; this one is kept aside"
+            "conflict: the committed event has another body; this one is kept beside it"
         );
     }
 
@@ -202,7 +202,7 @@ mod log {
     pub(crate) fn never_came(job_id: &str) {
         tracing::error!(
             job_id,
-            "a job's event is lost: it was submitted over a week ago, and never came"
+            "event lost: the job was submitted over a week ago, and its event never arrived"
         );
     }
 
@@ -213,7 +213,7 @@ mod log {
     }
 
     pub(crate) fn store_failed(what: &'static str, error: &InboxError) {
-        tracing::error!(what, error = %Chain(error), "the inbox's database failed, to be tried again");
+        tracing::error!(what, error = %Chain(error), "the inbox's database failed; the worker tries again");
     }
 
     pub(crate) fn finished(id: i64, event: Option<&WebhookEvent>, end: &End) {
@@ -222,12 +222,18 @@ mod log {
         match end {
             End::Handled => tracing::info!(id, job_id, attempt, "event handled"),
             End::Retry { error, .. } => {
-                tracing::warn!(id, job_id, attempt, error, "event to be tried again");
+                tracing::warn!(
+                    id,
+                    job_id,
+                    attempt,
+                    error,
+                    "attempt failed; the event will be retried"
+                );
             }
             End::Exhausted => {
                 tracing::error!(
                     id,
-                    "event is dead, its attempts used up, the last of them without an end: it stays until it is replayed"
+                    "event is dead: retries exhausted, and the last attempt did not end; replay it to try again"
                 );
             }
             End::Dead { error } => {
@@ -236,7 +242,7 @@ mod log {
                     job_id,
                     attempt,
                     error,
-                    "event is dead: it stays until it is replayed"
+                    "event is dead; replay it to try again"
                 );
             }
         }
@@ -245,32 +251,32 @@ mod log {
     pub(crate) fn lost(id: i64) {
         tracing::warn!(
             id,
-            "event went to another worker, as this one was silent for too long"
+            "another worker took the event, because this one did not renew its lease in time"
         );
     }
 
     pub(crate) fn replayed(id: &str) {
-        tracing::info!(id, "event to be handled again, as asked for");
+        tracing::info!(id, "event replayed");
     }
 
     pub(crate) fn pruned(events: u64) {
         if events > 0 {
-            tracing::info!(events, "events pruned");
+            tracing::info!(events, "handled events removed");
         }
     }
 
     pub(crate) fn draining() {
-        tracing::info!("the inbox's worker takes no more events");
+        tracing::info!("worker stops: it claims no more events");
     }
 
     pub(crate) fn drained(in_time: bool, released: u64, left: usize) {
         if in_time {
-            tracing::info!("the inbox's worker is done");
+            tracing::info!("worker stopped");
         } else {
             tracing::warn!(
                 released,
                 left,
-                "handlers cut off, and their events handed back, or left to the lease"
+                "worker stopped: handlers were cut off, and their events handed back or left to the lease"
             );
         }
     }

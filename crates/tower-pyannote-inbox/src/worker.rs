@@ -34,26 +34,25 @@ impl Inbox {
     }
 }
 
-/// Runs handlers over what an [`Inbox`] has committed, until each event is handled.
+/// Runs handlers over the events that an [`Inbox`] has committed, until each event is handled.
 ///
-/// 1. Up to 4 events are handled [at a time](Self::with_concurrency); those of one job one after another, whichever worker
-///    they come to.
-/// 2. Each handler runs under the registry's time limit. What it returns, and what it panics with, decides: an event is
-///    tried again while a handler failed that another attempt may help, up to [8 attempts](Self::with_max_attempts), with
-///    [growing pauses](Self::with_backoff) between them.
-/// 3. Of several handlers only those meet an event again that did not succeed; their names tell them apart. A
-///    [permanent](tower_pyannote::HandlerError::permanent) error is not repeated.
-/// 4. An event is *dead* when its attempts are used up, or when a permanent error is all that is left. It stays in the
-///    store, is counted, and can be listed and [replayed](Inbox::replay).
-/// 5. Handled events are pruned after [7 days](Self::with_retention).
-/// 6. A worker that dies loses what it held to the others after its [lease](Self::with_lease), 30 s. That counts as an
-///    attempt, so that an event which kills its worker is not taken up for ever.
+/// 1. A worker handles up to 4 events [at the same time](Self::with_concurrency). Events of one job run one after another, in
+///    the order in which they are due, whichever worker claims them.
+/// 2. Each handler runs under the registry's timeout. An event is retried while a handler fails with an error that a retry may
+///    fix, or panics: up to [8 attempts](Self::with_max_attempts), with [exponential backoff](Self::with_backoff).
+/// 3. A retry runs only the handlers that have not succeeded; their names tell them apart. A handler that returned a
+///    [permanent](tower_pyannote::HandlerError::permanent) error does not run again.
+/// 4. An event is *dead* when its attempts are used up, or when only permanent errors are left. A dead event stays in the inbox, is
+///    counted, and can be listed and [replayed](Inbox::replay). An event that cannot be read is dead at once.
+/// 5. Handled events are removed after [7 days](Self::with_retention).
+/// 6. If a worker dies, other workers take its events after its [lease](Self::with_lease), 30 s. The cut-off attempt counts, so
+///    that an event that kills its worker is dead in the end.
 ///
-/// Leases and pauses go by the clocks of the workers' machines, or PostgreSQL's: a clock that jumps forward by more than a
-/// lease makes a live worker seem dead.
+/// Leases and delays use the clock of the machine with SQLite, and the database's clock with PostgreSQL. If the clock jumps
+/// forward by more than a lease, a live worker seems dead. If it is set back, no event waits longer than its own delay.
 ///
-/// **Handlers must be idempotent.** An event is handled at least once: if a worker dies between the end of a handler and
-/// the note of it, or is cut off for longer than its lease, that handler meets the event again.
+/// **Handlers must be idempotent.** An event is handled at least once: if a worker dies between the end of a handler and the
+/// commit of its result, or is cut off for longer than its lease, the handler runs again.
 ///
 /// See [`Inbox`] for an example.
 #[must_use = "a worker does nothing until it is run"]
@@ -86,12 +85,11 @@ impl InboxWorker {
         }
     }
 
-    /// Sets how many events are handled at a time. Default: 4.
+    /// Sets how many events are handled at the same time. Default: 4.
     ///
-    /// All together have bodies of at most 128 MiB, of which the first 64 KiB of each body are not counted: a larger event
-    /// waits until others are handled. A body and its typed output take at most six times the body, and 64 KiB, so that a
-    /// worker takes at most 768 MiB and 448 KiB for each event. What a handler keeps of an event when it is done is not
-    /// counted.
+    /// Together they have bodies of at most 128 MiB, without the first 64 KiB of each: a larger event waits until others are
+    /// handled. A body and its typed output take at most six times the body, so that a worker takes at most 768 MiB, and 448 KiB
+    /// for each event. What a handler keeps of an event is not counted.
     ///
     /// # Errors
     ///
@@ -103,7 +101,7 @@ impl InboxWorker {
         Ok(self)
     }
 
-    /// Sets how often an event is tried before it is dead. Default: 8, which with the default pauses is 10 to 21 minutes.
+    /// Sets the number of attempts after which an event is dead. Default: 8, which with the default backoff takes 10 to 21 minutes.
     ///
     /// # Errors
     ///
@@ -114,16 +112,16 @@ impl InboxWorker {
         Ok(self)
     }
 
-    /// Sets the pause after the first failed attempt, and the longest one. Default: 5 s and 1 h.
+    /// Sets the delay after the first failed attempt, and the longest delay. Default: 5 s and 1 h.
     ///
-    /// Each pause is twice the one before, up to the longest, and up to as much again at random, so that what failed
-    /// together does not come again together. The store counts in whole seconds. If handlers ask for a pause by
-    /// [`HandlerError::retry_after`](tower_pyannote::HandlerError::retry_after), the longest of their pauses, at most 7 days,
+    /// Each delay is twice the one before, up to the longest, plus up to as much again at random, so that events that failed
+    /// together are not retried together. If handlers ask for a delay by
+    /// [`HandlerError::retry_after`](tower_pyannote::HandlerError::retry_after), the longest of their delays, at most 7 days,
     /// replaces the backoff.
     ///
     /// # Errors
     ///
-    /// Returns [`ConfigError::Worker`] if the first is longer than the longest, or that longer than 7 days.
+    /// Returns [`ConfigError::Worker`] if `first` is longer than `longest`, or `longest` is longer than 7 days.
     pub fn with_backoff(mut self, first: Duration, longest: Duration) -> Result<Self, ConfigError> {
         demand(
             first <= longest && longest <= LONGEST_BACKOFF,
@@ -134,9 +132,9 @@ impl InboxWorker {
         Ok(self)
     }
 
-    /// Sets how long a worker may be silent before others take what it holds. Default: 30 s.
+    /// Sets how long a worker may be silent before others take its events. Default: 30 s.
     ///
-    /// All workers of an inbox need the same.
+    /// A worker renews its lease three times in this time.
     ///
     /// # Errors
     ///
@@ -148,21 +146,20 @@ impl InboxWorker {
         Ok(self)
     }
 
-    /// Sets how long handlers may still run when the worker is stopped; what is not done by then is cut off and handed back.
-    /// Default: 10 s.
+    /// Sets how long handlers may still run after the worker is stopped. Default: 10 s.
     ///
-    /// A handler is cut off where it waits. One that computes, or blocks its thread, is given 5 s more; its event is then
-    /// left to the lease. To hand back may take another 5 s, if the database is slow.
+    /// Then the worker cuts the handlers off, and hands their events back. A handler is cut off where it waits. A handler that
+    /// blocks its thread has 5 s more; then its event is left to the lease. Handing back takes at most 5 s.
     pub fn with_drain_timeout(mut self, timeout: Duration) -> Self {
         self.drain = timeout;
         self
     }
 
-    /// Sets how long handled events are kept, and duplicates of them known. Default: 7 days.
+    /// Sets how long handled events are kept, and their duplicates recognized. Default: 7 days.
     ///
     /// # Errors
     ///
-    /// Returns [`ConfigError::Worker`] for less than an hour: pyannoteAI still repeats deliveries then.
+    /// Returns [`ConfigError::Worker`] for less than an hour, in which pyannoteAI may still repeat a delivery.
     pub fn with_retention(mut self, age: Duration) -> Result<Self, ConfigError> {
         demand(age >= SHORTEST_RETENTION, "retention", "at least 1 h")?;
         self.retention = age;

@@ -13,6 +13,8 @@ pub mod delivery;
 pub mod http;
 pub mod observe;
 #[cfg(unix)]
+pub mod pgbouncer;
+#[cfg(unix)]
 pub mod postgres;
 pub mod process;
 pub mod program;

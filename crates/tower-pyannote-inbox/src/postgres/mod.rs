@@ -56,13 +56,13 @@ impl Postgres {
             })
             .after_release(|connection, _| Box::pin(answers(connection)))
             .connect_lazy_with(options);
-        Ok(Self::over(pool, schema))
+        Ok(Self::over(pool, schema, is_named(url)))
     }
 
-    pub(crate) fn over(pool: PgPool, schema: &str) -> Self {
+    pub(crate) fn over(pool: PgPool, schema: &str, is_named: bool) -> Self {
         Self {
             pool,
-            schema: Schema::new(schema),
+            schema: Schema::new(schema, is_named),
         }
     }
 
@@ -82,6 +82,7 @@ pub(crate) async fn insert(
     let mut records: Vec<&Record> = batch.iter().collect();
     records.sort_by_key(|record| record.event_key);
     let added = sqlx::query_as::<_, (Vec<u8>,)>(AssertSqlSafe(schema.text(INSERT)))
+        .persistent(schema.is_named)
         .bind(column(&records, |record| &record.event_key[..]))
         .bind(column(&records, |record| &record.job_key[..]))
         .bind(column(&records, |record| record.job_id.as_str()))
@@ -110,6 +111,7 @@ pub(crate) async fn kept(
     let keys: Vec<&[u8]> = batch.iter().map(|record| &record.event_key[..]).collect();
     let rows: Vec<(Vec<u8>, i64, Vec<u8>, String)> =
         sqlx::query_as(AssertSqlSafe(schema.text(KEPT)))
+            .persistent(schema.is_named)
             .bind(keys)
             .fetch_all(&mut **tx)
             .await
@@ -136,16 +138,14 @@ fn options(url: &str) -> Result<PgConnectOptions, InboxError> {
     let options: PgConnectOptions = url
         .parse()
         .map_err(|error| InboxError::because(InboxErrorKind::Address, error))?;
-    let options = options
+    Ok(options
         .application_name("tower-pyannote")
-        .extra_float_digits(None);
-    let is_set = parameters(url).any(|name| name == "statement-cache-capacity");
-    // A pooler may give the next transaction another server, which does not know a named statement.
-    Ok(if is_set {
-        options
-    } else {
-        options.statement_cache_capacity(0)
-    })
+        .extra_float_digits(None))
+}
+
+/// Whether the address sets a size for the cache of prepared statements.
+fn is_named(url: &str) -> bool {
+    parameters(url).any(|name| name == "statement-cache-capacity")
 }
 
 /// The names of an address' parameters.

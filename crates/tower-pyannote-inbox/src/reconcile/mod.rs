@@ -39,10 +39,8 @@ use tower_pyannote::event::Text;
 ///    after all, it is handled.
 /// 7. What fails is logged, counted and tried again: once at once, if other jobs do not fail, and in the next pass.
 ///
-/// On a new inbox the first pass brings in what the API lists of the last day, whoever handled it before, and settles what
-/// has no output any more without a word;
-/// [`without_listing`](Self::without_listing) leaves that out. Of several servers on one inbox, one reconciler is enough;
-/// more do no harm, but for the requests.
+/// On a new inbox the first pass fetches what the API lists of the last day, whoever handled it before, and ignores jobs whose output
+/// is gone. [`without_listing`](Self::without_listing) turns that off.
 ///
 /// # Example
 ///
@@ -138,18 +136,40 @@ impl Reconciler {
         pass::run(self).await
     }
 
-    /// Makes a pass at once and after each interval, until `stop` completes.
+    /// Runs a pass at once and after each interval, until `stop` completes.
     ///
-    /// A pass that panics, as a recorder of logs or metrics may make it, is logged and counted as incomplete.
+    /// One reconciler at a time does so for one inbox: it holds a lease in the inbox's database, and the others wait. After the end
+    /// of its process the next one waits for the lease to expire, at most a minute, so that all of them together keep the
+    /// client's rate limit, and a process that restarts all the time does too.
+    ///
+    /// A pass that panics, because a recorder of logs or metrics does, is logged and counted as incomplete.
     pub async fn run_until(mut self, stop: impl Future<Output = ()>) {
+        let lease = self.interval.clamp(SHORTEST_LEASE, LONGEST_LEASE);
+        let holder = format!("reconciler-{:032x}", fastrand::u128(..));
+        let inbox = self.inbox.clone();
         let mut stop = std::pin::pin!(stop);
         loop {
+            let is_leased = match inbox.lease_to_reconciler(&holder, lease).await {
+                Ok(is_leased) => is_leased,
+                Err(error) => {
+                    telemetry::failed("take the reconciler's lease", &error);
+                    false
+                }
+            };
+            let client = self.client.clone();
+            let interval = self.interval;
+            let turn = async {
+                match is_leased {
+                    true => {
+                        self.steady_pass().await;
+                        client.sleep(interval).await;
+                    }
+                    false => tokio::time::sleep(lease / 3).await,
+                }
+            };
             tokio::select! {
-                () = self.steady_pass() => {}
-                () = &mut stop => return,
-            }
-            tokio::select! {
-                () = self.client.sleep(self.interval) => {}
+                () = turn => {}
+                () = lose(&inbox, &holder, lease), if is_leased => telemetry::lease_lost(),
                 () = &mut stop => return,
             }
         }
@@ -165,6 +185,18 @@ impl Reconciler {
     }
 }
 
+/// Renews a lease until another reconciler has it.
+async fn lose(inbox: &Inbox, holder: &str, lease: Duration) {
+    loop {
+        tokio::time::sleep(lease / 3).await;
+        match inbox.lease_to_reconciler(holder, lease).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => telemetry::failed("renew the reconciler's lease", &error),
+        }
+    }
+}
+
 impl fmt::Debug for Reconciler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reconciler")
@@ -175,6 +207,10 @@ impl fmt::Debug for Reconciler {
             .finish_non_exhaustive()
     }
 }
+
+/// As long as the minute that the API's rate limit counts in.
+const LONGEST_LEASE: Duration = Duration::from_secs(60);
+const SHORTEST_LEASE: Duration = Duration::from_secs(3);
 
 const LONGEST_INTERVAL: Duration = Duration::from_secs(30 * 60);
 const LONGEST_GRACE: Duration = Duration::from_secs(12 * 60 * 60);

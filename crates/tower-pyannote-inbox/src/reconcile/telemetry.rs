@@ -51,6 +51,11 @@ pub(super) fn panicked() {
     log::panicked();
 }
 
+/// Logs that another reconciler has the lease.
+pub(super) fn lease_lost() {
+    log::lease_lost();
+}
+
 /// Tells of a pass that stopped, as one job after another failed.
 pub(super) fn broken_off(left: usize) {
     log::broken_off(left);
@@ -179,6 +184,10 @@ mod log {
 
     pub(super) fn failed(what: &'static str, error: &(dyn Error + 'static)) {
         tracing::error!(what, error = %Chain(error), "the reconciler failed, to be tried again");
+    }
+
+    pub(super) fn lease_lost() {
+        tracing::warn!("another reconciler has the lease; this one waits");
     }
 
     pub(super) fn panicked() {

@@ -5,6 +5,8 @@ pub(crate) mod session;
 mod statements;
 #[cfg(feature = "reconcile")]
 mod submissions;
+#[cfg(all(test, feature = "sqlite", feature = "postgres"))]
+mod tests;
 mod work;
 
 use std::{

@@ -222,21 +222,30 @@ pub(crate) trait PostgresColumns {}
 #[cfg(not(feature = "postgres"))]
 impl<T> PostgresColumns for T {}
 
-/// The schema of PostgreSQL that holds the tables, quoted.
+/// How statements are sent to PostgreSQL.
 #[cfg(feature = "postgres")]
 #[derive(Clone, Debug)]
-pub(crate) struct Schema(std::sync::Arc<str>);
+pub(crate) struct Schema {
+    /// The quoted name of the schema that holds the tables.
+    name: std::sync::Arc<str>,
+    /// Whether statements get a name, so that they are prepared once for a connection. A pooler may give the next transaction
+    /// another server, which does not know the name.
+    pub(crate) is_named: bool,
+}
 
 #[cfg(feature = "postgres")]
 impl Schema {
-    pub(crate) fn new(name: &str) -> Self {
-        Self(format!("\"{name}\"").into())
+    pub(crate) fn new(name: &str, is_named: bool) -> Self {
+        Self {
+            name: format!("\"{name}\"").into(),
+            is_named,
+        }
     }
 
     /// Qualifies each table, because a pooler may drop a `search_path`: all names of tables begin with `pyannote_`.
     pub(crate) fn text(&self, sql: &str) -> String {
-        sql.replace("pyannote_", &format!("{}.pyannote_", self.0))
-            .replace("inbox_schema()", &self.0)
+        sql.replace("pyannote_", &format!("{}.pyannote_", self.name))
+            .replace("inbox_schema()", &self.name)
             .replace("now_ns()", POSTGRES_NOW)
     }
 }
@@ -278,7 +287,7 @@ fn postgres_query<'q>(
     sql: &'static str,
     values: &[Value<'_>],
 ) -> sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments> {
-    let query = sqlx::query(AssertSqlSafe(schema.text(sql)));
+    let query = sqlx::query(AssertSqlSafe(schema.text(sql))).persistent(schema.is_named);
     values.iter().fold(query, |query, value| match *value {
         Value::Int(value) => query.bind(value),
         Value::MaybeInt(value) => query.bind(value),

@@ -15,6 +15,14 @@ pub(super) const RENEW: &str = "\
 INSERT INTO pyannote_leases (name, holder, renewed_at, expires_at) VALUES ($1, $1, now_ns(), now_ns() + $2)
 ON CONFLICT (name) DO UPDATE SET renewed_at = excluded.renewed_at, expires_at = excluded.expires_at";
 
+/// Takes the lease $1 for $2, for $3 nanoseconds, unless another holder has it.
+#[cfg(feature = "reconcile")]
+pub(super) const LEASE: &str = "\
+INSERT INTO pyannote_leases (name, holder, renewed_at, expires_at) VALUES ($1, $2, now_ns(), now_ns() + $3)
+ON CONFLICT (name) DO UPDATE
+SET holder = excluded.holder, renewed_at = excluded.renewed_at, expires_at = excluded.expires_at
+WHERE pyannote_leases.holder = excluded.holder OR pyannote_leases.expires_at <= now_ns()";
+
 /// After a clock was set back, a lease would be held longer than its length.
 pub(super) const REBASE_LEASES: &str = "\
 UPDATE pyannote_leases SET renewed_at = now_ns(), expires_at = now_ns() + (expires_at - renewed_at)

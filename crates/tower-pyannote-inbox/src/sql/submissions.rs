@@ -1,6 +1,6 @@
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use super::{SUBMISSIONS_KEPT, SqlStore, session::Value};
+use super::{SUBMISSIONS_KEPT, SqlStore, session::Value, span, statements as sql};
 use crate::{
     error::InboxError,
     record::{Submission, job_key, kind, nanoseconds, time},
@@ -64,6 +64,26 @@ impl SubmissionStore for SqlStore {
             }
             session.commit().await?;
             Ok(settled)
+        })
+    }
+
+    fn lease<'a>(
+        &'a self,
+        name: &'a str,
+        holder: &'a str,
+        duration: Duration,
+    ) -> StoreFuture<'a, bool> {
+        Box::pin(async move {
+            let values = [
+                Value::Text(name),
+                Value::Text(holder),
+                Value::Int(span(duration)),
+            ];
+            let mut session = self.engine.write().await?;
+            session.run(sql::REBASE_LEASES, &[]).await?;
+            let taken = session.run(sql::LEASE, &values).await?;
+            session.commit().await?;
+            Ok(taken > 0)
         })
     }
 

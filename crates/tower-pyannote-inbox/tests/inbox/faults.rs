@@ -207,7 +207,10 @@ async fn an_attempt_that_lost_its_event_does_not_have_the_next_one_handed_back(p
     // same worker begins with the second.
     faults.begin(StoreFault::LosesAnswers);
     go_on.notify_one();
-    until_state(&inbox, "job", "waiting").await;
+    until("the attempt ended", async || {
+        entry(&inbox, "job").await.attempts == 1
+    })
+    .await;
     faults.end();
     begun.notified().await;
     // By then the first has heard.

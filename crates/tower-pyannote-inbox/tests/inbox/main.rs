@@ -1,4 +1,4 @@
-//! What the inbox promises, against real files of SQLite and a real PostgreSQL.
+//! The inbox over files of SQLite and a PostgreSQL server.
 #![cfg(all(feature = "sqlite", feature = "postgres", feature = "testing"))]
 
 mod commit;
@@ -7,6 +7,8 @@ mod files;
 mod open;
 mod operate;
 mod place;
+mod pooler;
+mod queue;
 #[cfg(all(unix, feature = "reconcile"))]
 mod reconcile;
 mod work;

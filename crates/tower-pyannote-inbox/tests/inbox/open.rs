@@ -12,6 +12,53 @@ use tower_pyannote_test_support::postgres::Postgres;
 
 on_each_store! {
     an_inbox_that_is_there_is_opened_as_an_existing_one,
+    tables_of_a_newer_version_are_refused,
+    tables_of_an_unreleased_version_are_refused,
+}
+
+async fn tables_of_a_newer_version_are_refused(place: Place) {
+    drop(place.open().await);
+    place
+        .execute("UPDATE pyannote_schema SET version = 2")
+        .await;
+    for opened in [
+        Inbox::open(place.address()).await,
+        Inbox::open_existing(place.address()).await,
+    ] {
+        let error = opened.unwrap_err();
+        assert_eq!(error.kind(), InboxErrorKind::Open);
+        let text = in_full(&error);
+        assert!(text.contains("a newer version of this program"), "{text}");
+        // As `main` prints it.
+        assert_eq!(format!("{error:?}"), text);
+    }
+}
+
+async fn tables_of_an_unreleased_version_are_refused(place: Place) {
+    drop(place.open().await);
+    place.execute("DROP TABLE pyannote_schema").await;
+    place
+        .execute("CREATE TABLE _pyannote_migrations (version BIGINT)")
+        .await;
+    for opened in [
+        Inbox::open(place.address()).await,
+        Inbox::open_existing(place.address()).await,
+    ] {
+        let error = opened.unwrap_err();
+        assert_eq!(error.kind(), InboxErrorKind::Open);
+        let text = in_full(&error);
+        assert!(text.contains("before the first release"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_path_as_an_address_is_refused_with_the_right_address() {
+    for address in ["data/inbox.sqlite", "/data/inbox.sqlite", ""] {
+        let error = Inbox::open(address).await.unwrap_err();
+        assert_eq!(error.kind(), InboxErrorKind::Address);
+        let text = in_full(&error);
+        assert!(text.ends_with("a path is written sqlite://PATH"), "{text}");
+    }
 }
 
 async fn an_inbox_that_is_there_is_opened_as_an_existing_one(place: Place) {

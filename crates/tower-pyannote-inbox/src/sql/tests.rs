@@ -1,0 +1,141 @@
+use std::{sync::Arc, time::SystemTime};
+
+use bytes::Bytes;
+use tempfile::TempDir;
+use tower_pyannote_test_support::postgres::Postgres as Server;
+
+use super::{
+    session::{Engine, Session},
+    *,
+};
+use crate::{postgres::Postgres, record::Source, sqlite::SqliteFile, store::Missing};
+use tower_pyannote::{WebhookEvent, event::Delivery};
+
+async fn sqlite(directory: &TempDir) -> SqlStore {
+    let path = directory.path().join("inbox.sqlite");
+    let file = SqliteFile::open(&path, Missing::Made, Duration::from_secs(4), 4);
+    let engine = Engine::Sqlite(file.await.unwrap());
+    prepare(&engine, Missing::Made, true).await.unwrap();
+    SqlStore::new(engine)
+}
+
+fn event(number: usize, bytes: usize) -> Record {
+    let mut body = format!(r#"{{"jobId":"{number}"}}"#).into_bytes();
+    body.resize(bytes, b' ');
+    let delivery = Delivery::at(SystemTime::UNIX_EPOCH);
+    let event = WebhookEvent::new(Bytes::from(body), delivery).unwrap();
+    Record::of(&event, Source::Delivered)
+}
+
+#[tokio::test]
+async fn what_is_pruned_in_one_transaction_is_bounded_in_number_and_size() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = sqlite(&directory).await;
+    // 150 small ones, then 20 of a MiB each.
+    let sizes = [(150, 64), (20, 1 << 20)];
+    let sizes = sizes
+        .into_iter()
+        .flat_map(|(count, size)| vec![size; count]);
+    let records: Vec<_> = sizes
+        .enumerate()
+        .map(|(number, size)| event(number, size))
+        .collect();
+    store.commit(&records).await.unwrap();
+    let mut session = store.engine.write().await.unwrap();
+    let finish = "UPDATE pyannote_events SET state = 'handled', finished_at = received_at + id";
+    session.run(finish, &[]).await.unwrap();
+    session.commit().await.unwrap();
+    let mut pruned = Vec::new();
+    while pruned.last() != Some(&0) {
+        pruned.push(store.prune(i64::MAX).await.unwrap());
+    }
+    assert_eq!(pruned, [100, 66, 4, 0]);
+}
+
+#[tokio::test]
+async fn sqlite_claims_from_a_backlog_of_100_000_events_by_an_index() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = sqlite(&directory).await;
+    let mut session = store.engine.write().await.unwrap();
+    backlog(&mut session, BACKLOG_SQLITE).await;
+    session.run("ANALYZE", &[]).await.unwrap();
+    session.commit().await.unwrap();
+    let mut session = store.engine.read().await.unwrap();
+    let explain: &'static str = format!("EXPLAIN QUERY PLAN {}", sql::CLAIM_SQLITE).leak();
+    let values = [Value::Text("worker"), Value::Int(10), Value::Int(0)];
+    let plan: Vec<(i64, i64, i64, String)> = session.rows(explain, &values).await.unwrap();
+    let plan: Vec<String> = plan.into_iter().map(|(_, _, _, step)| step).collect();
+    let plan = plan.join("\n");
+    assert!(
+        plan.contains("SEARCH e USING COVERING INDEX inbox_due")
+            || plan.contains("SEARCH e USING INDEX inbox_due"),
+        "{plan}"
+    );
+    assert!(plan.contains("SEARCH o USING INDEX inbox_job"), "{plan}");
+    assert!(
+        !plan.contains("SCAN e") && !plan.contains("TEMP B-TREE FOR ORDER BY"),
+        "{plan}"
+    );
+    drop(session);
+    counts_and_claims(&store).await;
+}
+
+#[tokio::test]
+async fn postgresql_claims_from_a_backlog_of_100_000_events_by_an_index() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let url = server.url("postgres");
+    let postgres = Postgres::open(&url, "tower_pyannote", Duration::from_secs(4), 4);
+    let engine = Engine::Postgres(postgres.await.unwrap());
+    prepare(&engine, Missing::Made, true).await.unwrap();
+    let store = SqlStore::new(engine);
+    let mut session = store.engine.write().await.unwrap();
+    backlog(&mut session, BACKLOG_POSTGRES).await;
+    session.run("ANALYZE", &[]).await.unwrap();
+    session.commit().await.unwrap();
+    let mut session = store.engine.read().await.unwrap();
+    let explain: &'static str = format!("EXPLAIN {}", sql::CLAIM_POSTGRES).leak();
+    let values = [Value::Text("worker"), Value::Int(10), Value::Int(0)];
+    let plan: Vec<(String,)> = session.rows(explain, &values).await.unwrap();
+    let plan: Vec<String> = plan.into_iter().map(|(step,)| step).collect();
+    let plan = plan.join("\n");
+    assert!(plan.contains("inbox_due"), "{plan}");
+    assert!(
+        !plan.contains("Sort") && !plan.contains("Seq Scan on pyannote_events"),
+        "{plan}"
+    );
+    drop(session);
+    counts_and_claims(&store).await;
+}
+
+async fn backlog(session: &mut Session, insert: &'static str) {
+    session.run(insert, &[]).await.unwrap();
+}
+
+/// Counts the backlog, and claims its oldest events.
+async fn counts_and_claims(store: &SqlStore) {
+    let worker: Arc<str> = "worker".into();
+    store
+        .keep_alive(&worker, Duration::from_secs(30))
+        .await
+        .unwrap();
+    assert_eq!(store.stats().await.unwrap().waiting, 100_000);
+    let claimed = store.claim(&worker, 10, true).await.unwrap();
+    let ids: Vec<i64> = claimed.iter().map(|claimed| claimed.claim.id).collect();
+    assert_eq!(ids, Vec::from_iter(1..=10));
+    let stats = store.stats().await.unwrap();
+    assert_eq!((stats.waiting, stats.running), (99_990, 10));
+}
+
+const BACKLOG_SQLITE: &str = "\
+WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 100000)
+INSERT INTO pyannote_events (event_key, job_key, job_id, status, source, sha256, body_bytes, received_at, signed_at,
+    queued_at, due_at)
+SELECT 'event ' || n, 'job ' || n, n, 'succeeded', 'delivered', 'x', 100, n, n, n, n FROM numbers";
+
+const BACKLOG_POSTGRES: &str = "\
+INSERT INTO pyannote_events (event_key, job_key, job_id, status, source, sha256, body_bytes, received_at, signed_at,
+    queued_at, due_at, body)
+SELECT CAST('event ' || n AS BYTEA), CAST('job ' || n AS BYTEA), CAST(n AS TEXT), 'succeeded', 'delivered', 'x', 100,
+    n, n, n, n, 'x' FROM generate_series(1, 100000) AS numbers (n) ORDER BY numbers.n";
