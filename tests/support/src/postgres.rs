@@ -22,6 +22,8 @@ pub struct Postgres {
     /// Stops the server when its stdin is closed. The system closes it when the tests end, even if they are killed.
     keeper: Option<Child>,
     user: Option<u32>,
+    /// The IP address that the server listens on; none if empty.
+    listens_on: String,
 }
 
 impl Postgres {
@@ -51,6 +53,7 @@ impl Postgres {
             directory,
             keeper: None,
             user,
+            listens_on: String::new(),
         };
         let made = postgres
             .program("initdb")
@@ -113,6 +116,57 @@ impl Postgres {
         self.psql("SELECT pg_reload_conf()");
     }
 
+    /// Restarts the server so that it also listens on a loopback address, with TLS.
+    ///
+    /// Returns the address of a database and the path of the authority's certificate. Where openssl is not installed, panics in CI
+    /// and returns `None` elsewhere.
+    pub fn listen_with_tls(&mut self, database: &str) -> Option<(String, PathBuf)> {
+        // Every process has an address of its own, so that all servers can have the same port.
+        let [.., a, b] = std::process::id().to_be_bytes();
+        let ip = format!("127.83.{a}.{b}");
+        let leaf = format!(
+            "-new -subj /CN=server -keyout key.pem -out leaf.csr -addext subjectAltName=IP:{ip}"
+        );
+        for arguments in [
+            "req -x509 -days 2 -subj /CN=authority -keyout authority.key -out authority.pem".to_owned(),
+            format!("req {leaf}"),
+            "x509 -req -days 2 -in leaf.csr -CA authority.pem -CAkey authority.key -copy_extensions copy -out leaf.pem".to_owned(),
+        ] {
+            let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+            let key = if arguments.starts_with("req") { key } else { "" };
+            let made = self
+                .of_user("openssl")
+                .args(arguments.split(' ').chain(key.split_whitespace()))
+                .stderr(Stdio::null())
+                .status();
+            if made.is_err() {
+                assert!(env::var_os("CI").is_none(), "openssl is not installed, which CI requires");
+                eprintln!("skipped: openssl is not installed");
+                return None;
+            }
+            assert!(made.is_ok_and(|made| made.success()), "openssl {arguments}");
+        }
+        let append = |file: &str, lines: String| {
+            let path = self.data().join(file);
+            let text = fs::read_to_string(&path).expect("a file of initdb");
+            fs::write(&path, text + &lines).expect("a writable file");
+        };
+        append(
+            "pg_hba.conf",
+            "\nhostssl all all 127.0.0.0/8 trust\n".to_owned(),
+        );
+        let folder = self.directory.path().display();
+        let settings = format!(
+            "\nssl = on\nssl_cert_file = '{folder}/leaf.pem'\nssl_key_file = '{folder}/key.pem'\n"
+        );
+        append("postgresql.conf", settings);
+        self.stop();
+        self.listens_on.clone_from(&ip);
+        self.go_on();
+        let authority = self.directory.path().join("authority.pem");
+        Some((format!("postgres://postgres@{ip}/{database}"), authority))
+    }
+
     /// Stops the server at once, as a crash would, and keeps the data.
     pub fn stop(&mut self) {
         if let Some(mut keeper) = self.keeper.take() {
@@ -133,6 +187,7 @@ impl Postgres {
             .arg(self.programs.join("postgres"))
             .arg(self.data())
             .arg(self.directory.path())
+            .arg(&self.listens_on)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
@@ -211,7 +266,7 @@ fn is_file(path: &Path) -> bool {
 
 /// Arguments: the program, the data and the directory. Deletes the directory unless it reads `keep`.
 const KEEPER: &str = r#"
-"$1" -D "$2" -k "$3" -c listen_addresses= & server=$!
+"$1" -D "$2" -k "$3" -c listen_addresses="$4" & server=$!
 word=$(cat)
 kill -QUIT $server
 wait

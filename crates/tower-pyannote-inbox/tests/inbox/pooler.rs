@@ -124,6 +124,34 @@ async fn inboxes_in_two_schemas_of_a_database_do_not_meet() {
     assert_eq!(fourth.stats().await.unwrap().waiting, 1);
 }
 
+#[tokio::test]
+async fn tls_to_postgresql_needs_a_certificate_of_the_given_authority() {
+    let Some(mut server) = Postgres::start() else {
+        return;
+    };
+    let Some((url, authority)) = server.listen_with_tls("postgres") else {
+        return;
+    };
+    let parameters = format!("sslmode=verify-full&sslrootcert={}", authority.display());
+    let inbox = Inbox::open(&format!("{url}?{parameters}")).await.unwrap();
+    commit(&inbox, "job").await;
+    let encrypted = "SELECT COUNT(*) FROM pg_stat_ssl s JOIN pg_stat_activity a USING (pid) \
+        WHERE s.ssl AND a.application_name = 'tower-pyannote'";
+    let mut connection = PgConnection::connect(&server.url("postgres"))
+        .await
+        .unwrap();
+    let encrypted = sqlx::query(encrypted).fetch_one(&mut connection).await;
+    assert!(encrypted.unwrap().get::<i64, _>(0) > 0);
+    for parameters in ["sslmode=verify-full", "sslmode=verify-ca"] {
+        let error = Inbox::open(&format!("{url}?{parameters}"))
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), InboxErrorKind::Open);
+        let text = format!("{error:?}");
+        assert!(text.contains("invalid peer certificate"), "{text}");
+    }
+}
+
 #[test]
 fn a_setting_of_a_builder_that_cannot_work_is_refused_by_name() {
     let builder = || Inbox::builder("sqlite://x");
