@@ -48,7 +48,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let teller = Teller::default();
     let server = Server::new(SecretSet::new(secret.clone()), inbox.clone(), store)
         .with_handlers(|handlers| handlers.register("teller", teller.clone()))?
-        .with_concurrency(1)
+        .with_concurrency(1)?
         .bind("127.0.0.1", 0)
         .await?;
     let address = server.address();
