@@ -111,6 +111,6 @@ fn a_job_whose_event_never_came_is_told_of_when_it_is_forgotten() {
             world.inbox.prune(Duration::ZERO).await.unwrap();
         }
     });
-    let told = "a job's event is lost: it was submitted over a week ago, and never came";
+    let told = "event lost: the job was submitted over a week ago, and its event never arrived";
     assert_eq!(count(&log, told), 2);
 }
