@@ -74,8 +74,8 @@ impl<K> Reader<'_, K> {
     }
 }
 
-/// The heap that a byte of text may take. A turn or a word takes up to 2, in a list that has just grown; a score of one digit
-/// and its comma take 3; with names instead of numbered speakers it is a little more.
+/// The heap that a byte of text may take. A list of small objects takes up to 2 when it has just grown. A digit and its comma
+/// take 3 as a number. Maps with long keys take a little more.
 const HEAP_PER_BYTE: usize = 4;
 
 /// Less than the documented 64 KiB, because small fixed allocations are not counted.

@@ -234,11 +234,11 @@ const fn copied<K, V>() -> usize {
     2 * size_of::<(K, V)>() + 3 * size_of::<(K, usize)>()
 }
 
-/// How many values are kept in place: four scores take as little room as a pointer to them.
+/// How many values are kept in place: four f32 take as little room as a pointer to them.
 const IN_PLACE: usize = 4;
 
 /// The most keys that are faster to compare with each other than to hash.
 const FEW: usize = 32;
 
-/// How many keys a map may share with the one before: an identification has up to 50 voiceprints.
+/// How many keys a map may share with the map before. Maps of events have up to 50.
 const SHARED: usize = 64;

@@ -71,7 +71,7 @@ fn digits(text: &[u8], mut number: u64) -> (usize, u64, &[u8]) {
 impl<K> Read<K> for f32 {
     #[inline]
     fn read(json: &mut Reader<'_, K>) -> Option<Self> {
-        // Nearly all scores are short whole numbers.
+        // Nearly all such numbers are short and whole.
         match json.short_whole_number() {
             Some(number) => Some(number.into()),
             None => json.number(),
@@ -82,7 +82,7 @@ impl<K> Read<K> for f32 {
     fn read_list(json: &mut Reader<'_, K>) -> Option<Vec<Self>> {
         let mut numbers = Vec::new();
         json.array(|json| {
-            // A day's curve has millions of short whole numbers.
+            // The longest lists have millions of short whole numbers.
             while let Some(number) = json.short_whole_number() {
                 json.push(&mut numbers, number.into())?;
                 if !json.eat(",") {

@@ -3,7 +3,7 @@ use crate::event::json::bytes::BLOCK;
 
 /// Passes whole blocks of numbers that single commas separate; returns where they end, and the state there.
 ///
-/// At `at` a number of an array begins, after a comma. A day's score curves are millions of such numbers. The three bytes
+/// At `at` a number of an array begins, after a comma. The longest lists have millions of such numbers. The three bytes
 /// before a byte decide whether it is valid, by the same arithmetic for each byte of a block, which compilers turn into
 /// vector instructions. A block with an exponent, a sign or a third decimal is left to the caller.
 pub(super) fn pass(text: &[u8], at: usize) -> (usize, State) {
