@@ -41,8 +41,6 @@ mod endpoints;
 mod error;
 mod handlers;
 mod health;
-#[allow(unreachable_pub)]
-mod inbox_metrics;
 mod index;
 mod limits;
 mod metrics;

@@ -1,6 +1,5 @@
 use std::time::Duration;
 
-use crate::inbox_metrics as inbox;
 use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use pyannoteai_client::metrics as client;
@@ -13,6 +12,7 @@ use tower_pyannote::{
     verify::VerifyError,
 };
 use tower_pyannote_archive::metrics as archive;
+use tower_pyannote_inbox::metrics as inbox;
 
 /// Installs the recorder of the process. Call this once, on tokio.
 pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
