@@ -1,6 +1,6 @@
 //! Removes what copying adds to a value, and decodes values.
 
-use base64ct::{Base64Unpadded, Base64UrlUnpadded, Encoding as _};
+use base64ct::{Base64Unpadded, Encoding as _};
 
 /// Removes one pair of quotes.
 pub(super) fn unquoted(text: &str) -> Option<&str> {
@@ -23,8 +23,6 @@ pub(super) fn percent_decoded(text: &[u8]) -> Option<Vec<u8>> {
 
 /// Decodes either base64 alphabet, with or without padding.
 pub(super) fn base64_decoded(text: &str) -> Option<Vec<u8>> {
-    let text = text.trim_end_matches('=');
-    let standard = Base64Unpadded::decode_vec(text);
-    let decoded = standard.or_else(|_| Base64UrlUnpadded::decode_vec(text));
-    decoded.ok()
+    let text = text.trim_end_matches('=').replace('-', "+");
+    Base64Unpadded::decode_vec(&text.replace('_', "/")).ok()
 }
