@@ -6,7 +6,8 @@ use super::causes::Cause;
 /// One thing that a [`Doctor`](super::Doctor) found. Its `Display` says what it is and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Finding {
-    pub(super) name: &'static str,
+    /// The stable name in snake case, such as `secret_quoted`.
+    pub name: &'static str,
     text: String,
 }
 
@@ -32,9 +33,9 @@ impl fmt::Display for Finding {
 #[must_use]
 pub struct Diagnosis {
     /// The most certain finding first; never empty.
-    pub(super) findings: Vec<Finding>,
+    pub findings: Vec<Finding>,
     /// The index of the secret that signed the delivery, from 0.
-    pub(super) secret: Option<usize>,
+    pub secret: Option<usize>,
 }
 
 impl Diagnosis {

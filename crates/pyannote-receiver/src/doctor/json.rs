@@ -45,14 +45,13 @@ impl<'a> Json<'a> {
         let mut styles = Vec::new();
         for (order, text) in &self.texts {
             let has_escapes = text.contains('\\');
-            let strings = [
+            for (strings, is_possible) in [
                 ("", true),
                 (ASCII, has_escapes || !text.is_ascii()),
                 (MINIMAL, has_escapes),
                 (HTML, text.contains(HTML_ESCAPED)),
-            ];
-            for (strings, _) in strings.into_iter().filter(|(_, is_possible)| *is_possible) {
-                for numbers in ["", FRACTION, WHOLE] {
+            ] {
+                for numbers in ["", FRACTION, WHOLE].into_iter().filter(|_| is_possible) {
                     let parts = [*order, strings, numbers];
                     styles.extend(LAYOUTS.map(|layout| Style(text, layout, parts)));
                 }

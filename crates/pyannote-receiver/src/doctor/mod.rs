@@ -4,8 +4,6 @@ mod body;
 mod causes;
 mod finding;
 mod headers;
-#[cfg(any(test, feature = "fuzzing"))]
-mod inspect;
 mod json;
 mod search;
 mod secret;
@@ -13,6 +11,7 @@ mod secret;
 mod tests;
 mod text;
 
+use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderMap, HeaderValue};
@@ -37,7 +36,8 @@ pub use self::finding::{Diagnosis, Finding};
 pub struct Doctor {
     setting: Zeroizing<Vec<u8>>,
     tolerance: Duration,
-    work_limit: usize,
+    /// How many bytes the search may hash. Default: 8 GiB. The delivery as received is always checked.
+    pub work_limit: usize,
 }
 
 impl Doctor {
@@ -106,6 +106,16 @@ impl Doctor {
         let verifier = Verifier::new(secrets).with_tolerance(self.tolerance);
         let verified = verifier.verify(values(TIMESTAMP), values(SIGNATURE), body, now);
         verified.ok().map(|verified| verified.secret_index())
+    }
+}
+
+impl fmt::Debug for Doctor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Doctor")
+            .field("secrets", &self.secrets().count())
+            .field("tolerance", &self.tolerance)
+            .field("work_limit", &self.work_limit)
+            .finish()
     }
 }
 
