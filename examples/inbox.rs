@@ -17,6 +17,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().init();
     let metrics = PrometheusBuilder::new().install_recorder()?;
     tower_pyannote::metrics::describe();
+    tower_pyannote_inbox::metrics::describe();
 
     fs::create_dir_all("data/events")?;
     let store = LocalFileSystem::new_with_prefix("data/events")?.with_fsync(true);
