@@ -3,9 +3,18 @@ use std::fmt;
 use super::text::Text;
 
 /// The status of a job.
+///
+/// Webhooks are only sent for the last three. [`Pending`](Self::Pending), [`Created`](Self::Created) and
+/// [`Running`](Self::Running) come from the API.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Status {
+    /// The job waits for its turn.
+    Pending,
+    /// pyannoteAI accepted the job.
+    Created,
+    /// The job is being processed.
+    Running,
     /// The job succeeded. The event has an output, unless the job was submitted with `webhookStatusOnly`.
     Succeeded,
     /// The job failed; [`WebhookEvent::error`](crate::WebhookEvent::error) may have the reason.
@@ -24,6 +33,9 @@ impl Status {
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
+            Self::Pending => "pending",
+            Self::Created => "created",
+            Self::Running => "running",
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
             Self::Canceled => "canceled",
@@ -33,19 +45,19 @@ impl Status {
 
     /// Returns whether the job has ended: succeeded, failed or canceled.
     ///
-    /// Any other status counts as not ended: `created`, `pending`, `running`, and all that this version does not know.
+    /// A status that this version does not know counts as not ended.
     #[must_use]
     pub const fn is_terminal(&self) -> bool {
-        match self {
-            Self::Succeeded | Self::Failed | Self::Canceled => true,
-            Self::Other(_) => false,
-        }
+        matches!(self, Self::Succeeded | Self::Failed | Self::Canceled)
     }
 }
 
 impl From<&str> for Status {
     fn from(status: &str) -> Self {
         match status {
+            "pending" => Self::Pending,
+            "created" => Self::Created,
+            "running" => Self::Running,
             "succeeded" => Self::Succeeded,
             "failed" => Self::Failed,
             "canceled" => Self::Canceled,
@@ -66,9 +78,26 @@ mod tests {
 
     #[test]
     fn three_statuses_end_a_job() {
-        let over = ["succeeded", "failed", "canceled"].map(Status::from);
-        assert!(over.iter().all(Status::is_terminal));
-        let under_way = ["", "created", "pending", "running", "Succeeded"].map(Status::from);
-        assert!(!under_way.iter().any(Status::is_terminal));
+        let ended = ["succeeded", "failed", "canceled"].map(Status::from);
+        assert!(ended.iter().all(Status::is_terminal));
+        let not_ended = ["", "created", "pending", "running", "Succeeded"].map(Status::from);
+        assert!(!not_ended.iter().any(Status::is_terminal));
+    }
+
+    #[test]
+    fn every_documented_status_has_a_variant_of_its_name() {
+        let documented = [
+            (Status::Pending, "pending"),
+            (Status::Created, "created"),
+            (Status::Running, "running"),
+            (Status::Succeeded, "succeeded"),
+            (Status::Failed, "failed"),
+            (Status::Canceled, "canceled"),
+        ];
+        for (status, name) in documented {
+            assert_eq!(status.as_str(), name);
+            assert_eq!(Status::from(name), status);
+        }
+        assert_eq!(Status::from("Running"), Status::Other("Running".into()));
     }
 }

@@ -122,7 +122,7 @@ impl WebhookEvent {
     pub fn kind(&self) -> Option<Kind> {
         match self.status() {
             Status::Failed | Status::Canceled => None,
-            Status::Succeeded | Status::Other(_) => self.0.envelope.output_kind(),
+            _ => self.0.envelope.output_kind(),
         }
     }
 

@@ -47,7 +47,9 @@ impl Dispatch {
         let route = match event.status() {
             Status::Failed => Route::Failed,
             Status::Canceled => Route::Canceled,
-            Status::Other(_) => Route::UnknownStatus,
+            Status::Pending | Status::Created | Status::Running | Status::Other(_) => {
+                Route::UnknownStatus
+            }
             Status::Succeeded if event.kind().is_none() => Route::StatusOnly,
             Status::Succeeded if !needs_output => Route::UntypedOutput,
             Status::Succeeded => {

@@ -121,13 +121,15 @@ impl Drop for InFlight {
     }
 }
 
-/// A sender can invent statuses and reasons, so unknown ones share a label value.
+/// Returns the label value of a status.
+///
+/// A sender can invent statuses, so all that a webhook does not document share one value.
 fn status_label(status: &Status) -> &'static str {
     match status {
         Status::Succeeded => "succeeded",
         Status::Failed => "failed",
         Status::Canceled => "canceled",
-        Status::Other(_) => "other",
+        Status::Pending | Status::Created | Status::Running | Status::Other(_) => "other",
     }
 }
 

@@ -85,6 +85,9 @@ fn error_and_warning_that_are_not_strings_are_none() {
 #[test]
 fn unknown_statuses_are_kept_by_name() {
     let statuses = [
+        (r#""pending""#, Status::Pending),
+        (r#""created""#, Status::Created),
+        (r#""running""#, Status::Running),
         (r#""succeeded""#, Status::Succeeded),
         (r#""failed""#, Status::Failed),
         (r#""canceled""#, Status::Canceled),
