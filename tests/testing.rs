@@ -275,6 +275,23 @@ mod events {
     }
 
     #[test]
+    fn identification_has_exclusive_turns_if_set() {
+        let builder = EventBuilder::identification()
+            .with_duration(Duration::from_secs(600))
+            .unwrap();
+        assert!(identification(&builder).exclusive_diarization.is_empty());
+        let output = identification(&builder.with_exclusive(true));
+        assert!(output.diarization.overlap() > 0.0);
+        assert_eq!(output.exclusive_diarization.overlap(), 0.0);
+        assert_eq!(
+            output.exclusive_diarization.speech_time(),
+            output.diarization.speech_time()
+        );
+        let named = output.exclusive_turns();
+        assert_eq!(named.speakers(), ["Ada", "Grace", "SPEAKER_02"]);
+    }
+
+    #[test]
     fn matching_follows_its_settings() {
         let builder = EventBuilder::identification()
             .with_speakers(4)

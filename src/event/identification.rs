@@ -9,10 +9,13 @@ use super::{Label, LabelMap, ScoreCurve, SpeakerCurves, Text, Turn, Turns};
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Identification {
-    /// The turns of anonymous speakers.
+    /// The turns of anonymous speakers. Turns of different speakers may overlap.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub diarization: Turns,
-    /// The turns of identified speakers.
+    /// The turns of anonymous speakers without overlap, if requested with `exclusive`.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub exclusive_diarization: Turns,
+    /// The turns of identified speakers. Turns of different speakers may overlap.
     pub identification: Vec<IdentifiedTurn>,
     /// The voiceprint that each anonymous speaker matches.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -38,13 +41,14 @@ pub struct Identification {
 }
 
 impl Identification {
-    /// Returns the turns, each with the label of [`who`](IdentifiedTurn::who) speaks.
+    /// Returns the turns of `identification`, each with the label of [`who`](IdentifiedTurn::who) speaks.
     ///
-    /// Without `identification`, these are the turns of `diarization`, labelled by the matches in `voiceprints`.
+    /// Turns of different speakers may overlap. Without `identification`, returns the turns of `diarization`, labelled by the
+    /// matches in `voiceprints`. See [`exclusive_turns`](Self::exclusive_turns) for turns without overlap.
     #[must_use]
     pub fn turns(&self) -> Turns {
         if self.identification.is_empty() {
-            return self.matched_turns();
+            return self.labelled(&self.diarization);
         }
         self.identification
             .iter()
@@ -52,24 +56,33 @@ impl Identification {
             .collect()
     }
 
-    fn matched_turns(&self) -> Turns {
+    /// Returns the turns of `exclusive_diarization`, which do not overlap, labelled by the matches in `voiceprints`.
+    ///
+    /// Speakers without a match keep their anonymous label. Returns no turns if the job was submitted without `exclusive`.
+    #[must_use]
+    pub fn exclusive_turns(&self) -> Turns {
+        self.labelled(&self.exclusive_diarization)
+    }
+
+    fn labelled(&self, turns: &Turns) -> Turns {
         let matches = self
             .voiceprints
             .iter()
             .filter_map(|voiceprint| Some((&voiceprint.speaker, voiceprint.matched.as_ref()?)));
         let matches: HashMap<&Label, &Label> = matches.collect();
-        let relabelled = self.diarization.iter().cloned().map(|mut turn| {
+        let labelled = turns.iter().cloned().map(|mut turn| {
             if let Some(label) = matches.get(&turn.speaker) {
                 turn.speaker = (*label).clone();
             }
             turn
         });
-        relabelled.collect()
+        labelled.collect()
     }
 }
 
 read_object!(Identification {
     "diarization" => diarization: Turns = Turns::default(),
+    "exclusiveDiarization" => exclusive_diarization: Turns = Turns::default(),
     "identification" => identification: Vec<IdentifiedTurn> = Vec::new(),
     "voiceprints" => voiceprints: Vec<VoiceprintMatch> = Vec::new(),
     "confidence" => confidence: ScoreCurve = None,

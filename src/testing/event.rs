@@ -197,7 +197,7 @@ impl EventBuilder {
         self
     }
 
-    /// Sets whether a diarization has `exclusiveDiarization`, the turns without overlap. Default: false.
+    /// Sets whether a diarization or an identification has `exclusiveDiarization`, the turns without overlap. Default: false.
     pub fn with_exclusive(mut self, exclusive: bool) -> Self {
         self.exclusive = exclusive;
         self

@@ -177,6 +177,31 @@ fn without_identified_turns_the_turns_of_the_diarization_are_labelled_by_matches
 }
 
 #[test]
+fn exclusive_turns_of_an_identification_are_labelled_by_matches() {
+    let output = identification(
+        r#"{"diarization":[{"speaker":"SPEAKER_00","start":0,"end":2},{"speaker":"SPEAKER_01","start":1,"end":3}],
+            "exclusiveDiarization":[{"speaker":"SPEAKER_00","start":0,"end":2},{"speaker":"SPEAKER_01","start":2,"end":3}],
+            "identification":[{"diarizationSpeaker":"SPEAKER_00","match":"Ann","start":0,"end":2},
+                {"diarizationSpeaker":"SPEAKER_01","match":null,"start":1,"end":3}],
+            "voiceprints":[{"speaker":"SPEAKER_00","match":"Ann"},{"speaker":"SPEAKER_01","match":null}]}"#,
+    );
+    assert_eq!(output.turns().overlap(), 1.0);
+    assert_eq!(
+        output.exclusive_turns(),
+        turns([("Ann", 0.0, 2.0), ("SPEAKER_01", 2.0, 3.0)])
+    );
+    assert_eq!(
+        output.exclusive_turns().to_rttm("m"),
+        "SPEAKER m 1 0.000 2.000 <NA> <NA> Ann <NA> <NA>\n\
+         SPEAKER m 1 2.000 1.000 <NA> <NA> SPEAKER_01 <NA> <NA>\n"
+    );
+    assert_eq!(
+        Identification::default().exclusive_turns(),
+        Turns::default()
+    );
+}
+
+#[test]
 fn curve_has_a_score_at_a_time() {
     let curve = ScoreCurve::new((0..100_u8).map(f32::from).collect(), 0.02);
     assert_eq!(curve.at(0.0), Some(0.0));

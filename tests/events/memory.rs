@@ -378,6 +378,7 @@ fn heap(output: &Output) -> usize {
                 .iter()
                 .map(|found| map(&found.confidence));
             turns(&output.diarization)
+                + turns(&output.exclusive_diarization)
                 + size_of_val(&output.identification[..])
                 + own.sum::<usize>()
                 + size_of_val(&output.voiceprints[..])

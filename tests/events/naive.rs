@@ -72,11 +72,9 @@ fn identification(output: &Value) -> Option<Value> {
         "identification".into(),
         array(output, "identification", identified)?.into(),
     );
-    insert_some(
-        &mut typed,
-        "diarization",
-        array(output, "diarization", turn)?,
-    );
+    for key in ["diarization", "exclusiveDiarization"] {
+        insert_some(&mut typed, key, array(output, key, turn)?);
+    }
     insert_some(
         &mut typed,
         "voiceprints",

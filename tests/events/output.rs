@@ -47,6 +47,7 @@ fn every_field_of_a_diarization_is_typed() {
 fn every_field_of_an_identification_is_typed() {
     let output = identification(
         r#"{"diarization":[{"speaker":"SPEAKER_00","start":0.4,"end":7.04}],
+            "exclusiveDiarization":[{"speaker":"SPEAKER_00","start":0.4,"end":6.5}],
             "identification":[{"speaker":"Ann","start":0.4,"end":7.04,"confidence":{"Ann":91},
                 "diarizationSpeaker":"SPEAKER_00","match":"Ann"}],
             "voiceprints":[{"speaker":"SPEAKER_00","match":"Ann","confidence":{"Ann":91,"Bob":3}}],
@@ -57,6 +58,7 @@ fn every_field_of_an_identification_is_typed() {
             "warning":"w","error":"e"}"#,
     );
     assert_eq!(output.diarization[0].end, 7.04);
+    assert_eq!(output.exclusive_diarization[0].end, 6.5);
     let turn = &output.identification[0];
     assert_eq!(turn.speaker.as_deref(), Some("Ann"));
     assert_eq!((turn.start, turn.end), (Some(0.4), Some(7.04)));

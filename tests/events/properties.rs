@@ -120,6 +120,7 @@ fn output() -> BoxedStrategy<Value> {
     ]);
     let mut identification = both();
     identification.extend([
+        ("exclusiveDiarization", list(turn())),
         (
             "identification",
             list(object(vec![

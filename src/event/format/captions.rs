@@ -41,6 +41,9 @@ impl Transcript {
 
     /// Writes the transcript as WebVTT subtitles: one cue for each segment, sorted by start, with the speaker as its voice.
     ///
+    /// The speakers and times are those of the segments. No turns are read, neither `diarization` nor
+    /// `exclusive_diarization`. `turn_level_transcription` makes a cue of each turn, `word_level_transcription` of each word.
+    ///
     /// Segments without text or usable times (missing, negative, not in order, beyond 100 hours) are left out.
     #[must_use]
     pub fn to_webvtt(&self) -> String {
@@ -59,6 +62,8 @@ impl Transcript {
     }
 
     /// Writes the transcript as SRT subtitles: one cue for each segment, sorted by start, with the speaker before the text.
+    ///
+    /// The speakers and times are those of the segments, as in [`to_webvtt`](Self::to_webvtt).
     ///
     /// Segments without text or usable times (missing, negative, not in order, beyond 100 hours) are left out.
     #[must_use]

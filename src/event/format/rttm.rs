@@ -4,7 +4,13 @@ use super::intervals::span;
 use crate::event::Turns;
 
 impl Turns {
-    /// Writes the turns as RTTM, the format of diarization benchmarks, one line each.
+    /// Writes these turns as RTTM, the format of diarization benchmarks, one line each.
+    ///
+    /// The turns decide about overlap: the fields `diarization` of an output and [`Identification::turns`] may overlap,
+    /// `exclusive_diarization` and [`Identification::exclusive_turns`] do not.
+    ///
+    /// [`Identification::turns`]: crate::Identification::turns
+    /// [`Identification::exclusive_turns`]: crate::Identification::exclusive_turns
     ///
     /// `uri` names the recording. White space in it and in labels becomes `_`, an empty name `<NA>`. Turns without usable
     /// times (missing, negative, not in order, beyond 100 hours) are left out.
