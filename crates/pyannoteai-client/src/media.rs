@@ -27,8 +27,8 @@ use crate::url::{is_secure, without_secrets};
 pub struct MediaKey(String);
 
 impl MediaKey {
-    /// Makes the URL of a key of 1 to 255 ASCII letters, digits, `-`, `_`, `.` and `/`, with or without `media://`
-    /// before it.
+    /// Makes the URL of a key of 1 to 247 ASCII letters, digits, `-`, `_`, `.` and `/`, with or without `media://`
+    /// before it. The URL has at most 255 characters.
     ///
     /// # Errors
     ///
@@ -105,7 +105,7 @@ pub(crate) fn check_key(field: &'static str, key: &str) -> Result<(), InvalidReq
     let reason = if key.is_empty() {
         "has an empty media key: give at least one character"
     } else if key.len() > MAX_KEY_LEN {
-        "has a media key of more than 255 characters: give a shorter key"
+        "has a media key of more than 247 characters: give a shorter key"
     } else if !key.bytes().all(allowed) {
         "has a media key with characters other than ascii letters, digits, `-`, `_`, `.` and `/`"
     } else {
@@ -115,4 +115,5 @@ pub(crate) fn check_key(field: &'static str, key: &str) -> Result<(), InvalidReq
 }
 
 pub(crate) const URL_PREFIX: &str = "media://";
-const MAX_KEY_LEN: usize = 255;
+/// pyannoteAI allows 255 characters, `media://` included.
+const MAX_KEY_LEN: usize = 255 - URL_PREFIX.len();

@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Analysis, Model, WebhookOptions, at_least_one};
+use super::{Analysis, Model, WebhookOptions, at_least_one, check_precision};
 use crate::address::Address;
 use crate::invalid_request::InvalidRequest;
 
@@ -49,7 +49,7 @@ impl IdentifyRequest {
     ///
     /// - the URL is not `http`, `https`, or `media://` and a key,
     /// - there is no voiceprint, or there are more than 50,
-    /// - a voiceprint is empty,
+    /// - a voiceprint is empty or longer than 20,000 characters,
     /// - a label is empty, longer than 100 characters, not unique, or begins with `SPEAKER_` in any case.
     pub fn new<L, V>(
         url: impl AsRef<str>,
@@ -80,9 +80,13 @@ impl IdentifyRequest {
     }
 
     /// Sets the model. Default: the API's, which is [`Model::Precision2`].
-    pub fn with_model(mut self, model: Model) -> Self {
-        self.analysis.model = Some(model);
-        self
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidRequest`] if the model is not [`Model::Precision2`], the only one that identifies.
+    pub fn with_model(mut self, model: Model) -> Result<Self, InvalidRequest> {
+        self.analysis.model = Some(check_precision(model)?);
+        Ok(self)
     }
 
     /// Sets whether a voiceprint matches at most one speaker. Default: the API's, which is yes.
@@ -153,12 +157,7 @@ fn check(voiceprints: &[LabeledVoiceprint]) -> Result<(), InvalidRequest> {
                 "is not unique: give each voiceprint its own",
             ));
         }
-        if labeled.voiceprint.is_empty() {
-            return Err(wrong(
-                "voiceprint",
-                "is empty: give the output of a voiceprint job",
-            ));
-        }
+        check_voiceprint(&labeled.voiceprint).map_err(|reason| wrong("voiceprint", reason))?;
     }
     Ok(())
 }
@@ -177,6 +176,17 @@ fn check_label(label: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
+fn check_voiceprint(voiceprint: &str) -> Result<(), &'static str> {
+    if voiceprint.is_empty() {
+        return Err("is empty: give the output of a voiceprint job");
+    }
+    if voiceprint.chars().count() > MAX_VOICEPRINT_CHARS {
+        return Err("is longer than 20,000 characters: give the output of a voiceprint job");
+    }
+    Ok(())
+}
+
 const MAX_VOICEPRINTS: usize = 50;
 const MAX_LABEL_CHARS: usize = 100;
+const MAX_VOICEPRINT_CHARS: usize = 20_000;
 const RESERVED_PREFIX: &str = "SPEAKER_";

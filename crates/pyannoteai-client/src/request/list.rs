@@ -53,6 +53,8 @@ impl ListJobs {
     }
 
     /// Sets the status of the listed jobs. Default: any.
+    ///
+    /// The API refuses a status that it does not know, [`Status::Other`].
     pub fn with_status(mut self, status: Status) -> Self {
         self.status = Some(status);
         self

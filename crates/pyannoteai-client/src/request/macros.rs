@@ -26,9 +26,10 @@ macro_rules! analysis_setters {
         ///
         /// # Errors
         ///
-        /// Returns [`InvalidRequest`] if the number is 0.
+        /// Returns [`InvalidRequest`] if the number is 0, or if the request has a minimum or maximum.
         pub fn with_num_speakers(mut self, number: u32) -> Result<Self, InvalidRequest> {
             self.analysis.num_speakers = Some(at_least_one("numSpeakers", number)?);
+            self.analysis.check_speakers("numSpeakers")?;
             Ok(self)
         }
 
@@ -36,10 +37,11 @@ macro_rules! analysis_setters {
         ///
         /// # Errors
         ///
-        /// Returns [`InvalidRequest`] if the number is 0 or greater than the maximum.
+        /// Returns [`InvalidRequest`] if the number is 0 or greater than the maximum, or if the request has a number of
+        /// speakers.
         pub fn with_min_speakers(mut self, number: u32) -> Result<Self, InvalidRequest> {
             self.analysis.min_speakers = Some(at_least_one("minSpeakers", number)?);
-            self.analysis.check_range("minSpeakers")?;
+            self.analysis.check_speakers("minSpeakers")?;
             Ok(self)
         }
 
@@ -47,10 +49,11 @@ macro_rules! analysis_setters {
         ///
         /// # Errors
         ///
-        /// Returns [`InvalidRequest`] if the number is 0 or less than the minimum.
+        /// Returns [`InvalidRequest`] if the number is 0 or less than the minimum, or if the request has a number of
+        /// speakers.
         pub fn with_max_speakers(mut self, number: u32) -> Result<Self, InvalidRequest> {
             self.analysis.max_speakers = Some(at_least_one("maxSpeakers", number)?);
-            self.analysis.check_range("maxSpeakers")?;
+            self.analysis.check_speakers("maxSpeakers")?;
             Ok(self)
         }
 

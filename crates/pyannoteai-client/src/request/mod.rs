@@ -13,6 +13,7 @@ use tower_pyannote::Kind;
 
 use crate::address::Address;
 use crate::invalid_request::InvalidRequest;
+use crate::limiter::Endpoint;
 
 pub use self::diarize::{DiarizeRequest, TranscriptionModel};
 pub use self::identify::IdentifyRequest;
@@ -48,6 +49,14 @@ impl JobRequest {
             Self::Diarize(_) => "diarize",
             Self::Identify(_) => "identify",
             Self::Voiceprint(_) => "voiceprint",
+        }
+    }
+
+    pub(super) const fn endpoint(&self) -> Endpoint {
+        match self {
+            Self::Diarize(_) => Endpoint::Diarize,
+            Self::Identify(_) => Endpoint::Identify,
+            Self::Voiceprint(_) => Endpoint::Voiceprint,
         }
     }
 
@@ -89,7 +98,7 @@ pub enum Model {
     /// `precision-2`, the API's default.
     #[serde(rename = "precision-2")]
     Precision2,
-    /// `community-1`, which cannot transcribe.
+    /// `community-1`, which only diarizes: without transcription, identification and voiceprints.
     #[serde(rename = "community-1")]
     Community1,
 }
@@ -148,14 +157,28 @@ struct Analysis {
 }
 
 impl Analysis {
-    fn check_range(&self, field: &'static str) -> Result<(), InvalidRequest> {
-        match (self.min_speakers, self.max_speakers) {
-            (Some(min), Some(max)) if min > max => Err(InvalidRequest::new(
-                field,
-                "makes `minSpeakers` greater than `maxSpeakers`: give a smaller `minSpeakers`",
-            )),
-            _ => Ok(()),
-        }
+    fn check_speakers(&self, field: &'static str) -> Result<(), InvalidRequest> {
+        let reason = match (self.num_speakers, self.min_speakers, self.max_speakers) {
+            (Some(_), Some(_), _) | (Some(_), _, Some(_)) => {
+                "cannot be combined: give `numSpeakers`, or `minSpeakers` and `maxSpeakers`"
+            }
+            (_, Some(min), Some(max)) if min > max => {
+                "makes `minSpeakers` greater than `maxSpeakers`: give a smaller `minSpeakers`"
+            }
+            _ => return Ok(()),
+        };
+        Err(InvalidRequest::new(field, reason))
+    }
+}
+
+/// Checks the model of an identification or a voiceprint.
+fn check_precision(model: Model) -> Result<Model, InvalidRequest> {
+    match model {
+        Model::Precision2 => Ok(model),
+        Model::Community1 => Err(InvalidRequest::new(
+            "model",
+            "only diarizes: give precision-2, or leave out the model",
+        )),
     }
 }
 

@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-use super::{Model, WebhookOptions};
+use super::{Model, WebhookOptions, check_precision};
 use crate::address::Address;
 use crate::invalid_request::InvalidRequest;
 
@@ -40,9 +40,13 @@ impl VoiceprintRequest {
     }
 
     /// Sets the model. Default: the API's, which is [`Model::Precision2`].
-    pub fn with_model(mut self, model: Model) -> Self {
-        self.model = Some(model);
-        self
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidRequest`] if the model is not [`Model::Precision2`], the only one that makes voiceprints.
+    pub fn with_model(mut self, model: Model) -> Result<Self, InvalidRequest> {
+        self.model = Some(check_precision(model)?);
+        Ok(self)
     }
 
     webhook_setters!();

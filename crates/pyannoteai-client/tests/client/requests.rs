@@ -21,8 +21,6 @@ async fn a_diarization_sends_every_field_by_its_documented_name() {
         .with_webhook_status_only(true)
         .with_model(Model::Precision2)
         .unwrap()
-        .with_num_speakers(3)
-        .unwrap()
         .with_min_speakers(2)
         .unwrap()
         .with_max_speakers(4)
@@ -39,7 +37,7 @@ async fn a_diarization_sends_every_field_by_its_documented_name() {
     let job = client(&server).diarize(request).await.unwrap();
     assert_eq!(job.job_id, "job-1");
     assert_eq!(job.kind, Kind::Diarization);
-    assert_eq!(job.status, Status::from("created"));
+    assert_eq!(job.status, Status::Created);
     assert_eq!(job.warning.as_deref(), Some("w"));
     assert_eq!(job.submitted_at, now());
     assert!(job.log_error().is_none());
@@ -61,7 +59,7 @@ async fn a_diarization_sends_every_field_by_its_documented_name() {
         request.json(),
         json!({
             "url": AUDIO, "webhook": "https://example.com/hook?t=1", "webhookStatusOnly": true,
-            "model": "precision-2", "numSpeakers": 3, "minSpeakers": 2, "maxSpeakers": 4,
+            "model": "precision-2", "minSpeakers": 2, "maxSpeakers": 4,
             "turnLevelConfidence": true, "exclusive": false, "confidence": true,
             "speechProbability": true, "crosstalkProbability": false, "speakerProbability": true,
             "transcription": true, "transcriptionConfig": {"model": "parakeet-tdt-0.6b-v3"},
@@ -77,12 +75,9 @@ async fn an_identification_sends_every_field_by_its_documented_name() {
         .with_webhook("https://example.com/hook")
         .unwrap()
         .with_webhook_status_only(false)
-        .with_model(Model::Community1)
+        .with_model(Model::Precision2)
+        .unwrap()
         .with_num_speakers(1)
-        .unwrap()
-        .with_min_speakers(1)
-        .unwrap()
-        .with_max_speakers(1)
         .unwrap()
         .with_turn_level_confidence(false)
         .with_exclusive(true)
@@ -107,7 +102,7 @@ async fn an_identification_sends_every_field_by_its_documented_name() {
                 {"label": "Ann", "voiceprint": "AAAA"}, {"label": "Bob", "voiceprint": "BBBB"},
             ],
             "webhook": "https://example.com/hook", "webhookStatusOnly": false,
-            "model": "community-1", "numSpeakers": 1, "minSpeakers": 1, "maxSpeakers": 1,
+            "model": "precision-2", "numSpeakers": 1,
             "turnLevelConfidence": false, "exclusive": true, "confidence": false,
             "speechProbability": false, "crosstalkProbability": true, "speakerProbability": false,
             "matching": {"exclusive": true, "threshold": 62.5},
@@ -123,7 +118,8 @@ async fn a_voiceprint_sends_every_field_by_its_documented_name() {
         .with_webhook("http://127.0.0.1:8000/webhook")
         .unwrap()
         .with_webhook_status_only(true)
-        .with_model(Model::Precision2);
+        .with_model(Model::Precision2)
+        .unwrap();
     let job = client(&server).voiceprint(request).await.unwrap();
     assert_eq!(job.kind, Kind::Voiceprint);
     let [request] = &server.requests()[..] else {
@@ -209,7 +205,7 @@ async fn a_job_has_the_event_of_its_webhook_once_it_ended() {
     let server = Server::start([Reply::new(200, running), Reply::new(200, over)]).await;
     let client = client(&server);
     let job = client.job("job-1").await.unwrap();
-    assert_eq!(*job.status(), Status::from("running"));
+    assert_eq!(*job.status(), Status::Running);
     assert_eq!(
         job.created_at().unwrap().to_string(),
         "2026-01-15T11:00:00Z"
@@ -302,6 +298,29 @@ async fn a_list_of_jobs_has_the_requested_limit_cursor_and_status() {
 }
 
 #[tokio::test]
+async fn jobs_are_listed_by_every_documented_status() {
+    use Status::{Canceled, Created, Failed, Pending, Running, Succeeded};
+    let page = Reply::new(200, r#"{"items":[]}"#);
+    let server = Server::start(vec![page; 6]).await;
+    let client = client(&server);
+    for status in [Pending, Created, Running, Succeeded, Failed, Canceled] {
+        let list = ListJobs::new().with_status(status);
+        client.jobs(&list).await.unwrap();
+    }
+    assert_eq!(
+        server.lines(),
+        [
+            "GET /v2/jobs?status=pending",
+            "GET /v2/jobs?status=created",
+            "GET /v2/jobs?status=running",
+            "GET /v2/jobs?status=succeeded",
+            "GET /v2/jobs?status=failed",
+            "GET /v2/jobs?status=canceled"
+        ]
+    );
+}
+
+#[tokio::test]
 async fn pages_follow_the_cursor_to_the_last_page() {
     let page = |id: &str, next: &str| {
         Reply::new(
@@ -369,7 +388,7 @@ fn invalid_field(request: Result<DiarizeRequest, pyannoteai_client::InvalidReque
 
 #[test]
 fn an_audio_url_is_http_https_or_media() {
-    let longest = format!("media://{}", "a".repeat(255));
+    let longest = format!("media://{}", "a".repeat(247));
     for good in [
         "http://a/b",
         "https://a/b?c",
@@ -378,7 +397,7 @@ fn an_audio_url_is_http_https_or_media() {
     ] {
         assert!(DiarizeRequest::new(good).is_ok(), "{good}");
     }
-    let too_long = format!("media://{}", "a".repeat(256));
+    let too_long = format!("media://{}", "a".repeat(248));
     for bad in [
         "",
         "a.wav",
@@ -404,14 +423,15 @@ fn an_audio_url_is_http_https_or_media() {
 
 #[test]
 fn media_keys_have_valid_characters_and_length() {
-    let longest = "a".repeat(255);
+    let longest = "a".repeat(247);
     for good in ["a", "A/b-c_d.9", &longest] {
         assert_eq!(
             MediaKey::new(good).unwrap().as_str(),
             format!("media://{good}")
         );
     }
-    let too_long = "a".repeat(256);
+    assert_eq!(MediaKey::new(&longest).unwrap().len(), 255);
+    let too_long = "a".repeat(248);
     for bad in [
         "",
         "media://",
@@ -466,6 +486,63 @@ fn numbers_of_speakers_are_positive_and_min_is_at_most_max() {
         "maxSpeakers"
     );
     assert_eq!(invalid_field(two.with_min_speakers(3)), "minSpeakers");
+}
+
+#[test]
+fn a_number_of_speakers_excludes_a_minimum_and_a_maximum() {
+    let three = || diarize().with_num_speakers(3).unwrap();
+    assert_eq!(invalid_field(three().with_min_speakers(3)), "minSpeakers");
+    assert_eq!(invalid_field(three().with_max_speakers(3)), "maxSpeakers");
+    let at_least = diarize().with_min_speakers(2).unwrap();
+    assert_eq!(invalid_field(at_least.with_num_speakers(2)), "numSpeakers");
+    let at_most = diarize().with_max_speakers(2).unwrap();
+    let refused = at_most.with_num_speakers(2).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "`numSpeakers` cannot be combined: give `numSpeakers`, or `minSpeakers` and `maxSpeakers`"
+    );
+    let identify = IdentifyRequest::new(AUDIO, [("Ann", "AAAA")]).unwrap();
+    let refused = identify.with_num_speakers(2).unwrap().with_max_speakers(2);
+    assert_eq!(refused.unwrap_err().field(), "maxSpeakers");
+}
+
+#[tokio::test]
+async fn a_diarization_sends_its_number_of_speakers() {
+    let server = Server::start([Reply::submitted()]).await;
+    let request = diarize().with_num_speakers(3).unwrap();
+    client(&server).diarize(request).await.unwrap();
+    assert_eq!(
+        server.requests()[0].json(),
+        json!({"url": AUDIO, "numSpeakers": 3})
+    );
+}
+
+#[test]
+fn only_precision_2_identifies_and_makes_voiceprints() {
+    let identify = || IdentifyRequest::new(AUDIO, [("Ann", "AAAA")]).unwrap();
+    let voiceprint = || VoiceprintRequest::new(AUDIO).unwrap();
+    assert!(identify().with_model(Model::Precision2).is_ok());
+    assert!(voiceprint().with_model(Model::Precision2).is_ok());
+    let refused = identify().with_model(Model::Community1).unwrap_err();
+    assert_eq!(refused.field(), "model");
+    let refused = voiceprint().with_model(Model::Community1).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "`model` only diarizes: give precision-2, or leave out the model"
+    );
+}
+
+#[test]
+fn a_voiceprint_has_at_most_20_000_characters() {
+    let identify = |voiceprint: String| IdentifyRequest::new(AUDIO, [("Ann", voiceprint)]);
+    assert!(identify("A".repeat(20_000)).is_ok());
+    assert!(identify("é".repeat(20_000)).is_ok());
+    let refused = identify("A".repeat(20_001)).unwrap_err();
+    assert_eq!(refused.field(), "voiceprints[0].voiceprint");
+    assert_eq!(
+        refused.reason(),
+        "is longer than 20,000 characters: give the output of a voiceprint job"
+    );
 }
 
 #[test]
