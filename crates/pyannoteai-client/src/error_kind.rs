@@ -14,9 +14,15 @@ pub enum ClientErrorKind {
     Unauthorized,
     /// The team's account needs a payment: 402.
     PaymentRequired,
-    /// The API key lacks a permission: 403.
+    /// The API key lacks a scope: 403.
+    ///
+    /// Submissions need `jobs:write`, reads of jobs `jobs:read`, uploads `media:write` and downloads `media:read`. Make a
+    /// key with these scopes in pyannoteAI's dashboard.
     Forbidden,
     /// The job or media does not exist, or not any more: 404 or 410.
+    ///
+    /// Check the id or key, and that the API key is of the team that submitted or uploaded it. pyannoteAI deletes outputs
+    /// 24 h after the end of a job, and media after about 48 h. A base URL with a wrong path has the same status.
     NotFound,
     /// The API's rate limit was exceeded, and the retries did not help: 429.
     RateLimited,
@@ -91,8 +97,12 @@ impl ClientErrorKind {
             Self::Rejected => "the api rejected the request",
             Self::Unauthorized => "the api key is invalid: copy it from the dashboard",
             Self::PaymentRequired => "the api asks for a payment: see the team's billing",
-            Self::Forbidden => "the api key lacks a permission: see its scopes",
-            Self::NotFound => "not found: outputs are deleted 24 h after completion",
+            Self::Forbidden => {
+                "the api key lacks a scope: make one with jobs:read, jobs:write, media:read and media:write in the dashboard"
+            }
+            Self::NotFound => {
+                "not found: check the id and the api key's team; outputs are deleted 24 h after the end of a job"
+            }
             Self::RateLimited => "too many requests: lower the rate or wait",
             Self::Server => "the api failed",
             Self::UnexpectedStatus => "the response has an undocumented status: check the base url",

@@ -84,7 +84,7 @@ impl Job {
         self.0.job_id()
     }
 
-    /// Returns the status. `created`, `pending` and `running` are [`Status::Other`].
+    /// Returns the status.
     #[must_use]
     pub fn status(&self) -> &Status {
         self.0.status()

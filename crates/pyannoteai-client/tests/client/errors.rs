@@ -88,6 +88,22 @@ async fn an_error_has_the_request_id() {
 }
 
 #[tokio::test]
+async fn errors_of_scopes_and_missing_jobs_say_what_to_do() {
+    let error = submit(Reply::new(403, "")).await;
+    assert_eq!(
+        error.to_string(),
+        "the api key lacks a scope: make one with jobs:read, jobs:write, media:read and media:write in the dashboard \
+         (status 403)"
+    );
+    let server = Server::start([Reply::new(404, "")]).await;
+    let error = client(&server).job("job-1").await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "not found: check the id and the api key's team; outputs are deleted 24 h after the end of a job (status 404)"
+    );
+}
+
+#[tokio::test]
 async fn an_error_redacts_the_api_key() {
     let body = format!(
         r#"{{"message":"bad key {KEY}","requestId":"{KEY}","errors":[{{"field":"{KEY}","message":"{KEY}"}}]}}"#
