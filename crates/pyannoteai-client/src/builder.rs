@@ -11,7 +11,7 @@ use crate::ConfigError;
 use crate::address::Address;
 use crate::api_key::ApiKey;
 use crate::client::{Client, Shared};
-use crate::limiter::Limiter;
+use crate::limiter::{Limiter, RateLimit};
 use crate::shared_clock::SharedClock;
 use crate::submission_log::{DynSubmissionLog, SubmissionLog};
 use crate::tls;
@@ -45,11 +45,12 @@ pub struct ClientBuilder {
     connect_timeout: Duration,
     timeout: Duration,
     stall_timeout: Duration,
-    rate_limit: Option<NonZeroU32>,
+    rate_limit: RateLimit,
     max_retries: usize,
     job_limit: usize,
     log: Option<Arc<dyn DynSubmissionLog>>,
     clock: SharedClock,
+    http: Option<reqwest::Client>,
 }
 
 impl ClientBuilder {
@@ -62,11 +63,12 @@ impl ClientBuilder {
             connect_timeout: Duration::from_secs(10),
             timeout: Duration::from_secs(60),
             stall_timeout: Duration::from_secs(60),
-            rate_limit: NonZeroU32::new(100),
+            rate_limit: RateLimit::Documented,
             max_retries: 3,
             job_limit: 128 * 1024 * 1024,
             log: None,
             clock: SharedClock::new(SystemClock),
+            http: None,
         }
     }
 
@@ -137,10 +139,19 @@ impl ClientBuilder {
         Ok(self)
     }
 
-    /// Sets the number of requests in any 60 s. Default: 100, which is pyannoteAI's limit.
+    /// Sets the most requests in any 60 s to each group of endpoints. Default: pyannoteAI's limits, which are 300 for the
+    /// group of job reads and 100 for each other group.
     ///
-    /// A tenth of the requests may be sent at once, the others are spread evenly. Requests wait in the order of their
-    /// calls. All clones of a client share the limit. Other clients and other processes do not.
+    /// The groups are `diarize`, `identify`, `voiceprint`, media, job reads with their list, and the key test. A group
+    /// does not wait for another, so that polling never delays a submission. Within a group requests wait in the order
+    /// of their calls. A tenth of the requests may be sent at once, the others are spread evenly.
+    ///
+    /// The client reads `X-RateLimit-Limit`, `-Remaining` and `-Reset` from every answer. It sends less than this
+    /// setting if the API announces a lower limit, or if other programs have used up the limit. An older form of the
+    /// API has one limit for all endpoints, with a reset in epoch seconds. If an answer has that form, all requests
+    /// together also keep to that limit, and to at most this setting, by default 100.
+    ///
+    /// All clones of a client share the limits. Other clients and other processes do not.
     ///
     /// # Errors
     ///
@@ -149,13 +160,13 @@ impl ClientBuilder {
         let limit = NonZeroU32::new(per_minute).ok_or_else(|| {
             ConfigError::new("rate limit", "is 0: give at least 1 request a minute")
         })?;
-        self.rate_limit = Some(limit);
+        self.rate_limit = RateLimit::PerMinute(limit);
         Ok(self)
     }
 
-    /// Turns off the client's own rate limit, so that it pauses only when the API asks for it.
+    /// Turns off the client's own rate limits, so that requests wait only when the API's answers ask for it.
     pub fn without_rate_limit(mut self) -> Self {
-        self.rate_limit = None;
+        self.rate_limit = RateLimit::Off;
         self
     }
 
@@ -197,13 +208,43 @@ impl ClientBuilder {
         self
     }
 
+    /// Sets the HTTP client, for a proxy or certificates of your own for example. Default: a client of its own.
+    ///
+    /// The HTTP client is a [`reqwest::Client`], so the version of reqwest is part of this crate's API on purpose. The
+    /// crate re-exports it as [`reqwest`](crate::reqwest).
+    ///
+    /// Build it with `redirect(reqwest::redirect::Policy::none())` and `retry(reqwest::retry::never())`. A redirect could
+    /// take the API key or the audio to another host, and a retry could submit a job twice. Its TLS, proxy and connection
+    /// settings apply in place of the default ones, and [`with_connect_timeout`](Self::with_connect_timeout) has no
+    /// effect. A timeout of the HTTP client also limits uploads and downloads.
+    ///
+    /// # Example: a proxy
+    ///
+    /// ```no_run
+    /// use pyannoteai_client::{Client, reqwest};
+    ///
+    /// # fn build() -> Result<(), Box<dyn std::error::Error>> {
+    /// let http = reqwest::Client::builder()
+    ///     .proxy(reqwest::Proxy::https("http://proxy.example:3128")?)
+    ///     .redirect(reqwest::redirect::Policy::none())
+    ///     .retry(reqwest::retry::never())
+    ///     .build()?;
+    /// let client = Client::builder("sk_example").with_http_client(http).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_http_client(mut self, http: reqwest::Client) -> Self {
+        self.http = Some(http);
+        self
+    }
+
     /// Builds the client without sending anything.
     ///
     /// # Errors
     ///
     /// Returns [`ConfigError`] if the API key is empty or has an invalid character, if the base URL is `http` to
-    /// another machine without [`with_insecure_http`](Self::with_insecure_http), or if this machine has no certificates
-    /// to verify the API's certificate.
+    /// another machine without [`with_insecure_http`](Self::with_insecure_http), or if no HTTP client is set and this
+    /// machine has no certificates to verify the API's certificate.
     pub fn build(self) -> Result<Client, ConfigError> {
         let key = ApiKey::new(&self.key)?;
         let base_url = match &self.base_url {
@@ -216,7 +257,10 @@ impl ClientBuilder {
                 "is http to another machine and would reveal the api key: give https, or allow insecure http",
             ));
         }
-        let http = self.http(&base_url)?;
+        let http = match &self.http {
+            Some(http) => http.clone(),
+            None => self.default_http(&base_url)?,
+        };
         Ok(Client {
             shared: Arc::new(Shared {
                 http,
@@ -235,7 +279,7 @@ impl ClientBuilder {
         })
     }
 
-    fn http(&self, base_url: &Url) -> Result<reqwest::Client, ConfigError> {
+    fn default_http(&self, base_url: &Url) -> Result<reqwest::Client, ConfigError> {
         let encrypted = base_url.scheme() == "https";
         let mut http = reqwest::Client::builder()
             .user_agent(concat!("pyannoteai-client/", env!("CARGO_PKG_VERSION")))

@@ -13,7 +13,7 @@ use crate::builder::ClientBuilder;
 use crate::error::ClientError;
 use crate::invalid_request::InvalidRequest;
 use crate::job::{Job, JobPage, KeyTest, SubmittedJob};
-use crate::limiter::Limiter;
+use crate::limiter::{Endpoint, Limiter};
 use crate::pages::JobPages;
 use crate::request::{DiarizeRequest, IdentifyRequest, JobRequest, ListJobs, VoiceprintRequest};
 use crate::send::{Call, Effect};
@@ -23,7 +23,7 @@ use crate::telemetry;
 
 /// A client of pyannoteAI's API. See the [crate docs](crate) for its rules and an example.
 ///
-/// Clones are cheap and share connections and the rate limit. The client runs on Tokio with I/O and time enabled.
+/// Clones are cheap and share connections and the rate limits. The client runs on Tokio with I/O and time enabled.
 #[derive(Clone)]
 pub struct Client {
     pub(crate) shared: Arc<Shared>,
@@ -111,6 +111,8 @@ impl Client {
 
     /// Submits a job of any kind. A request without a webhook gets the client's.
     ///
+    /// pyannoteAI bills only jobs that succeed: at least 20 s of audio each, and a voiceprint by the piece.
+    ///
     /// Dropping the future does not cancel the job: it may exist without a record in the
     /// [`SubmissionLog`](crate::SubmissionLog).
     ///
@@ -127,7 +129,13 @@ impl Client {
             request.set_default_webhook(webhook);
         }
         let url = self.url(&["v1", request.call()]);
-        let call = Call::post(request.call(), Effect::Submission, url, &request)?;
+        let call = Call::post(
+            request.call(),
+            request.endpoint(),
+            Effect::Submission,
+            url,
+            &request,
+        )?;
         let response = self.send(&call).await?;
         let job = SubmittedJob::read(&response, &request, self.now())
             .map_err(|error| error.with_body_sent(true).of_submission())?;
@@ -147,7 +155,7 @@ impl Client {
         if matches!(job_id, "" | "." | "..") {
             return Err(InvalidRequest::new("jobId", "is not the id of a job").into());
         }
-        let mut call = Call::get("job", self.url(&["v1", "jobs", job_id]));
+        let mut call = Call::get("job", Endpoint::Jobs, self.url(&["v1", "jobs", job_id]));
         call.limit = self.shared.job_limit;
         let response = self.send(&call).await?;
         let (job_id, received_at) = (job_id.to_owned(), self.now());
@@ -169,7 +177,7 @@ impl Client {
     pub async fn jobs(&self, list: &ListJobs) -> Result<JobPage, ClientError> {
         let mut url = self.url(&["v2", "jobs"]);
         list.write_to(&mut url);
-        let response = self.send(&Call::get("jobs", url)).await?;
+        let response = self.send(&Call::get("jobs", Endpoint::Jobs, url)).await?;
         JobPage::read(&response)
     }
 
@@ -185,7 +193,7 @@ impl Client {
     /// Returns [`ClientError`] of kind [`Unauthorized`](crate::ClientErrorKind::Unauthorized) if the key is invalid,
     /// and of another kind if the API sent no valid response.
     pub async fn test_key(&self) -> Result<KeyTest, ClientError> {
-        let call = Call::get("test", self.url(&["v1", "test"]));
+        let call = Call::get("test", Endpoint::Test, self.url(&["v1", "test"]));
         KeyTest::read(&self.send(&call).await?)
     }
 

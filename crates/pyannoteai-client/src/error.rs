@@ -85,10 +85,11 @@ impl ClientError {
         self.0.response.retry_after
     }
 
-    /// Tells whether pyannoteAI may have accepted the submission, so that submitting again may bill a second job.
+    /// Returns whether pyannoteAI may have accepted the submission, so that submitting again may create a second job.
     ///
     /// This is so if the request was sent, at least in part, and no response refused it. Look for the job in
-    /// [`Client::jobs`](crate::Client::jobs), or wait for its webhook.
+    /// [`Client::jobs`](crate::Client::jobs), or wait for its webhook. Only jobs that succeed are billed, but both jobs
+    /// may.
     #[must_use]
     pub fn may_have_been_submitted(&self) -> bool {
         self.0.may_have_been_submitted

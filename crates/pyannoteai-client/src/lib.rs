@@ -2,11 +2,14 @@
 //! them, and moves media.
 //!
 //! 1. **A submission is repeated only if it created no job**: the API refused it with 429, or no connection could be
-//!    made. pyannoteAI bills jobs, and a repeated submission is a second job. After a timeout, a 5xx response or a
-//!    broken connection the call fails, and [`ClientError::may_have_been_submitted`] returns `true`.
+//!    made. A repeated submission is a second job. pyannoteAI bills only jobs that succeed, so the second job is billed
+//!    too if it succeeds. After a timeout, a 5xx response or a broken connection the call fails, and
+//!    [`ClientError::may_have_been_submitted`] returns `true`.
 //! 2. **Reads are retried** after all of these errors: 3 times by default, with exponential backoff.
-//! 3. **Requests keep to a rate limit**: at most 100 in any 60 s by default. While the API asks for a pause
-//!    (`Retry-After`, `X-RateLimit-Reset`) the client sends nothing, for at most 2 minutes.
+//! 3. **Requests keep to the rate limits**: by default at most 300 job reads in any 60 s, and 100 requests to each other
+//!    group of endpoints. Groups do not wait for each other. While the API asks for a pause (`Retry-After`,
+//!    `X-RateLimit-Reset`) the client sends nothing to the group, for at most 2 minutes. See
+//!    [`ClientBuilder::with_rate_limit`].
 //! 4. **Invalid requests are not sent**: the setter that got the value returns [`InvalidRequest`], which names the
 //!    field.
 //! 5. **Only the API gets the API key**: the client follows no redirect and sends no key to the storage behind a
@@ -61,6 +64,7 @@ mod config_error;
 mod download;
 mod error;
 mod error_kind;
+mod gate;
 mod invalid_request;
 mod job;
 mod limiter;
@@ -70,6 +74,7 @@ mod media;
 pub mod metrics;
 mod pages;
 mod pending;
+mod rate_limit_headers;
 mod request;
 mod response;
 mod send;
@@ -103,6 +108,9 @@ pub use self::{
     upload::{Upload, UploadProgress},
     waiter::JobWaiter,
 };
+
+/// The HTTP client of [`ClientBuilder::with_http_client`].
+pub use reqwest;
 
 /// Compiles the examples of the README.
 #[cfg(doctest)]

@@ -1,13 +1,11 @@
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, StatusCode, header::RETRY_AFTER};
 use reqwest::Response;
 use serde_json::Value;
 
 use crate::api_key::ApiKey;
 use crate::error::{ClientError, ErrorResponse, FieldError};
 use crate::error_kind::ClientErrorKind;
+use crate::rate_limit_headers::RateLimitHeaders;
 
 /// Receives the body of a response of at most `limit` bytes.
 pub(crate) async fn read(mut response: Response, limit: usize) -> Result<Bytes, ClientError> {
@@ -28,39 +26,20 @@ pub(crate) async fn read(mut response: Response, limit: usize) -> Result<Bytes, 
 }
 
 /// Makes an error from a response that is not a success, whatever its body holds.
-pub(crate) async fn error(response: Response, key: &ApiKey, now: SystemTime) -> ClientError {
+pub(crate) async fn error(
+    response: Response,
+    key: &ApiKey,
+    rate_limit: &RateLimitHeaders,
+) -> ClientError {
     let status = response.status();
-    let retry_after = requested_pause(status, response.headers(), now);
     let mut error = match read(response, MAX_ERROR_BODY).await {
         Ok(body) => parse_error(&body, key),
         Err(_) => ErrorResponse::default(),
     };
-    if status == StatusCode::TOO_MANY_REQUESTS {
-        error.retry_after = retry_after;
+    if rate_limit.exceeded {
+        error.retry_after = rate_limit.pause();
     }
     ClientError::from_response(ClientErrorKind::of(status), status, error)
-}
-
-/// Returns how long the API asks the client to send nothing.
-pub(crate) fn requested_pause(
-    status: StatusCode,
-    headers: &HeaderMap,
-    now: SystemTime,
-) -> Option<Duration> {
-    let retry_after = || number(headers, &RETRY_AFTER).map(Duration::from_secs);
-    let until_reset = || {
-        let reset = UNIX_EPOCH.checked_add(Duration::from_secs(number(headers, &RESET)?))?;
-        reset.duration_since(now).ok()
-    };
-    if status == StatusCode::TOO_MANY_REQUESTS {
-        return retry_after().or_else(until_reset);
-    }
-    let used_up = number(headers, &REMAINING)? == 0;
-    used_up.then(|| until_reset().unwrap_or(DEFAULT_PAUSE))
-}
-
-fn number(headers: &HeaderMap, name: &HeaderName) -> Option<u64> {
-    headers.get(name)?.to_str().ok()?.trim().parse().ok()
 }
 
 fn parse_error(body: &[u8], key: &ApiKey) -> ErrorResponse {
@@ -98,9 +77,6 @@ fn text(object: &Value, name: &str, key: &ApiKey) -> Option<String> {
     Some(redacted.chars().take(MAX_TEXT_CHARS).map(blank).collect())
 }
 
-const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
-const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
-const DEFAULT_PAUSE: Duration = Duration::from_secs(1);
 const MAX_ERROR_BODY: usize = 64 * 1024;
 const MAX_RESERVED: usize = 1024 * 1024;
 const MAX_TEXT_CHARS: usize = 1000;
@@ -110,88 +86,6 @@ mod tests {
     use zeroize::Zeroizing;
 
     use super::*;
-
-    type Lines = &'static [(&'static str, &'static str)];
-
-    fn headers(lines: Lines) -> HeaderMap {
-        let lines = lines.iter();
-        lines
-            .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
-            .collect()
-    }
-
-    #[test]
-    fn a_pause_is_read_from_the_headers_of_the_rate_limit() {
-        let now = UNIX_EPOCH + Duration::from_secs(1_000);
-        type Case = (&'static str, u16, Lines, Option<u64>);
-        let cases: [Case; 12] = [
-            (
-                "requests remain",
-                200,
-                &[("x-ratelimit-remaining", "7")],
-                None,
-            ),
-            ("no headers", 200, &[], None),
-            ("used up", 200, &[("x-ratelimit-remaining", "0")], Some(1)),
-            (
-                "used up, with a reset",
-                200,
-                &[
-                    ("x-ratelimit-remaining", "0"),
-                    ("x-ratelimit-reset", "1030"),
-                ],
-                Some(30),
-            ),
-            (
-                "used up, with a reset in the past",
-                200,
-                &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "990")],
-                Some(1),
-            ),
-            ("429", 429, &[], None),
-            (
-                "429 with Retry-After",
-                429,
-                &[("retry-after", "12")],
-                Some(12),
-            ),
-            (
-                "429 with a reset",
-                429,
-                &[("x-ratelimit-reset", "1009")],
-                Some(9),
-            ),
-            (
-                "429 with both",
-                429,
-                &[("retry-after", "3"), ("x-ratelimit-reset", "1009")],
-                Some(3),
-            ),
-            (
-                "Retry-After is a date",
-                429,
-                &[("retry-after", "Fri, 31 Dec 1999 23:59:59 GMT")],
-                None,
-            ),
-            (
-                "Retry-After is negative",
-                429,
-                &[("retry-after", "-1")],
-                None,
-            ),
-            (
-                "the reset overflows",
-                429,
-                &[("x-ratelimit-reset", "18446744073709551615")],
-                None,
-            ),
-        ];
-        for (name, status, lines, expected) in cases {
-            let status = StatusCode::from_u16(status).unwrap();
-            let pause = requested_pause(status, &headers(lines), now);
-            assert_eq!(pause, expected.map(Duration::from_secs), "{name}");
-        }
-    }
 
     #[test]
     fn an_error_body_of_any_form_is_read() {

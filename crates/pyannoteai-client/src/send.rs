@@ -17,11 +17,14 @@ use serde::Serialize;
 use crate::client::Client;
 use crate::error::ClientError;
 use crate::error_kind::ClientErrorKind;
+use crate::limiter::Endpoint;
+use crate::rate_limit_headers::RateLimitHeaders;
 use crate::{response, telemetry};
 
 /// A request to the API.
 pub(crate) struct Call {
     pub(crate) name: &'static str,
+    pub(crate) endpoint: Endpoint,
     pub(crate) effect: Effect,
     pub(crate) url: Url,
     pub(crate) body: Option<Bytes>,
@@ -36,14 +39,15 @@ pub(crate) enum Effect {
     Read,
     /// Changes something that is not billed.
     Write,
-    /// Creates a job, which is billed.
+    /// Creates a job, which is billed if it succeeds.
     Submission,
 }
 
 impl Call {
-    pub(crate) fn get(name: &'static str, url: Url) -> Self {
+    pub(crate) fn get(name: &'static str, endpoint: Endpoint, url: Url) -> Self {
         Self {
             name,
+            endpoint,
             effect: Effect::Read,
             url,
             body: None,
@@ -53,6 +57,7 @@ impl Call {
 
     pub(crate) fn post(
         name: &'static str,
+        endpoint: Endpoint,
         effect: Effect,
         url: Url,
         body: &impl Serialize,
@@ -62,6 +67,7 @@ impl Call {
         })?;
         Ok(Self {
             name,
+            endpoint,
             effect,
             url,
             body: Some(body.into()),
@@ -74,7 +80,7 @@ impl Client {
     /// Sends a request within the rate limit, repeats it where that is safe, and returns the body of the response.
     pub(crate) async fn send(&self, call: &Call) -> Result<Bytes, ClientError> {
         self.retry(call.name, call.effect, async || {
-            self.shared.limiter.ready().await;
+            self.shared.limiter.ready(call.endpoint).await;
             let response = self.attempt(call).await;
             telemetry::requested(call.name, response.as_ref().err());
             response
@@ -107,12 +113,11 @@ impl Client {
                 return Err(error);
             };
             telemetry::retrying(name, &error);
-            // The API's limit is per key, so all requests of the client wait, not only this one.
-            if error.kind() == ClientErrorKind::RateLimited {
-                let pause = error.retry_after().unwrap_or(delay);
-                self.shared.limiter.pause(pause);
-            } else {
+            if error.kind() != ClientErrorKind::RateLimited {
                 self.sleep(delay).await;
+            } else if error.retry_after().is_none() {
+                // Nothing says which requests the limit is for, so all requests of the client wait.
+                self.shared.limiter.pause(delay);
             }
         }
     }
@@ -152,11 +157,10 @@ impl Client {
         }
         let response = request.send().await.map_err(ClientError::from_reqwest)?;
         let (status, now) = (response.status(), shared.clock.now());
-        if let Some(pause) = response::requested_pause(status, response.headers(), now) {
-            shared.limiter.pause(pause);
-        }
+        let rate_limit = RateLimitHeaders::read(status, response.headers(), now);
+        shared.limiter.observe(call.endpoint, &rate_limit);
         if !status.is_success() {
-            return Err(response::error(response, &shared.key, now).await);
+            return Err(response::error(response, &shared.key, &rate_limit).await);
         }
         response::read(response, call.limit).await
     }

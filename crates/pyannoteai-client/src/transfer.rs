@@ -8,6 +8,7 @@ use crate::client::Client;
 use crate::download::Download;
 use crate::error::{ClientError, ErrorResponse};
 use crate::error_kind::ClientErrorKind;
+use crate::limiter::Endpoint;
 use crate::media::{MediaKey, PresignedUrl};
 use crate::send::{Call, Effect};
 use crate::telemetry;
@@ -73,7 +74,7 @@ impl Client {
     ) -> Result<PresignedUrl, ClientError> {
         let url = self.url(&["v1", "media", direction]);
         let body = MediaRequest { url: key.as_str() };
-        let call = Call::post(name, Effect::Write, url, &body)?;
+        let call = Call::post(name, Endpoint::Media, Effect::Write, url, &body)?;
         let response: MediaResponse = serde_json::from_slice(&self.send(&call).await?)
             .map_err(|_| ClientError::decode("no presigned url"))?;
         PresignedUrl::parse(&response.url, self.shared.insecure_http)

@@ -62,7 +62,8 @@ impl JobWaiter {
 
     /// Sets the interval from the submission to the first poll, and the longest interval between two polls.
     ///
-    /// Default: 5 s and 30 s. Each interval is half as long again as the one before. Polls count towards the rate limit.
+    /// Default: 5 s and 30 s. Each interval is half as long again as the one before. Polls count towards the limit of
+    /// job reads, and delay no submission.
     ///
     /// # Errors
     ///

@@ -61,6 +61,31 @@ fn an_invalid_setting_is_an_error_that_names_it() {
     assert_eq!(setting(local().with_stall_timeout(zero)), "stall timeout");
 }
 
+#[tokio::test]
+async fn requests_use_the_http_client_that_is_set() {
+    let server = Server::start([Reply::new(200, r#"{"status":"OK"}"#)]).await;
+    // Reqwest is built without a default provider of TLS.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let http = pyannoteai_client::reqwest::Client::builder()
+        .no_proxy()
+        .user_agent("own/1")
+        .build()
+        .unwrap();
+    let client = builder_at(server.url())
+        .with_http_client(http)
+        .build()
+        .unwrap();
+    client.test_key().await.unwrap();
+    let [request] = &server.requests()[..] else {
+        panic!("one request");
+    };
+    assert_eq!(request.header("user-agent"), Some("own/1"));
+    assert_eq!(
+        request.header("authorization"),
+        Some(&*format!("Bearer {KEY}"))
+    );
+}
+
 #[test]
 fn debug_of_a_config_error_is_its_message() {
     let error = local().with_rate_limit(0).unwrap_err();
