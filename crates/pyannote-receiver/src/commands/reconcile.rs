@@ -22,13 +22,13 @@ pub(crate) struct Reconcile {
     #[arg(long, env = "PYANNOTEAI_API_URL", value_name = "URL")]
     api_url: Option<String>,
 
-    /// The maximum number of API requests a minute; pyannoteAI's limit is 100 for a key, submissions included
+    /// The maximum number of job reads a minute; pyannoteAI allows a team 300, or 100 requests of any kind under its older limit
     #[arg(
         long,
         env = "WEBHOOK_SERVER_API_RATE",
         value_name = "PER_MINUTE",
         default_value_t = 50,
-        value_parser = RangedU64ValueParser::<u32>::new().range(1..=100)
+        value_parser = RangedU64ValueParser::<u32>::new().range(1..=300)
     )]
     api_rate: u32,
 

@@ -101,8 +101,8 @@ fn invalid_setting_ends_the_server_with_one_line_that_names_it() {
             "--reconcile-grace: ",
         ),
         (
-            "more than the key may",
-            &["--reconcile", "--api-rate", "101"],
+            "more job reads than a team may send",
+            &["--reconcile", "--api-rate", "301"],
             &[secret, ("PYANNOTEAI_API_KEY", "sk_a")],
             2,
             "--api-rate",
