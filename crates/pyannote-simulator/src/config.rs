@@ -2,7 +2,10 @@ use std::{fmt, path::PathBuf, time::Duration};
 
 use tower_pyannote::{WebhookSecret, verify::SignatureEncoding};
 
-use crate::faults::Faults;
+use crate::{
+    faults::Faults,
+    limit::{RateLimit, RateLimitStyle},
+};
 
 /// The settings of a [`Simulator`](crate::Simulator).
 ///
@@ -31,7 +34,8 @@ pub struct Config {
     pub(crate) time_scale: f64,
     pub(crate) data_dir: Option<PathBuf>,
     pub(crate) api_key: Option<String>,
-    pub(crate) rate_limit: Option<u32>,
+    pub(crate) rate_limit: RateLimit,
+    pub(crate) rate_limit_style: RateLimitStyle,
     pub(crate) seed: u64,
     pub(crate) duration: Duration,
     pub(crate) job_time: Duration,
@@ -54,7 +58,8 @@ impl Config {
             time_scale: 1.0,
             data_dir: None,
             api_key: None,
-            rate_limit: Some(100),
+            rate_limit: RateLimit::Documented,
+            rate_limit_style: RateLimitStyle::default(),
             seed: 0,
             duration: Duration::from_secs(120),
             job_time: Duration::from_secs(4),
@@ -103,15 +108,23 @@ impl Config {
         self
     }
 
-    /// Sets how many API requests are accepted within any minute, at least 1. Default: 100.
+    /// Sets how many API requests a minute are accepted, at least 1. Default: 100, and 300 for reads of jobs.
+    ///
+    /// The limit is for each endpoint, or with [`RateLimitStyle::Shared`] for all together, and then 100 by default.
     pub fn with_rate_limit(mut self, per_minute: u32) -> Self {
-        self.rate_limit = Some(per_minute);
+        self.rate_limit = RateLimit::PerMinute(per_minute);
         self
     }
 
     /// Accepts any number of API requests.
     pub fn without_rate_limit(mut self) -> Self {
-        self.rate_limit = None;
+        self.rate_limit = RateLimit::Off;
+        self
+    }
+
+    /// Sets how requests are counted for the rate limit. Default: [`RateLimitStyle::PerEndpoint`].
+    pub fn with_rate_limit_style(mut self, style: RateLimitStyle) -> Self {
+        self.rate_limit_style = style;
         self
     }
 

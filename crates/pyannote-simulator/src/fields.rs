@@ -86,7 +86,7 @@ impl<'a> Fields<'a> {
         if key.is_none() {
             self.wrong(
                 field,
-                "must be media:// and a key of at most 255 characters a-z, A-Z, 0-9, - _ . /",
+                "must be media:// and a key of at most 247 characters a-z, A-Z, 0-9, - _ . /",
             );
         }
         key
@@ -137,5 +137,5 @@ impl<'a> Fields<'a> {
 pub(crate) fn key_of_media(url: &str) -> Option<&str> {
     let key = url.strip_prefix("media://")?;
     let is_valid = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
-    ((1..=255).contains(&key.len()) && key.chars().all(is_valid)).then_some(key)
+    ((1..=247).contains(&key.len()) && key.chars().all(is_valid)).then_some(key)
 }

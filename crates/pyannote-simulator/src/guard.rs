@@ -6,13 +6,18 @@ use std::{
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderValue, StatusCode, header::AUTHORIZATION},
+    http::{HeaderMap, HeaderValue, StatusCode, header::AUTHORIZATION},
     middleware::Next,
     response::Response,
 };
 use subtle::ConstantTimeEq;
 
-use crate::{answer, faults::Fault, limit::Turn, state::Simulated};
+use crate::{
+    answer,
+    faults::Fault,
+    limit::{RateLimitStyle, Turn},
+    state::Simulated,
+};
 
 /// Passes a request on if it has an API key, is within the rate limit, and meets no fault.
 pub(crate) async fn guard(
@@ -27,14 +32,22 @@ pub(crate) async fn guard(
         );
     }
     let request_id = simulated.request_id();
-    let limit = simulated.take_turn(Instant::now());
-    if let Some((limit, Turn::Refused { wait })) = limit {
-        return too_many(limit, wait, &request_id);
+    let mut turn = simulated.take_turn(request.uri().path(), Instant::now());
+    let faults = match turn {
+        Some(turn) if !turn.accepted => Vec::new(),
+        _ => simulated.api_faults(),
+    };
+    if faults.contains(&Fault::Api429) {
+        turn = Some(Turn {
+            limit: turn.map_or(0, |turn| turn.limit),
+            remaining: 0,
+            accepted: false,
+            reset: Duration::from_secs(1),
+        });
     }
-    let faults = simulated.api_faults();
-    let mut response = if faults.contains(&Fault::Api429) {
-        let limit = limit.as_ref().map_or(0, |(limit, _)| *limit);
-        too_many(limit, Duration::from_secs(1), &request_id)
+    let mut response = if turn.is_some_and(|turn| !turn.accepted) {
+        let message = "Too many requests: slow down";
+        answer::refused(StatusCode::TOO_MANY_REQUESTS, &request_id, message)
     } else if faults.contains(&Fault::Api5xx) {
         let status = simulated.server_error();
         answer::refused(status, &request_id, "Something went wrong")
@@ -45,10 +58,9 @@ pub(crate) async fn guard(
         }
         response
     };
-    if let Some((limit, Turn::Taken { remaining })) = limit {
-        let headers = response.headers_mut();
-        headers.entry(LIMIT).or_insert(limit.into());
-        headers.entry(REMAINING).or_insert(remaining.into());
+    if let Some(turn) = turn {
+        let style = simulated.config.rate_limit_style;
+        report(&turn, style, response.headers_mut());
     }
     response
 }
@@ -68,23 +80,24 @@ fn has_key(simulated: &Simulated, request: &Request) -> bool {
     }
 }
 
-fn too_many(limit: usize, wait: Duration, request_id: &str) -> Response {
-    let mut response = answer::refused(
-        StatusCode::TOO_MANY_REQUESTS,
-        request_id,
-        "Too many requests: slow down",
-    );
+/// Adds the headers of the rate limit to an answer.
+fn report(turn: &Turn, style: RateLimitStyle, headers: &mut HeaderMap) {
     // Round up, so that no client returns too early.
     let whole = |time: Duration| time.as_secs() + u64::from(time.subsec_nanos() > 0);
-    let reset = SystemTime::now() + wait;
-    let reset = reset.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let headers = response.headers_mut();
-    headers.insert(LIMIT, limit.into());
-    headers.insert(REMAINING, 0.into());
-    headers.insert("x-ratelimit-reset", whole(reset).into());
-    headers.insert("retry-after", whole(wait).max(1).into());
-    response
+    let reset = match style {
+        RateLimitStyle::PerEndpoint => Some(turn.reset),
+        RateLimitStyle::Shared if turn.accepted => None,
+        RateLimitStyle::Shared => {
+            let reset = SystemTime::now() + turn.reset;
+            Some(reset.duration_since(UNIX_EPOCH).unwrap_or_default())
+        }
+    };
+    headers.insert("x-ratelimit-limit", turn.limit.into());
+    headers.insert("x-ratelimit-remaining", turn.remaining.into());
+    if let Some(reset) = reset {
+        headers.insert("x-ratelimit-reset", whole(reset).into());
+    }
+    if !turn.accepted {
+        headers.insert("retry-after", whole(turn.reset).max(1).into());
+    }
 }
-
-const LIMIT: &str = "x-ratelimit-limit";
-const REMAINING: &str = "x-ratelimit-remaining";

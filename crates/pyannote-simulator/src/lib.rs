@@ -70,6 +70,7 @@ pub use self::{
     config::Config,
     error::SimulatorError,
     faults::{Fault, Faults, Odds},
+    limit::RateLimitStyle,
     simulator::Simulator,
 };
 

@@ -19,7 +19,7 @@ use crate::{
     faults::{Dealer, Fault},
     http,
     jobs::{DeliveryState, End, Job, Jobs},
-    limit::{Turn, Window},
+    limit::{Limits, RateLimit, Turn},
     media::Media,
     submission::Submission,
 };
@@ -35,7 +35,7 @@ pub(crate) struct Simulated {
     /// One more than the highest number of a job whose delivery is over.
     pub(crate) delivered: watch::Sender<u64>,
     jobs: Mutex<Jobs>,
-    window: Mutex<Option<Window>>,
+    limits: Mutex<Limits>,
     job_faults: Mutex<Dealer>,
     api: Mutex<(Dealer, Rng)>,
     running: Mutex<JoinSet<()>>,
@@ -50,14 +50,12 @@ impl Simulated {
         if config.duration > DAY {
             return Err(SimulatorError::Duration);
         }
-        if config.rate_limit == Some(0) {
+        if config.rate_limit == RateLimit::PerMinute(0) {
             return Err(SimulatorError::RateLimit);
         }
         let clock = ScaledClock::new(config.time_scale);
         let minute = clock.real(Duration::from_secs(60));
-        let limit = config
-            .rate_limit
-            .map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
+        let limits = Limits::new(config.rate_limit_style, config.rate_limit, minute);
         let requests = Rng::with_seed(config.seed ^ OF_REQUESTS);
         let bodies = match &config.bodies {
             Some(dir) => Bodies::find(dir)?,
@@ -71,7 +69,7 @@ impl Simulated {
             sender: sender(&config, clock)?,
             delivered: watch::Sender::new(0),
             jobs: Mutex::default(),
-            window: Mutex::new(limit.map(|limit| Window::new(limit, minute))),
+            limits: Mutex::new(limits),
             job_faults: Mutex::new(Dealer::of_jobs(config.faults.clone())),
             api: Mutex::new((Dealer::of_the_api(config.faults.clone()), requests)),
             running: Mutex::default(),
@@ -144,11 +142,9 @@ impl Simulated {
         lock(&self.running).abort_all();
     }
 
-    /// Returns the rate limit and whether it admits a request now; `None` if there is no limit.
-    pub(crate) fn take_turn(&self, now: Instant) -> Option<(usize, Turn)> {
-        let mut window = lock(&self.window);
-        let window = window.as_mut()?;
-        Some((window.limit(), window.take(now)))
+    /// Counts a request to a path for the rate limit. Returns `None` if there is no limit.
+    pub(crate) fn take_turn(&self, path: &str, now: Instant) -> Option<Turn> {
+        lock(&self.limits).take(path, now)
     }
 
     pub(crate) fn api_faults(&self) -> Vec<Fault> {

@@ -31,7 +31,11 @@ pub(crate) struct Submission {
 impl Submission {
     pub(crate) fn read(task: Task, body: &Map<String, Value>) -> Result<Self, Vec<FieldError>> {
         let mut fields = Fields::new(body);
-        let model = fields.one_of("model", &MODELS).unwrap_or(MODELS[0]);
+        let models = match task {
+            Task::Diarize => &MODELS[..],
+            Task::Identify | Task::Voiceprint => &MODELS[..1],
+        };
+        let model = fields.one_of("model", models).unwrap_or(MODELS[0]);
         let url = audio(&mut fields);
         let webhook = fields.web_url("webhook");
         let status_only = fields.flag("webhookStatusOnly");
@@ -71,7 +75,7 @@ fn audio(fields: &mut Fields<'_>) -> String {
     if !is_web && key_of_media(url).is_none() {
         fields.wrong(
             "url",
-            "must be a web address, or media:// and a key of at most 255 characters a-z, A-Z, 0-9, - _ . /",
+            "must be a web address, or media:// and a key of at most 247 characters a-z, A-Z, 0-9, - _ . /",
         );
     }
     url.to_owned()
@@ -81,6 +85,12 @@ fn speakers(fields: &mut Fields<'_>) -> u8 {
     let exactly = fields.integer("numSpeakers", 1..=MAX_SPEAKERS);
     let least = fields.integer("minSpeakers", 1..=MAX_SPEAKERS);
     let most = fields.integer("maxSpeakers", 1..=MAX_SPEAKERS);
+    if exactly.is_some() && (least.is_some() || most.is_some()) {
+        fields.wrong(
+            "numSpeakers",
+            "must not be combined with minSpeakers or maxSpeakers",
+        );
+    }
     let (least, most) = (least.unwrap_or(1), most.unwrap_or(MAX_SPEAKERS));
     if least > most {
         fields.wrong("minSpeakers", "must not be greater than maxSpeakers");
@@ -125,7 +135,7 @@ fn voiceprints(event: EventBuilder, fields: &mut Fields<'_>) -> EventBuilder {
             Some(label) => labels.push(label),
         }
         match item.get("voiceprint").and_then(Value::as_str) {
-            Some(voiceprint) if (1..=20_000).contains(&voiceprint.len()) => {}
+            Some(voiceprint) if (1..=20_000).contains(&voiceprint.chars().count()) => {}
             _ => fields.wrong(
                 &at("voiceprint"),
                 "is required and must have 1 to 20000 characters",

@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use clap::Args;
+use clap::{
+    Args,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use pyannote_cli::{Failure, Signals};
 use tower_pyannote::WebhookSecret;
 
@@ -13,7 +16,7 @@ use super::{
     common::{Signing, seconds},
     fault_flags::FaultFlags,
 };
-use crate::{Config, Simulator, SimulatorError};
+use crate::{Config, RateLimitStyle, Simulator, SimulatorError, limit::RateLimit};
 
 /// Serve the API, run jobs and deliver webhooks until a signal stops the program
 #[derive(Args)]
@@ -43,10 +46,13 @@ pub(super) struct Serve {
     )]
     api_key: Option<String>,
 
-    /// API requests a minute, or `off`
-    // Clap makes an argument optional if its type is written `Option`, and only then.
-    #[arg(long, value_name = "N", default_value = "100", value_parser = rate_limit)]
-    rate_limit: std::option::Option<u32>,
+    /// API requests a minute to each endpoint, or `off` [default: 100, and 300 for reads of jobs]
+    #[arg(long, value_name = "N", value_parser = rate_limit)]
+    rate_limit: Option<RateLimit>,
+
+    /// Count requests per endpoint in fixed windows, or all together in a sliding window, as pyannoteAI did before
+    #[arg(long, value_name = "STYLE", default_value = "per-endpoint", value_parser = rate_limit_style())]
+    rate_limit_style: RateLimitStyle,
 
     /// The seed of job ids, outputs and random faults
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -112,7 +118,8 @@ impl Serve {
             time_scale: self.time_scale,
             data_dir: self.data_dir,
             api_key: self.api_key,
-            rate_limit: self.rate_limit,
+            rate_limit: self.rate_limit.unwrap_or(RateLimit::Documented),
+            rate_limit_style: self.rate_limit_style,
             seed: self.seed,
             duration: Duration::from_secs(self.duration),
             job_time: Duration::from_secs(self.job_time),
@@ -145,12 +152,19 @@ fn failure(error: SimulatorError) -> Failure {
     })
 }
 
-fn rate_limit(value: &str) -> Result<Option<u32>, &'static str> {
+fn rate_limit_style() -> impl TypedValueParser<Value = RateLimitStyle> {
+    PossibleValuesParser::new(["per-endpoint", "shared"]).map(|name| match &*name {
+        "shared" => RateLimitStyle::Shared,
+        _ => RateLimitStyle::PerEndpoint,
+    })
+}
+
+fn rate_limit(value: &str) -> Result<RateLimit, &'static str> {
     if value == "off" {
-        return Ok(None);
+        return Ok(RateLimit::Off);
     }
     match value.parse() {
-        Ok(limit) if limit > 0 => Ok(Some(limit)),
+        Ok(limit) if limit > 0 => Ok(RateLimit::PerMinute(limit)),
         _ => Err("give a whole number above 0, or off"),
     }
 }

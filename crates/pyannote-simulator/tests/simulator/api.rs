@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use pyannote_simulator::Config;
+use pyannote_simulator::{Config, RateLimitStyle};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -50,7 +50,10 @@ async fn only_the_configured_api_key_is_accepted() {
 async fn requests_over_the_rate_limit_are_429_until_the_window_moves_on() {
     let simulated = Simulated::start(|config| {
         // A minute takes 2 s.
-        config.with_rate_limit(3).with_time_scale(30.0)
+        config
+            .with_rate_limit(3)
+            .with_rate_limit_style(RateLimitStyle::Shared)
+            .with_time_scale(30.0)
     })
     .await;
     for remaining in ["2", "1", "0"] {
@@ -58,9 +61,11 @@ async fn requests_over_the_rate_limit_are_429_until_the_window_moves_on() {
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["x-ratelimit-limit"], "3");
         assert_eq!(response.headers()["x-ratelimit-remaining"], remaining);
+        assert!(!response.headers().contains_key("x-ratelimit-reset"));
         assert!(!response.headers().contains_key("retry-after"));
     }
-    let response = simulated.send(Method::GET, "/v1/test", None).await;
+    // The limit is for all endpoints.
+    let response = simulated.send(Method::GET, "/v2/jobs", None).await;
     assert_eq!(response.status(), 429);
     let headers = response.headers().clone();
     assert_eq!(headers["x-ratelimit-limit"], "3");
@@ -75,6 +80,69 @@ async fn requests_over_the_rate_limit_are_429_until_the_window_moves_on() {
     assert!(answer["requestId"].is_string() && answer["message"].is_string());
 
     tokio::time::sleep(Duration::from_secs(wait)).await;
+    assert_eq!(simulated.get("/v1/test").await.0, 200);
+}
+
+#[tokio::test]
+async fn each_endpoint_has_its_own_window_with_headers_on_every_answer() {
+    let simulated = Simulated::start(|config| {
+        // A minute takes 2 s.
+        config.with_rate_limit(2).with_time_scale(30.0)
+    })
+    .await;
+    let audio = json!({ "url": AUDIO });
+    let media = json!({ "url": "media://a" });
+    let invalid = json!({ "url": "" });
+    let endpoints = [
+        ("/v1/diarize", "/v1/diarize", Some(&audio), 200),
+        ("/v1/identify", "/v1/identify", Some(&invalid), 400),
+        ("/v1/voiceprint", "/v1/voiceprint", Some(&audio), 200),
+        ("/v1/media/input", "/v1/media/output", Some(&media), 201),
+        ("/v1/jobs/none", "/v1/jobs/none", None, 404),
+        ("/v1/test", "/v1/test", None, 200),
+    ];
+    let number = |response: &reqwest::Response, name: &str| {
+        let value = response.headers().get(name)?;
+        value.to_str().unwrap().parse::<u64>().ok()
+    };
+    for (first, second, body, expected) in endpoints {
+        let method = match body {
+            Some(_) => Method::POST,
+            None => Method::GET,
+        };
+        let mut wait = 0;
+        for (path, remaining, status) in
+            [(first, 1, expected), (second, 0, expected), (first, 0, 429)]
+        {
+            let response = simulated.send(method.clone(), path, body.cloned()).await;
+            assert_eq!(response.status(), status, "{path}");
+            assert_eq!(number(&response, "x-ratelimit-limit"), Some(2), "{path}");
+            let left = number(&response, "x-ratelimit-remaining");
+            assert_eq!(left, Some(remaining), "{path}");
+            let reset = number(&response, "x-ratelimit-reset").unwrap();
+            assert!((1..=2).contains(&reset), "{path}: {reset}");
+            let retry_after = number(&response, "retry-after");
+            assert_eq!(retry_after, (status == 429).then_some(reset), "{path}");
+            wait = reset;
+        }
+        if first == "/v1/test" {
+            tokio::time::sleep(Duration::from_secs(wait)).await;
+            assert_eq!(simulated.get(first).await.0, 200);
+        }
+    }
+}
+
+#[tokio::test]
+async fn default_rate_limit_of_job_reads_is_300_a_minute() {
+    let simulated = Simulated::start(|_| Config::new(secret())).await;
+    let mut statuses = Vec::new();
+    for path in ["/v1/jobs/none", "/v2/jobs"].into_iter().cycle().take(301) {
+        statuses.push(simulated.get(path).await.0.as_u16());
+    }
+    assert_eq!(statuses[..4], [404, 200, 404, 200]);
+    assert!(!statuses[..300].contains(&429));
+    assert_eq!(statuses[300], 429);
+    // No other endpoint is affected.
     assert_eq!(simulated.get("/v1/test").await.0, 200);
 }
 
@@ -197,7 +265,7 @@ async fn invalid_submission_is_400_with_an_error_for_each_field() {
         ("diarize", json!({ "url": "media://a b" }), &["url"]),
         (
             "diarize",
-            json!({ "url": format!("media://{}", "a".repeat(256)) }),
+            json!({ "url": format!("media://{}", "a".repeat(248)) }),
             &["url"],
         ),
         ("diarize", json!({ "webhook": "example.com" }), &["webhook"]),
@@ -208,6 +276,23 @@ async fn invalid_submission_is_400_with_an_error_for_each_field() {
         ),
         ("diarize", json!({ "model": "precision-1" }), &["model"]),
         ("diarize", json!({ "numSpeakers": 0 }), &["numSpeakers"]),
+        (
+            "diarize",
+            json!({ "numSpeakers": 2, "minSpeakers": 2 }),
+            &["numSpeakers"],
+        ),
+        (
+            "identify",
+            json!({ "numSpeakers": 2, "maxSpeakers": 2 }),
+            &["numSpeakers"],
+        ),
+        ("identify", json!({ "model": "community-1" }), &["model"]),
+        ("voiceprint", json!({ "model": "community-1" }), &["model"]),
+        (
+            "identify",
+            json!({ "voiceprints": [{ "label": "Ada", "voiceprint": "A".repeat(20_001) }] }),
+            &["voiceprints[0].voiceprint"],
+        ),
         (
             "diarize",
             json!({ "minSpeakers": 1.5, "maxSpeakers": "2" }),

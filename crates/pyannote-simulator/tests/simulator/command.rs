@@ -100,6 +100,12 @@ fn invalid_setting_is_named_in_a_one_line_error() {
         (&["serve", "--time-scale", "0"], secret, 1, "--time-scale"),
         (&["serve", "--duration", "86401"], secret, 1, "--duration"),
         (&["serve", "--rate-limit", "0"], secret, 2, "--rate-limit"),
+        (
+            &["serve", "--rate-limit-style", "sliding"],
+            secret,
+            2,
+            "--rate-limit-style",
+        ),
         (&["serve", "--lost", "110%"], secret, 2, "--lost"),
         (&["serve", "--bodies", "none"], secret, 1, "--bodies none"),
         (
@@ -172,7 +178,7 @@ fn help_names_every_setting_and_shows_no_secret() {
     for (command, settings) in [
         (
             "serve",
-            "--host --port --time-scale --data-dir --api-key --rate-limit --seed --duration --job-time --bodies \
+            "--host --port --time-scale --data-dir --api-key --rate-limit --rate-limit-style per-endpoint shared --seed --duration --job-time --bodies \
              --sign-encoding --version-prefix --sign-once --answer-timeout --late-by --lost --lost-first --doubled --late \
              --reordered --tampered --wrongly-signed --slow-loris --cut --job-fails --job-canceled --api-429 --api-5xx \
              --api-stalls",

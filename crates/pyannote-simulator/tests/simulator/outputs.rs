@@ -119,6 +119,20 @@ async fn identification_matches_the_given_voiceprints() {
         .map(|voice| &voice["match"])
         .collect();
     assert_eq!(matches, [&json!("Zoë"), &json!("Bob"), &Value::Null]);
+
+    let body = json!({
+        "url": AUDIO, "exclusive": true, "voiceprints": [{ "label": "Zoë", "voiceprint": "AAEC" }],
+    });
+    let output = self::output(&simulated, "/v1/identify", body).await;
+    assert_eq!(
+        keys(&output),
+        [
+            "diarization",
+            "exclusiveDiarization",
+            "identification",
+            "voiceprints"
+        ]
+    );
 }
 
 #[tokio::test]
