@@ -120,11 +120,29 @@ def main(api_url, api_key, secret, work_dir):
     output = client.retrieve(job, every_seconds=0.05)["output"]
     assert [match["match"] for match in output["voiceprints"]] == ["Ada", None], output["voiceprints"]
     assert {turn["speaker"] for turn in output["identification"]} == {"Ada", "SPEAKER_01"}
+    assert "exclusiveDiarization" not in output
+
+    # Exclusive turns have the labels of the diarization, and do not overlap.
+    job = client.identify(media, voiceprints={"Ada": voiceprint}, num_speakers=2, exclusive=True)
+    output = client.retrieve(job, every_seconds=0.05)["output"]
+    turns = output["exclusiveDiarization"]
+    assert {turn["speaker"] for turn in turns} == {"SPEAKER_00", "SPEAKER_01"}
+    assert all(one["end"] <= next["start"] for one, next in zip(turns, turns[1:])), turns
+    assert {turn["speaker"] for turn in output["identification"]} == {"Ada", "SPEAKER_01"}
 
     # Invalid requests and failed jobs raise errors.
     error = raised(requests.HTTPError, lambda: client.diarize(media, num_speakers=0))
     assert error.response.status_code == 400, error
     assert error.response.json()["errors"][0]["field"] == "numSpeakers"
+    for field, call in [
+        ("numSpeakers", lambda: client.diarize(media, num_speakers=2, min_speakers=2)),
+        ("model", lambda: client.voiceprint(media, model="community-1")),
+        ("url", lambda: client.diarize("media://" + "a" * 248)),
+        ("voiceprints[0].voiceprint", lambda: client.identify(media, voiceprints={"Ada": "A" * 20001})),
+    ]:
+        error = raised(requests.HTTPError, call)
+        assert error.response.status_code == 400, error
+        assert [wrong["field"] for wrong in error.response.json()["errors"]] == [field], error
     job = client.diarize("media://never/uploaded")
     error = raised(PyannoteAIFailedJob, lambda: client.retrieve(job, every_seconds=0.05))
     assert "uploaded" in error.args[0] and error.args[1] == job, error

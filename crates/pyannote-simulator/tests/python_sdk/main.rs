@@ -7,6 +7,7 @@ use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::LazyLock,
 };
 
 use tower_pyannote_test_support::program;
@@ -16,7 +17,44 @@ const API_KEY: &str = "sk_of_the_test";
 
 #[test]
 fn official_sdk_works_with_the_simulator() {
-    let python = match python_with_sdk() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = ["--time-scale", "40", "--job-canceled", "1"];
+    check(
+        dir.path(),
+        "check.py",
+        &settings,
+        &[SECRET, path(dir.path())],
+    );
+}
+
+#[test]
+fn official_sdk_meets_a_rate_limit_of_each_endpoint() {
+    limits("per-endpoint");
+}
+
+#[test]
+fn official_sdk_meets_one_rate_limit_of_all_endpoints() {
+    limits("shared");
+}
+
+fn limits(style: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    // A minute takes 6 s.
+    let settings = [
+        "--time-scale",
+        "10",
+        "--rate-limit",
+        "3",
+        "--rate-limit-style",
+        style,
+    ];
+    check(dir.path(), "limits.py", &settings, &[style]);
+}
+
+/// Runs a script against a simulator with further settings.
+fn check(dir: &Path, script: &str, settings: &[&str], arguments: &[&str]) {
+    static PYTHON: LazyLock<Result<PathBuf, String>> = LazyLock::new(python_with_sdk);
+    let python = match &*PYTHON {
         Ok(python) => python,
         Err(why) => {
             assert!(env::var_os("CI").is_none(), "no Python SDK on CI: {why}");
@@ -24,22 +62,25 @@ fn official_sdk_works_with_the_simulator() {
             return;
         }
     };
-    let dir = tempfile::tempdir().unwrap();
-    let (_simulator, url) = Simulator::start(dir.path());
+    let (_simulator, url) = Simulator::start(dir, settings);
     let check = Command::new(python)
-        .arg(here().join("check.py"))
-        .args([url.as_str(), API_KEY, SECRET])
-        .arg(dir.path())
+        .arg(here().join(script))
+        .args([url.as_str(), API_KEY])
+        .args(arguments)
         .env_clear()
-        .current_dir(dir.path())
+        .current_dir(dir)
         .output()
         .unwrap();
-    let (said, complaint) = (
+    let (stdout, stderr) = (
         String::from_utf8(check.stdout).unwrap(),
         String::from_utf8(check.stderr).unwrap(),
     );
-    assert!(check.status.success(), "{complaint}");
-    assert_eq!(said, "every step passed\n");
+    assert!(check.status.success(), "{stderr}");
+    assert_eq!(stdout, "every step passed\n");
+}
+
+fn path(dir: &Path) -> &str {
+    dir.to_str().unwrap()
 }
 
 /// Returns the Python of a virtual environment with the pinned SDK. Creates it if it is missing or has another version.
@@ -75,10 +116,10 @@ fn run(command: &mut Command) -> Result<(), String> {
     if output.status.success() {
         return Ok(());
     }
-    let complaint = [output.stdout, output.stderr].concat();
+    let printed = [output.stdout, output.stderr].concat();
     Err(format!(
         "{command:?}: {}",
-        String::from_utf8_lossy(&complaint)
+        String::from_utf8_lossy(&printed)
     ))
 }
 
@@ -90,9 +131,9 @@ fn here() -> PathBuf {
 struct Simulator(Child);
 
 impl Simulator {
-    fn start(dir: &Path) -> (Self, String) {
-        let mut arguments = vec!["serve", "--port", "0", "--time-scale", "40"];
-        arguments.extend(["--api-key", API_KEY, "--job-canceled", "1"]);
+    fn start(dir: &Path, settings: &[&str]) -> (Self, String) {
+        let mut arguments = vec!["serve", "--port", "0", "--api-key", API_KEY];
+        arguments.extend(settings);
         let env = [("PYANNOTEAI_WEBHOOK_SECRET", SECRET)];
         let mut child = program::command("pyannote-simulator", dir, &arguments, &env)
             .stdout(Stdio::piped())

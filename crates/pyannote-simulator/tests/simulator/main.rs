@@ -2,6 +2,7 @@
 #![cfg(unix)]
 
 mod api;
+mod client;
 mod command;
 mod deliveries;
 mod faults;
