@@ -83,7 +83,7 @@ impl ClientErrorKind {
         }
     }
 
-    /// Tells whether the same request may succeed later.
+    /// Returns whether the same request may succeed later.
     pub(crate) const fn is_transient(self) -> bool {
         matches!(
             self,

@@ -38,7 +38,7 @@ pub(crate) enum Endpoint {
 pub(crate) enum RateLimit {
     /// pyannoteAI's documented limits.
     Documented,
-    /// So many requests a minute to each group of endpoints.
+    /// This number of requests a minute to each group of endpoints.
     PerMinute(NonZeroU32),
     /// None, so that only the API delays requests.
     Off,

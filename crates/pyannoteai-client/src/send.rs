@@ -166,7 +166,7 @@ impl Client {
     }
 }
 
-/// Tells whether a request may be sent again after an error.
+/// Returns whether a request may be sent again after an error.
 ///
 /// A submission may be only if the API refused it with 429 or did not receive its body.
 fn may_retry(effect: Effect, error: &ClientError) -> bool {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use reqwest::Url;
 
-/// Tells whether traffic to the URL is encrypted or stays on this machine.
+/// Returns whether traffic to the URL is encrypted or stays on this machine.
 pub(crate) fn is_secure(url: &Url) -> bool {
     url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url))
 }

@@ -67,11 +67,11 @@ def main(api_url, api_key, secret, work_dir):
 
     # Upload with and without a name, and download the upload.
     path = audio(pathlib.Path(work_dir) / "audio.wav")
-    told = []
-    media = client.upload(path, media_url="media://team/audio.wav", callback=lambda **said: told.append(said))
+    progress = []
+    media = client.upload(path, media_url="media://team/audio.wav", callback=lambda **sent: progress.append(sent))
     assert media == "media://team/audio.wav", media
     size = path.stat().st_size
-    assert told[-1] == {"total": size, "completed": size}, told
+    assert progress[-1] == {"total": size, "completed": size}, progress
     by_hash = client.upload(str(path))
     assert by_hash == f"media://{hashlib.md5(path.read_bytes()).hexdigest()}", by_hash
     answer = client._authenticated_post("/media/output", json={"url": media})
