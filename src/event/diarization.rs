@@ -38,6 +38,18 @@ pub struct Diarization {
     pub error: Option<Text>,
 }
 
+impl Diarization {
+    /// Borrows the turns without overlap, or all turns if those were not requested.
+    #[must_use]
+    pub fn exclusive_or_all(&self) -> &Turns {
+        if self.exclusive_diarization.is_empty() {
+            &self.diarization
+        } else {
+            &self.exclusive_diarization
+        }
+    }
+}
+
 read_object!(Diarization {
     "diarization" => diarization: Turns = Turns::default(),
     "exclusiveDiarization" => exclusive_diarization: Turns = Turns::default(),

@@ -3,6 +3,7 @@
 #[macro_use]
 mod macros;
 
+mod assign;
 mod delivery;
 pub(crate) mod diarization;
 mod envelope;
@@ -28,6 +29,10 @@ pub use jiff::Timestamp;
 #[cfg(feature = "layer")]
 pub(crate) use self::envelope::EnvelopeScan;
 pub use self::{
+    assign::{
+        AssignError, AssignedWords, ReadWordsError, assign_speakers, assign_speakers_within,
+        read_words,
+    },
     delivery::Delivery,
     error::EventError,
     identification::{IdentifiedTurn, VoiceprintMatch},

@@ -1,5 +1,6 @@
 //! How a `WebhookEvent` reads documented bodies and all others.
 
+mod assign;
 mod envelope;
 mod formats;
 mod helpers;
@@ -8,6 +9,7 @@ mod memory;
 mod naive;
 mod output;
 mod properties;
+mod read_words;
 mod reader;
 mod typed;
 

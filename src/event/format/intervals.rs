@@ -92,7 +92,7 @@ impl Transcript {
     }
 }
 
-type Interval = Range<f64>;
+pub(in crate::event) type Interval = Range<f64>;
 
 /// Returns the usable intervals of turns, with their speakers.
 fn intervals(turns: &[Turn]) -> impl Iterator<Item = (&Label, Interval)> {
@@ -122,7 +122,7 @@ fn touch(interval: Interval, range: &Interval) -> bool {
 }
 
 /// Returns the union of each speaker's turns, in the order of [`Turns::speakers`].
-fn by_speaker(turns: &Turns) -> Vec<(&Label, Vec<Interval>)> {
+pub(in crate::event) fn by_speaker(turns: &Turns) -> Vec<(&Label, Vec<Interval>)> {
     let mut own: HashMap<&Label, Vec<Interval>> = HashMap::new();
     for (label, interval) in intervals(turns) {
         own.entry(label).or_default().push(interval);

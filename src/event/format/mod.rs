@@ -3,3 +3,5 @@
 mod captions;
 mod intervals;
 mod rttm;
+
+pub(super) use self::intervals::by_speaker;
