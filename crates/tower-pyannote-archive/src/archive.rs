@@ -5,7 +5,13 @@ use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
 use serde::de::IgnoredAny;
 use tower_pyannote::{HandlerError, WebhookEvent, WebhookHandler};
 
-use crate::{config_error::ConfigError, error::ArchiveError, name, name::EventName, telemetry};
+use crate::{
+    config_error::{self, ConfigError},
+    error::ArchiveError,
+    name,
+    name::EventName,
+    telemetry,
+};
 
 /// A handler that keeps each event whole, its bytes as received, in an object store.
 ///
@@ -85,14 +91,8 @@ impl Archive {
     /// Returns [`ConfigError::InvalidPrefix`] if the prefix has an empty segment, one that
     /// is `.` or `..`, or a control character.
     pub fn new(store: Arc<dyn ObjectStore>, prefix: impl AsRef<str>) -> Result<Self, ConfigError> {
-        let prefix = prefix.as_ref();
-        match Path::parse(prefix) {
-            Ok(prefix) => Ok(Self { store, prefix }),
-            Err(error) => Err(ConfigError::InvalidPrefix {
-                prefix: prefix.to_owned(),
-                reason: error.to_string(),
-            }),
-        }
+        let prefix = config_error::parse_prefix(prefix.as_ref())?;
+        Ok(Self { store, prefix })
     }
 
     /// Gives the name under which `event` is kept, if it is the first of its job id and status.

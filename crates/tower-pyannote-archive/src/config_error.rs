@@ -1,5 +1,7 @@
 use std::{error::Error, fmt};
 
+use object_store::path::Path;
+
 /// A setting of an archive that cannot work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -12,6 +14,13 @@ pub enum ConfigError {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+pub(crate) fn parse_prefix(prefix: &str) -> Result<Path, ConfigError> {
+    Path::parse(prefix).map_err(|error| ConfigError::InvalidPrefix {
+        prefix: prefix.to_owned(),
+        reason: error.to_string(),
+    })
 }
 
 impl fmt::Display for ConfigError {

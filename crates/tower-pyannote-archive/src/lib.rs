@@ -12,9 +12,14 @@ mod config_error;
 mod error;
 pub mod metrics;
 mod name;
+mod speakers;
 mod telemetry;
 
-pub use self::{archive::Archive, config_error::ConfigError};
+pub use self::{
+    archive::Archive,
+    config_error::ConfigError,
+    speakers::{Speakers, SpeakersError, SpeakersHandler, Voiceprints},
+};
 
 /// Compiles and runs what the README shows.
 #[cfg(doctest)]
