@@ -1,4 +1,6 @@
 //! Webhook events and their typed outputs.
+//!
+//! If your words come from another speech recognizer, [`assign_speakers`] assigns them to the speakers of a diarization.
 
 #[macro_use]
 mod macros;
