@@ -13,41 +13,37 @@ use crate::{
     telemetry,
 };
 
-/// A handler that keeps each event whole, its bytes as received, in an object store.
+/// A handler that stores each event in an object store, byte for byte as received.
 ///
-/// An event is kept at `{prefix}/{received}_{kind}_{job id}_{status}.json`:
+/// An event is stored at `{prefix}/{received}_{kind}_{job id}_{status}.json`:
 ///
-/// - `received` is when it was first received, in UTC, so that names sort by time, as
-///   `20261124T034000.123456789Z`;
-/// - `kind` is that of its output, `unknown`, or `none` if it has no output;
-/// - the job id and the status stand as they are if they consist of 1 to 64 of `a`-`z`, `0`-`9`
-///   and `-`. Any other is written as up to 40 such characters, a dot, and 32 hex digits of its
-///   SHA-256. So no job id can leave the prefix, make a name longer than a file may have, or share
-///   another's name, even on a file system that ignores case.
+/// - `received` is the UTC time at which the event was first received, such as `20261124T034000.123456789Z`, so that names sort
+///   by time.
+/// - `kind` is the kind of the output, `unknown`, or `none` without output.
+/// - `job id` and `status` are unchanged if they consist of 1 to 64 of `a`-`z`, `0`-`9` and `-`. Any other is written as up to 40
+///   such characters, a dot, and 32 hex digits of its SHA-256. So no job id can leave the prefix, make a name too long for a file
+///   system, or share the name of another job, even if the file system ignores case.
 ///
-/// 1. **One object an event.** Deliveries of the same job id and status keep one object, the
-///    first, also when they arrive at once or at several servers that share the store: whoever
-///    first creates `{prefix}/.claims/{SHA-256 of job id and status}` settles the name. If a
-///    repeat's body differs, the first is kept, and the conflict is logged and counted.
-/// 2. **Whole or not at all.** Objects are created by [`PutMode::Create`], which stores make
-///    atomic. A store that does not know it is refused with an error at the first event.
-/// 3. **Every error may be tried again**: until the event is kept, it does not count as handled.
+/// 1. **One object per event.** Repeated deliveries of a job id and status keep the first object, also if they arrive at once or
+///    at several servers that share the store. The first to create `{prefix}/.claims/{SHA-256 of job id and status}` decides the
+///    name. If a repeated body differs, the archive keeps the first, and logs and counts a conflict.
+/// 2. **Whole or not at all.** Objects are created with [`PutMode::Create`], which stores make atomic. A store without it is
+///    refused with an error at the first event.
+/// 3. **Every error can be retried.** Until the event is stored, the handler fails.
 ///
-/// A claim is one small object an event, and has to be left alone for as long as the event may be
-/// repeated: without its claim it would be kept a second time.
+/// A claim is one small object per event. Keep it for as long as the event may be repeated: without its claim, a repeated event
+/// is stored a second time.
 ///
 /// # On a local file system
 ///
-/// `object_store`'s `LocalFileSystem` writes a file beside its place, under the name followed by
-/// `#` and a number, and then links it to its name, which fails if that exists; so the file system
-/// has to know hard links. A process killed in between leaves such a file behind, whole or cut. It
-/// is never listed nor taken for an event, and the next delivery of the event writes another and
-/// puts things right; once no process writes to the directory, they can be deleted.
+/// `LocalFileSystem` writes a file under the name followed by `#` and a number, and then links it to its name, so the file system
+/// needs hard links. A process that is killed in between leaves the file with `#` behind. Such a file is never listed, and never
+/// taken for an event. The next delivery of the event writes another. Delete these files while no process writes to the
+/// directory.
 ///
-/// A process can be killed at any moment, then, but against loss of power the store has to be made
-/// with `LocalFileSystem::with_fsync(true)`, which is off by default. An object or a claim that was
-/// cut off by one all the same is put right when its event is delivered again; a claim that names no
-/// file of its event is never followed, but written anew.
+/// To survive a loss of power as well, the store needs `LocalFileSystem::with_fsync(true)`, which is off by default. Without it,
+/// an object or a claim may be cut off; the archive writes it again when the event is delivered again. A claim that names no file
+/// of its event is never followed, but replaced.
 ///
 /// # Example: events on disk
 ///
@@ -81,33 +77,32 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// Keeps events in `store` under `prefix`; an empty one is the root of the store.
+    /// Creates an archive that stores events in `store` under `prefix`; an empty prefix is the root of the store.
     ///
-    /// A registry gives each handler 8 s; a store far away may need
+    /// The timeout of a handler is 8 s by default. A remote store may need
     /// [more](tower_pyannote::HandlerRegistry::with_timeout_for) for the largest bodies.
     ///
     /// # Errors
     ///
-    /// Returns [`ConfigError::InvalidPrefix`] if the prefix has an empty segment, one that
-    /// is `.` or `..`, or a control character.
+    /// Returns [`ConfigError::InvalidPrefix`] if the prefix has an empty segment, a segment `.` or `..`, or a control character.
     pub fn new(store: Arc<dyn ObjectStore>, prefix: impl AsRef<str>) -> Result<Self, ConfigError> {
         let prefix = config_error::parse_prefix(prefix.as_ref())?;
         Ok(Self { store, prefix })
     }
 
-    /// Gives the name under which `event` is kept, if it is the first of its job id and status.
+    /// Returns the name under which `event` is stored if it is the first of its job id and status.
     #[must_use]
     pub fn name_of(event: &WebhookEvent) -> String {
         EventName::of(event).to_string()
     }
 
-    /// Keeps `event` and says where.
+    /// Stores `event` and returns its path.
     ///
     /// The handler calls this method for every event. It types no output.
     ///
     /// # Errors
     ///
-    /// Returns an error that may be tried again if the event could not be kept.
+    /// Returns a retryable error if the store fails.
     pub async fn keep(&self, event: &WebhookEvent) -> Result<Path, HandlerError> {
         let name = self.claim(event).await?;
         let location = self.prefix.clone().join(name);
@@ -117,7 +112,7 @@ impl Archive {
         Ok(location)
     }
 
-    /// Settles the event's name for all of its deliveries.
+    /// Returns the name of the event, which is the same for all its deliveries.
     async fn claim(&self, event: &WebhookEvent) -> Result<String, ArchiveError> {
         let name = EventName::of(event);
         let ours = name.to_string();
@@ -131,20 +126,20 @@ impl Archive {
                 return Ok(theirs.to_owned());
             }
         }
-        // Cut off below the store's promise of atomicity, or tampered with: kept twice is better than never.
+        // The claim was cut off by a loss of power, or changed. An event that is stored twice is better than a lost one.
         telemetry::repaired(&claim);
         self.put(&claim, &ours.clone().into(), PutMode::Overwrite)
             .await?;
         Ok(ours)
     }
 
-    /// Looks at what is kept already where the event belongs.
+    /// Compares the event with the stored object. Writes the object again if it was cut off.
     async fn confirm(&self, location: &Path, event: &WebhookEvent) -> Result<(), ArchiveError> {
         let kept = self.read(location).await?;
         if kept == event.raw() {
             return Ok(());
         }
-        // Every event is JSON, so what is not was cut off below the store's promise of atomicity.
+        // Every event is JSON, so an object that is not JSON was cut off by a loss of power.
         if serde_json::from_slice::<IgnoredAny>(&kept).is_err() {
             telemetry::repaired(location);
             return self.put(location, event.raw(), PutMode::Overwrite).await;
@@ -153,7 +148,7 @@ impl Archive {
         Ok(())
     }
 
-    /// Creates an object; `false` if there is one already.
+    /// Creates an object; returns `false` if there is one already.
     async fn create(&self, location: &Path, bytes: &Bytes) -> Result<bool, ArchiveError> {
         match self.put(location, bytes, PutMode::Create).await {
             Ok(()) => Ok(true),
@@ -195,7 +190,7 @@ impl WebhookHandler for Archive {
 
 impl fmt::Debug for Archive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Not the store's own Debug, which may hold what grants access to it.
+        // The Debug of a store may show credentials.
         f.debug_struct("Archive")
             .field("store", &format_args!("{}", self.store))
             .field("prefix", &self.prefix.as_ref())

@@ -2,14 +2,14 @@ use std::{error::Error, fmt};
 
 use object_store::path::Path;
 
-/// A setting of an archive that cannot work.
+/// An invalid setting of [`Archive`](crate::Archive) or [`Speakers`](crate::Speakers).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// No object can be stored under the prefix.
+    /// The prefix is not a valid path in an object store.
     #[non_exhaustive]
     InvalidPrefix {
-        /// The prefix as it was given.
+        /// The prefix.
         prefix: String,
         /// What is wrong with it.
         reason: String,

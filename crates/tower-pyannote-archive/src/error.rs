@@ -2,7 +2,7 @@ use std::{error::Error, fmt};
 
 use object_store::path::Path;
 
-/// Why an event could not be kept; the store's own error is its source.
+/// Why an event could not be stored. The error of the store is its source.
 #[derive(Debug)]
 pub(crate) struct ArchiveError {
     problem: Problem,

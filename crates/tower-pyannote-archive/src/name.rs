@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use tower_pyannote::{Kind, WebhookEvent};
 
-/// The file name of an event, taken apart.
+/// The parts of the file name of an event.
 pub(crate) struct EventName {
     received: String,
     kind: &'static str,
@@ -23,7 +23,7 @@ impl EventName {
         }
     }
 
-    /// Says whether `name` is one that another delivery of the same event may have been given.
+    /// Returns whether `name` may be the name of another delivery of the same event.
     pub(crate) fn is_of_same_event(&self, name: &str) -> bool {
         let parts = (|| {
             let (received, rest) = name.strip_suffix(SUFFIX)?.split_once('_')?;
@@ -54,18 +54,18 @@ impl fmt::Display for EventName {
     }
 }
 
-/// Gives the name of the claim of an event: one for all of its deliveries, whatever its ids hold.
+/// Returns the name of the claim of an event, which is the same for all its deliveries.
 pub(crate) fn claim_of(event: &WebhookEvent) -> String {
     let job = event.job_id();
     let mut hash = Sha256::new();
-    // A length before it, so that no job id can borrow from the status.
+    // The length separates the job id from the status.
     hash.update(format!("{}:", job.len()));
     hash.update(job);
     hash.update(event.status().as_str());
     base16ct::lower::encode_string(&hash.finalize())
 }
 
-/// Gives a time as text of one length that sorts as the times do.
+/// Formats a time as text of fixed length that sorts by time.
 fn sortable(time: SystemTime) -> String {
     let time = match Timestamp::try_from(time) {
         Ok(time) => time.max(Timestamp::UNIX_EPOCH),
@@ -86,12 +86,12 @@ fn is_sortable(text: &str) -> bool {
         })
 }
 
-/// Gives `text` as part of a file name, another for every text.
+/// Returns a part of a file name for `text`, a different one for each text.
 ///
-/// Only what is written anew has a dot, so it can never equal what stands as it is.
+/// Only hashed texts have a dot, so they never equal an unchanged text.
 fn safe(text: &str) -> String {
-    let as_it_is = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
-    if (1..=MAX_AS_IT_IS).contains(&text.len()) && text.bytes().all(as_it_is) {
+    let unchanged = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+    if (1..=MAX_UNCHANGED).contains(&text.len()) && text.bytes().all(unchanged) {
         return text.to_owned();
     }
     let readable = text.chars().take(MAX_READABLE).map(|c| {
@@ -111,6 +111,6 @@ fn safe(text: &str) -> String {
 const SUFFIX: &str = ".json";
 const SORTABLE: &str = "00000000T000000.000000000Z";
 const MAX_KIND: usize = 32;
-const MAX_AS_IT_IS: usize = 64;
+const MAX_UNCHANGED: usize = 64;
 const MAX_READABLE: usize = 40;
 const HASH_DIGITS: usize = 32;
