@@ -82,13 +82,11 @@ fn connection_that_waits_for_its_commit_outlives_those_that_wait_for_a_page() {
 /// Creates an inbox of handled events with empty bodies.
 fn fill(file: &Path) {
     let handled = format!(
-        "INSERT INTO pyannote_events (id, event_key, job_key, job_id, status, source, sha256, body_bytes, received_at, \
-         signed_at, finished_at, body) \
+        "INSERT INTO pyannote_events (event_key, job_key, job_id, status, source, sha256, body_bytes, received_at, \
+         signed_at, state, finished_at) \
          WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {EVENTS}) \
-         SELECT PRINTF('%026d', i), PRINTF('%032d', i), X'', '', 'succeeded', 'delivered', X'', 0, i, i, \
-         UNIXEPOCH() * 1000000000, X'' FROM n; \
-         INSERT INTO Jobs (job, id, job_type, status, done_at, metadata) \
-         SELECT X'', id, 'tower-pyannote', 'Done', UNIXEPOCH(), '{{}}' FROM pyannote_events; \
+         SELECT PRINTF('%032d', i), X'', '', 'succeeded', 'delivered', X'', 0, i, i, 'handled', \
+         UNIXEPOCH() * 1000000000 FROM n; \
          PRAGMA wal_checkpoint(TRUNCATE);"
     );
     let filled = async {
