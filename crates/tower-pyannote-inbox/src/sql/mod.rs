@@ -20,10 +20,9 @@ use std::{
 
 use sqlx::FromRow;
 
-pub(crate) use self::{
-    schema::{SchemaError, prepare},
-    work::Kept,
-};
+#[cfg(feature = "sqlite")]
+pub(crate) use self::schema::SchemaError;
+pub(crate) use self::{schema::prepare, work::Kept};
 use self::{
     session::{Engine, Session, Value},
     statements as sql,

@@ -1,5 +1,3 @@
-use std::borrow::Cow;
-
 use sqlx::{AssertSqlSafe, FromRow};
 use tokio::task;
 
@@ -252,7 +250,9 @@ impl Schema {
 
 /// Translates the two words of PostgreSQL that shared statements use and SQLite lacks.
 #[cfg(feature = "sqlite")]
-pub(crate) fn sqlite_text(sql: &'static str) -> Cow<'static, str> {
+pub(crate) fn sqlite_text(sql: &'static str) -> std::borrow::Cow<'static, str> {
+    use std::borrow::Cow;
+
     if !sql.contains("now_ns()") && !sql.contains("= ANY") {
         return Cow::Borrowed(sql);
     }

@@ -83,7 +83,8 @@ CREATE TABLE pyannote_probe (id INTEGER PRIMARY KEY, written_at INTEGER NOT NULL
 CREATE TABLE pyannote_counts (state TEXT NOT NULL PRIMARY KEY, events INTEGER NOT NULL) WITHOUT ROWID;
 INSERT INTO pyannote_counts VALUES ('waiting', 0), ('running', 0), ('handled', 0), ('dead', 0), ('unknown', 0);
 CREATE TRIGGER inbox_added AFTER INSERT ON pyannote_events BEGIN
-    UPDATE pyannote_counts SET events = events + 1 WHERE state = NEW.state;
+    UPDATE pyannote_counts SET events = events + 1
+    WHERE state = iif(NEW.state IN ('waiting', 'running', 'handled', 'dead'), NEW.state, 'unknown');
 END;
 CREATE TRIGGER inbox_removed AFTER DELETE ON pyannote_events BEGIN
     UPDATE pyannote_counts SET events = events - 1
