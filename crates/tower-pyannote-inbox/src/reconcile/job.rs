@@ -38,9 +38,9 @@ impl Missing {
         &self.submission.job_id
     }
 
-    /// What comes first is fetched first: the nearest deadline, and of those past theirs, which come last, the youngest, as it
-    /// may have taken hours. What failed before comes after what did not, lest a few that always fail keep all others from
-    /// their turn.
+    /// Returns the order of fetching: the nearest deadline first; jobs past their deadline last, the youngest of them first, because
+    /// such a job may have run for hours. A job that failed before comes after the others, so that a few that always fail do not
+    /// take the turns of all others.
     pub(super) fn turn(&self, now: SystemTime) -> (bool, bool, bool, Duration) {
         let left = self.left(now);
         let is_past = left.is_zero();

@@ -188,7 +188,7 @@ impl Pass<'_> {
     async fn fetch(&mut self, due: Vec<Missing>) -> Vec<Missing> {
         let mut due = VecDeque::from(due);
         let mut left = Vec::new();
-        // Those that failed since the last answer, be it for themselves or as the service is down.
+        // Jobs that failed since the last answer, because of the job or because the service is down.
         let mut failures = Vec::new();
         // Those that had their second try, or have it next.
         let mut retried = HashSet::new();
@@ -318,7 +318,7 @@ const PAGE: u8 = 100;
 /// Dates in a list may be out of order by a little.
 const OVERLAP: Duration = Duration::from_secs(10 * 60);
 
-/// A job that takes so long is asked for itself, lest the list be read that far back each time.
+/// A job that takes this long is fetched by its id, so that a pass need not read the list that far back.
 const SLOW: Duration = Duration::from_secs(3 * 60 * 60);
 
 /// While a long queue of jobs is worked off, one of them may come to its last hour.
