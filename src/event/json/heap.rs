@@ -1,7 +1,5 @@
 //! The limit on the heap that reading takes: four bytes for each byte of text read so far, and 64 KiB.
 
-use super::reader::Reader;
-
 /// The heap that a text's values have taken, in bytes.
 pub(super) struct Heap {
     pub(super) taken: usize,
@@ -19,58 +17,12 @@ impl Heap {
         taken: 0,
         free: usize::MAX,
     };
-}
 
-impl<K> Reader<'_, K> {
-    /// Takes heap, in bytes. Beyond the limit, the reader gives up.
-    ///
-    /// Call this before each allocation whose size depends on the text, or right after one that
-    /// [`has_room`](Self::has_room) allowed.
+    /// Returns whether `bytes` more fit the limit after `read` bytes of text.
     #[inline]
-    pub(crate) fn take(&mut self, bytes: usize) -> Option<()> {
-        self.has_room(bytes)?;
-        self.heap.taken += bytes;
-        Some(())
-    }
-
-    /// Checks the limit for heap that is freed before more is taken.
-    #[inline]
-    pub(crate) fn has_room(&mut self, bytes: usize) -> Option<()> {
-        let most = self.at().saturating_mul(HEAP_PER_BYTE);
-        if self.heap.taken.saturating_add(bytes) > most.saturating_add(self.heap.free) {
-            self.give_up();
-            return None;
-        }
-        Some(())
-    }
-
-    #[inline]
-    pub(super) fn give_back(&mut self, bytes: usize) {
-        self.heap.taken -= bytes;
-    }
-
-    /// Appends to a list.
-    #[inline]
-    pub(super) fn push<T>(&mut self, list: &mut Vec<T>, item: T) -> Option<()> {
-        if list.len() == list.capacity() {
-            self.grow(list)?;
-        }
-        list.push(item);
-        Some(())
-    }
-
-    /// Makes room for half as many items again, not twice as many, because the largest lists decide the peak of memory.
-    fn grow<T>(&mut self, list: &mut Vec<T>) -> Option<()> {
-        let more = (list.len() / 2).max(LEAST_ROOM / size_of::<T>());
-        self.take(more.saturating_mul(size_of::<T>()))?;
-        list.reserve_exact(more);
-        Some(())
-    }
-
-    /// Frees the spare room of a complete list.
-    pub(super) fn fit<T>(&mut self, list: &mut Vec<T>) {
-        self.give_back((list.capacity() - list.len()) * size_of::<T>());
-        list.shrink_to_fit();
+    pub(super) fn has_room(&self, read: usize, bytes: usize) -> bool {
+        let most = read.saturating_mul(HEAP_PER_BYTE);
+        self.taken.saturating_add(bytes) <= most.saturating_add(self.free)
     }
 }
 
@@ -80,9 +32,6 @@ const HEAP_PER_BYTE: usize = 4;
 
 /// Less than the documented 64 KiB, because small fixed allocations are not counted.
 const FREE: usize = 60 << 10;
-
-/// The least room of a list, in bytes.
-const LEAST_ROOM: usize = 1 << 10;
 
 /// What an allocation takes beside its bytes: two counts if it is shared, and the allocator's own.
 pub(crate) const ALLOCATION: usize = 32;

@@ -1,13 +1,14 @@
 //! A small map that shares its keys with the map that was read before it.
 
-use std::{collections::HashMap, hash::Hash, iter, mem, slice, sync::Arc};
+use std::{collections::HashMap, hash::Hash, iter, mem, slice};
 
 use smallvec::SmallVec;
 
 use super::{
     heap::ALLOCATION,
-    read::{Field, Read},
-    reader::Reader,
+    keys::Keys,
+    read::Read,
+    reader::{Field, Reader},
 };
 
 /// A map in the order of its entries. Up to four values are kept in place.
@@ -17,8 +18,6 @@ pub(crate) struct Map<K, V> {
     keys: Keys<K>,
     values: SmallVec<[V; IN_PLACE]>,
 }
-
-type Keys<K> = Option<Arc<[K]>>;
 
 impl<K, V> Map<K, V> {
     pub(crate) const fn new() -> Self {
@@ -97,7 +96,7 @@ impl<K: Read<K> + Clone + Eq + Hash, V: Read<K>> Read<K> for Map<K, V> {
     }
 }
 
-impl<K: Read<K> + Clone + Eq + Hash> Reader<'_, K> {
+impl<'a, K: Read<K> + Clone + Eq + Hash> Reader<'a, K> {
     /// Reads an object of equal values, in which `value` reads each value. Leaves out nulls; the last of equal keys counts.
     pub(super) fn map<V>(&mut self, value: impl Fn(&mut Self) -> Option<V>) -> Option<Map<K, V>> {
         // In nearly all maps every value has the right shape.
@@ -117,6 +116,14 @@ impl<K: Read<K> + Clone + Eq + Hash> Reader<'_, K> {
             .filter_map(|(key, field)| Some(field.transpose()?.map(|value| (key, value))))
             .collect::<Result<_, _>>()
             .ok()
+    }
+
+    /// Reads a key and its colon; returns the text of both, too.
+    fn map_key(&mut self) -> Option<(K, &'a str)> {
+        let start = self.at();
+        let key = K::read(self)?;
+        self.expect(b':')?;
+        Some((key, self.since(start)?))
     }
 
     /// Reads a map. Most maps have the keys of the map before; these are compared, not read, and shared.
@@ -180,30 +187,6 @@ impl<K: Read<K> + Clone + Eq + Hash> Reader<'_, K> {
         };
         self.last_keys = last;
         Some(map)
-    }
-}
-
-/// The keys of the map that was read last, and the texts of the first of them, colons included.
-pub(super) struct LastKeys<'a, K> {
-    keys: Keys<K>,
-    texts: Vec<&'a str>,
-}
-
-impl<K> Default for LastKeys<'_, K> {
-    fn default() -> Self {
-        Self {
-            keys: None,
-            texts: Vec::new(),
-        }
-    }
-}
-
-impl<K: Clone> LastKeys<'_, K> {
-    /// Forgets all but the first keys, and returns these.
-    fn first(&mut self, count: usize) -> Vec<K> {
-        self.texts.truncate(count);
-        let keys = self.keys.as_deref().unwrap_or_default().get(..count);
-        keys.unwrap_or_default().to_vec()
     }
 }
 

@@ -4,6 +4,7 @@ mod bytes;
 mod checker;
 mod deserialize;
 mod heap;
+mod keys;
 mod map;
 mod number;
 mod read;
@@ -15,8 +16,8 @@ pub(super) use self::{
     deserialize::{deserialize, deserialize_map},
     heap::ALLOCATION,
     map::Map,
-    read::{Field, Read, Unread, read},
-    reader::Reader,
+    read::{Read, Unread, read},
+    reader::{Field, Reader},
     string::{string, string_lossy},
 };
 

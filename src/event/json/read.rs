@@ -1,4 +1,7 @@
-use super::{heap::Heap, reader::Reader};
+use super::{
+    heap::Heap,
+    reader::{Field, Reader},
+};
 
 /// A type that can be read from JSON text whose maps have keys of type `K`.
 pub(crate) trait Read<K>: Sized {
@@ -26,6 +29,43 @@ impl<K, T: Read<K>> Read<K> for Vec<T> {
     }
 }
 
+impl<K> Reader<'_, K> {
+    /// Reads the value of a field. Passes over a value of another shape, because its key may come again.
+    #[inline]
+    pub(crate) fn field<T: Read<K>>(&mut self) -> Field<T> {
+        self.field_with(T::read)
+    }
+
+    #[inline]
+    pub(super) fn give_back(&mut self, bytes: usize) {
+        self.heap.taken -= bytes;
+    }
+
+    /// Appends to a list.
+    #[inline]
+    pub(super) fn push<T>(&mut self, list: &mut Vec<T>, item: T) -> Option<()> {
+        if list.len() == list.capacity() {
+            self.grow(list)?;
+        }
+        list.push(item);
+        Some(())
+    }
+
+    /// Makes room for half as many items again, not twice as many, because the largest lists decide the peak of memory.
+    fn grow<T>(&mut self, list: &mut Vec<T>) -> Option<()> {
+        let more = (list.len() / 2).max(LEAST_ROOM / size_of::<T>());
+        self.take(more.saturating_mul(size_of::<T>()))?;
+        list.reserve_exact(more);
+        Some(())
+    }
+
+    /// Frees the spare room of a complete list.
+    pub(super) fn fit<T>(&mut self, list: &mut Vec<T>) {
+        self.give_back((list.capacity() - list.len()) * size_of::<T>());
+        list.shrink_to_fit();
+    }
+}
+
 /// Reads a whole text. The value takes at most four bytes of heap for each byte of the text, and 64 KiB.
 pub(crate) fn read<K, T: Read<K>>(json: &str) -> Result<T, Unread> {
     let mut reader = Reader::new(json, Heap::LIMITED);
@@ -45,8 +85,5 @@ pub(crate) enum Unread {
     TooLarge,
 }
 
-/// The value of a field that was read last: `None` for null, an error for a value of another shape.
-pub(crate) type Field<T> = Result<Option<T>, OtherShape>;
-
-/// A value has another shape than its field.
-pub(crate) struct OtherShape;
+/// The least room of a list, in bytes.
+const LEAST_ROOM: usize = 1 << 10;

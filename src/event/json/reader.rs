@@ -9,8 +9,7 @@ use std::borrow::Cow;
 use super::{
     bytes::{eight_at, end_of_plain},
     heap::Heap,
-    map::LastKeys,
-    read::{Field, OtherShape, Read},
+    keys::LastKeys,
     string::string_lossy,
 };
 
@@ -38,6 +37,32 @@ impl<'a, K> Reader<'a, K> {
         self.at
     }
 
+    /// Returns the text that was read since `start`.
+    pub(super) fn since(&self, start: usize) -> Option<&'a str> {
+        self.json.get(start..self.at)
+    }
+
+    /// Takes heap, in bytes. Beyond the limit, the reader gives up.
+    ///
+    /// Call this before each allocation whose size depends on the text, or right after one that
+    /// [`has_room`](Self::has_room) allowed.
+    #[inline]
+    pub(crate) fn take(&mut self, bytes: usize) -> Option<()> {
+        self.has_room(bytes)?;
+        self.heap.taken += bytes;
+        Some(())
+    }
+
+    /// Checks the limit for heap that is freed before more is taken.
+    #[inline]
+    pub(crate) fn has_room(&mut self, bytes: usize) -> Option<()> {
+        let has_room = self.heap.has_room(self.at, bytes);
+        if !has_room {
+            self.give_up();
+        }
+        has_room.then_some(())
+    }
+
     /// Cuts off the text, so that everything that is being read fails at once.
     #[cold]
     pub(super) fn give_up(&mut self) {
@@ -49,12 +74,7 @@ impl<'a, K> Reader<'a, K> {
         self.json.is_empty()
     }
 
-    /// Reads the value of a field. Passes over a value of another shape, because its key may come again.
-    #[inline]
-    pub(crate) fn field<T: Read<K>>(&mut self) -> Field<T> {
-        self.field_with(T::read)
-    }
-
+    /// Reads the value of a field by `read`. Passes over a value of another shape, because its key may come again.
     #[inline]
     pub(super) fn field_with<T>(&mut self, read: impl Fn(&mut Self) -> Option<T>) -> Field<T> {
         let nullable = |json: &mut Self| match json.null() {
@@ -94,17 +114,6 @@ impl<'a, K> Reader<'a, K> {
         let key = self.string()?;
         self.expect(b':')?;
         Some(key)
-    }
-
-    /// Reads a key of a map and its colon; returns the text of both, too.
-    pub(super) fn map_key(&mut self) -> Option<(K, &'a str)>
-    where
-        K: Read<K>,
-    {
-        let start = self.at;
-        let key = K::read(self)?;
-        self.expect(b':')?;
-        Some((key, self.json.get(start..self.at)?))
     }
 
     /// Reads an array; `item` reads each item.
@@ -241,7 +250,7 @@ impl<'a, K> Reader<'a, K> {
     }
 
     #[inline]
-    fn expect(&mut self, byte: u8) -> Option<()> {
+    pub(super) fn expect(&mut self, byte: u8) -> Option<()> {
         let found = self.peek()? == byte;
         self.at += usize::from(found);
         found.then_some(())
@@ -279,3 +288,9 @@ impl<'a, K> Reader<'a, K> {
         self.json.get(start..self.at).unwrap_or_default()
     }
 }
+
+/// The value of a field that was read last: `None` for null, an error for a value of another shape.
+pub(crate) type Field<T> = Result<Option<T>, OtherShape>;
+
+/// A value has another shape than its field.
+pub(crate) struct OtherShape;
