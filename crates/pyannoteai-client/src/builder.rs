@@ -53,6 +53,42 @@ pub struct ClientBuilder {
     http: Option<reqwest::Client>,
 }
 
+impl Client {
+    /// Makes a client with the default settings and an API key from pyannoteAI's dashboard.
+    ///
+    /// The key is overwritten in memory when the last clone is dropped. Buffers of connections are not overwritten.
+    ///
+    /// # Errors
+    ///
+    /// As [`ClientBuilder::build`].
+    pub fn new(key: impl Into<String>) -> Result<Self, ConfigError> {
+        Self::builder(key).build()
+    }
+
+    /// Makes a client with the default settings and the API key in the environment variable `PYANNOTEAI_API_KEY`.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError`] if the variable is not set or not Unicode, and as [`ClientBuilder::build`].
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::builder_from_env()?.build()
+    }
+
+    /// Starts to build a client with an API key.
+    pub fn builder(key: impl Into<String>) -> ClientBuilder {
+        ClientBuilder::new(Zeroizing::new(key.into()))
+    }
+
+    /// Starts to build a client with the API key in the environment variable `PYANNOTEAI_API_KEY`.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError`] if the variable is not set or not Unicode.
+    pub fn builder_from_env() -> Result<ClientBuilder, ConfigError> {
+        ApiKey::from_env().map(ClientBuilder::new)
+    }
+}
+
 impl ClientBuilder {
     pub(crate) fn new(key: Zeroizing<String>) -> Self {
         Self {

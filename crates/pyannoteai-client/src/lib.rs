@@ -59,9 +59,11 @@
 mod address;
 mod api_key;
 mod builder;
+mod calls;
 mod client;
 mod config_error;
 mod download;
+mod endpoint;
 mod error;
 mod error_kind;
 mod gate;

@@ -1,6 +1,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use crate::endpoint::Endpoint;
 use crate::gate::{Gate, MIN_SLEEP};
 use crate::rate_limit_headers::{RateLimitHeaders, Scope};
 use crate::shared_clock::SharedClock;
@@ -18,19 +19,6 @@ pub(crate) struct Limiter {
     /// Open until an answer shows that one limit is for all endpoints.
     all: Gate,
     clock: SharedClock,
-}
-
-/// A group of endpoints that share a rate limit.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Endpoint {
-    Diarize,
-    Identify,
-    Voiceprint,
-    /// Presigned URLs for uploads and downloads.
-    Media,
-    /// Reads of jobs and of their list.
-    Jobs,
-    Test,
 }
 
 /// The client's own rate limit.

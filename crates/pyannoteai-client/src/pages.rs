@@ -27,6 +27,13 @@ pub struct JobPages {
     next_list: Option<ListJobs>,
 }
 
+impl Client {
+    /// Reads the list of jobs page by page, beginning with the page that `list` asks for.
+    pub fn job_pages(&self, list: ListJobs) -> JobPages {
+        JobPages::new(self.clone(), list)
+    }
+}
+
 impl JobPages {
     pub(crate) fn new(client: Client, list: ListJobs) -> Self {
         let next_list = Some(list);

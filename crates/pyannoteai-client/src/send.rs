@@ -15,9 +15,9 @@ use reqwest::Url;
 use serde::Serialize;
 
 use crate::client::Client;
+use crate::endpoint::Endpoint;
 use crate::error::ClientError;
 use crate::error_kind::ClientErrorKind;
-use crate::limiter::Endpoint;
 use crate::rate_limit_headers::RateLimitHeaders;
 use crate::{response, telemetry};
 

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::client::Client;
 use crate::download::Download;
+use crate::endpoint::Endpoint;
 use crate::error::{ClientError, ErrorResponse};
 use crate::error_kind::ClientErrorKind;
-use crate::limiter::Endpoint;
 use crate::media::{MediaKey, PresignedUrl};
 use crate::send::{Call, Effect};
 use crate::telemetry;

@@ -12,8 +12,8 @@ use serde::Serialize;
 use tower_pyannote::Kind;
 
 use crate::address::Address;
+use crate::endpoint::Endpoint;
 use crate::invalid_request::InvalidRequest;
-use crate::limiter::Endpoint;
 
 pub use self::diarize::{DiarizeRequest, TranscriptionModel};
 pub use self::identify::IdentifyRequest;
