@@ -4,36 +4,12 @@ use http::StatusCode;
 
 use super::{
     body,
-    job::{LISTED, Missing, OUTPUT_KEPT},
+    job::{Cause, Fetched, LISTED, Missing, OUTPUT_KEPT},
     telemetry,
 };
 use crate::{Commit, Inbox, pool::pool_for};
 use pyannoteai_client::{Client, ClientError, ClientErrorKind, Job};
 use tower_pyannote::{Status, WebhookEvent, event::Delivery};
-
-/// What became of one job.
-#[derive(Debug)]
-pub(super) enum Fetched {
-    New,
-    Duplicate,
-    /// It is not over.
-    Pending,
-    Lost,
-    /// Its output was gone before anyone here knew of it.
-    Expired,
-    Failed(Cause),
-}
-
-/// What it is that failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cause {
-    /// The job alone.
-    Job,
-    /// Perhaps everything.
-    Service,
-    /// Everything: no other job would fare better.
-    Key,
-}
 
 /// Fetches a job and commits its event.
 pub(super) async fn fetch(client: Client, inbox: Inbox, job: Missing) -> (Missing, Fetched) {

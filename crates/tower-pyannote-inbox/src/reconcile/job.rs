@@ -76,6 +76,30 @@ impl Missing {
     }
 }
 
+/// The outcome of one job's fetch.
+#[derive(Debug)]
+pub(super) enum Fetched {
+    New,
+    Duplicate,
+    /// The job has not ended.
+    Pending,
+    Lost,
+    /// The output was deleted before this inbox knew the job.
+    Expired,
+    Failed(Cause),
+}
+
+/// What a failure concerns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// The job alone.
+    Job,
+    /// Perhaps every job.
+    Service,
+    /// Every job.
+    Key,
+}
+
 /// How long the API has the output of a job.
 pub(super) const OUTPUT_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 

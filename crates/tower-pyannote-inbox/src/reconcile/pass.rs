@@ -7,8 +7,8 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 
 use super::{
     ReconcileReport, Reconciler,
-    fetch::{Cause, Fetched, fetch},
-    job::{LISTED, Missing},
+    fetch::fetch,
+    job::{Cause, Fetched, LISTED, Missing},
     telemetry,
 };
 use crate::{InboxError, record::Submission};

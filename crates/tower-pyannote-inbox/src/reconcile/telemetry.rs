@@ -2,7 +2,10 @@
 
 use std::{error::Error, time::Duration};
 
-use super::{ReconcileReport, fetch::Fetched, job::Missing};
+use super::{
+    ReconcileReport,
+    job::{Fetched, Missing},
+};
 
 /// Tells of a pass that is over.
 pub(super) fn passed(report: &ReconcileReport, elapsed: Duration) {
