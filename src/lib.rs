@@ -1,7 +1,7 @@
 //! Tower middleware that verifies pyannoteAI's webhooks and passes them on as typed events.
 //!
-//! [`PyannoteSignatureLayer`] wraps any HTTP service. A request reaches that service if it passes these checks, and is
-//! refused at the first that fails:
+//! [`PyannoteSignatureLayer`] wraps any HTTP service. A request reaches the service if it passes these checks. The
+//! first check that fails refuses the request:
 //!
 //! 1. The method is `POST`: else 405.
 //! 2. There is exactly one `X-Request-Timestamp` and one `X-Signature`: 401 if one is missing, 400 if one is duplicate.
@@ -12,23 +12,23 @@
 //!    before the body is read.
 //! 6. The body does not stall, is not too slow and takes at most 30 s: else 408. The connection does not fail: else 400. The
 //!    byte budget, which all bodies share, has room for it within 5 s: else 503.
-//! 7. The signature is the HMAC-SHA256, under one of the secrets, of `v0:`, the timestamp, `:` and the body: else 401. No byte of
-//!    the body is parsed before.
+//! 7. The signature is the HMAC-SHA256, under one of the secrets, of `v0:`, the timestamp, `:` and the body: else 401.
+//!    No byte of the body is parsed before this check.
 //! 8. The body is JSON that names its job: else 400.
 //!
-//! A refusal has no body. Its reason, a [`Rejection`](layer::Rejection), is in the response's extensions. The service gets the
-//! whole body, and a [`WebhookEvent`] in the request's extensions, whose output is typed on first use.
+//! A refusal has no body. Its reason, a [`Rejection`](layer::Rejection), is in the response's extensions. The service
+//! gets the whole body, and a [`WebhookEvent`] in the request's extensions. The event types its output on first use.
 //!
 //! # Deployment caveats
 //!
 //! - The signature is over the bytes as sent: put the layer outside of middleware that changes the body, such as
 //!   decompression.
-//! - A captured delivery can be replayed while its timestamp is fresh, and pyannoteAI retries deliveries whose answer it missed:
-//!   handlers must be idempotent. `jobId` and `status` together identify an event.
+//! - A captured delivery can be replayed while its timestamp is fresh, and pyannoteAI retries a delivery that got no
+//!   2xx. Handlers must therefore be idempotent. `jobId` and `status` together identify an event.
 //! - The path, the query and the `x-retry-*` headers are not signed.
-//! - A request refused by its headers is answered while its body may still arrive. If the server then closes the connection at
-//!   once, as hyper does, the sender may see a reset in place of the answer. The reference server, `pyannote-receiver`, reads
-//!   on for a while to avoid that.
+//! - The layer answers a request that is invalid by its headers while the body may still be arriving. If the server
+//!   then closes the connection at once, as hyper does, the sender may see a reset in place of the answer.
+//!   `pyannote-receiver` avoids the reset: it reads the rest of the body for a short time.
 //!
 //! # Example
 //!
@@ -97,8 +97,9 @@
 //! - `tower-pyannote-inbox` commits events to SQLite or PostgreSQL before they are acknowledged, and retries handlers.
 //! - `tower-pyannote-archive` is a handler that stores each event in an object store.
 //! - `pyannoteai-client` submits jobs, reads them, moves media, and waits for a job by webhook or polling.
-//! - `pyannote-receiver` is the receiver to install: a program and a library, with a doctor for signatures that do not match.
-//! - `pyannote-simulator` behaves like pyannoteAI, API and webhooks, for development and tests.
+//! - `pyannote-receiver` is a complete receiver, as a program and a library. Its command `doctor` explains why a
+//!   signature does not match.
+//! - `pyannote-simulator` imitates pyannoteAI's API and webhooks, for development and tests.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     not(all(

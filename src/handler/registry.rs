@@ -7,22 +7,24 @@ use super::{
 };
 use crate::error::ConfigError;
 
-/// The handlers of an application, in order and by name.
+/// An ordered list of named handlers.
 ///
 /// A registry is a [`tower_service::Service`] of events, so tower's layers fit around it.
-/// [`into_service`](Self::into_service) makes an HTTP service of it, for use inside `PyannoteSignatureLayer`.
+/// [`into_service`](Self::into_service) turns the registry into an HTTP service, for use inside
+/// `PyannoteSignatureLayer`.
 ///
 /// 1. Handlers run one after another, in the order of registration.
 /// 2. Each handler has a [timeout](Self::with_handler_timeout), 8 s by default. pyannoteAI waits 10 s for all handlers
 ///    together: put slow work behind an inbox, or a timeout layer around the registry.
-/// 3. A panic is caught. Like a timeout, it is a retryable error.
-/// 4. After a handler failed, the next ones still run.
+/// 3. The registry catches panics. A panic and a timeout are retryable errors.
+/// 4. If a handler fails, the next handlers still run.
 /// 5. If a handler failed with a retryable error, the service returns [`HandlersFailed`], and a retry runs *all* handlers
 ///    again. If all errors are [permanent], the event counts as handled.
 ///
-/// The output is typed once, before the first handler and outside of its timeout; for a body of over 1 MiB, on a blocking
-/// thread of tokio. It is not typed if no handler needs it: closures given to `on_any`, `on_status_only`, `on_failed` and
-/// `on_canceled` do not, nor do handlers whose [`WebhookHandler::needs_output`] is false.
+/// The registry types the output once, before the first handler and outside of its timeout. It types the output of a
+/// body over 1 MiB on a blocking thread of tokio. If no handler needs the output, the registry does not type it.
+/// Closures given to `on_any`, `on_status_only`, `on_failed` and `on_canceled` do not need it, and neither do handlers
+/// whose [`WebhookHandler::needs_output`] is false.
 ///
 /// A registry must run on tokio, with tokio's timer enabled. It cannot catch panics in a build with `panic = "abort"`, and
 /// it cannot stop a handler that blocks its thread. Without handlers, every event succeeds.
@@ -96,8 +98,8 @@ impl HandlerRegistry {
     ///
     /// # Errors
     ///
-    /// Returns [`ConfigError::EmptyHandlerName`] if the name is empty or blank, and
-    /// [`ConfigError::DuplicateHandler`] if another handler or closure has it.
+    /// Returns [`ConfigError::EmptyHandlerName`] if the name is empty or blank, and [`ConfigError::DuplicateHandler`]
+    /// if another handler or closure has this name.
     pub fn register(
         self,
         name: impl Into<Arc<str>>,
@@ -106,7 +108,7 @@ impl HandlerRegistry {
         self.add(name.into(), AllMethods::new(handler))
     }
 
-    /// Sets the timeout of every handler without one of its own. Default: 8 s.
+    /// Sets the timeout of all handlers that have no timeout of their own. Default: 8 s.
     ///
     /// # Errors
     ///
@@ -121,7 +123,7 @@ impl HandlerRegistry {
         Ok(self)
     }
 
-    /// Sets the timeout of one handler. Default: the [timeout of all](Self::with_handler_timeout).
+    /// Sets the timeout of one handler. Default: the [common timeout](Self::with_handler_timeout).
     ///
     /// # Errors
     ///
@@ -146,7 +148,7 @@ impl HandlerRegistry {
         self.entries().map(|entry| &*entry.name)
     }
 
-    /// Makes an HTTP service of the registry, for use inside `PyannoteSignatureLayer`.
+    /// Turns the registry into an HTTP service, for use inside `PyannoteSignatureLayer`.
     pub fn into_service(self) -> HandlerService<Self> {
         HandlerService::new(self)
     }
@@ -195,5 +197,5 @@ impl fmt::Debug for HandlerRegistry {
     }
 }
 
-/// pyannoteAI waits 10 s for a response.
+/// Less than the 10 s that pyannoteAI waits for a response.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(8);

@@ -15,9 +15,9 @@ use super::{
 use crate::event::webhook_event::WebhookEvent;
 
 impl HandlerRegistry {
-    /// Runs the handlers of an event, and returns how each of them ended.
+    /// Runs the handlers of an event, and returns a report with the outcome of each handler.
     ///
-    /// Unlike the service, returns failures in the report.
+    /// The report also contains failures. The service returns them as an error.
     pub async fn handle(&self, event: WebhookEvent) -> HandlerReport {
         let mut run = self.begin(event, |_| false).await;
         let mut runs = Vec::new();
@@ -31,10 +31,10 @@ impl HandlerRegistry {
         report
     }
 
-    /// Begins to run the handlers of an event one by one, for a queue that records how each of them ended.
+    /// Prepares the handlers of an event to run one by one, so that a queue can record the outcome of each.
     ///
-    /// Leaves out the handlers for whose name `skip` returns true, for example because they succeeded in an earlier
-    /// attempt. Types the output if one of the other handlers needs it.
+    /// Skips each handler if `skip` returns true for its name, for example because it succeeded in an earlier attempt.
+    /// Types the output if one of the remaining handlers needs it.
     pub async fn begin(
         &self,
         event: WebhookEvent,
@@ -51,7 +51,7 @@ impl HandlerRegistry {
     }
 }
 
-/// The handlers that have yet to run for an event; [`HandlerRegistry::begin`] returns it.
+/// The handlers of an event that have not run yet. [`HandlerRegistry::begin`] returns them.
 ///
 /// # Example: handlers one by one
 ///
@@ -92,7 +92,7 @@ impl fmt::Debug for PendingHandlers<'_> {
 }
 
 impl PendingHandlers<'_> {
-    /// Returns the next handler that the event is for; `None` if there are no more.
+    /// Returns the next handler for this event, or `None` if there are no more.
     #[expect(
         clippy::should_implement_trait,
         reason = "an iterator cannot lend its items"
@@ -111,7 +111,8 @@ impl PendingHandlers<'_> {
         }
     }
 
-    /// Counts the event as handled: call it if every handler succeeded, in this attempt or in an earlier one.
+    /// Counts the event as handled in the metrics. Call this method if every handler succeeded, in this attempt or in
+    /// an earlier one.
     pub fn succeeded(self) {
         telemetry::event_succeeded(&self.dispatch.event);
     }

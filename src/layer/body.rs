@@ -8,7 +8,7 @@ use http_body_util::Full;
 
 /// The body that the inner service gets: the whole verified body, in memory.
 ///
-/// It shares its bytes with [`WebhookEvent::raw`](crate::WebhookEvent::raw).
+/// The body shares its bytes with [`WebhookEvent::raw`](crate::WebhookEvent::raw).
 #[derive(Clone, Debug, Default)]
 pub struct VerifiedBody(Full<Bytes>);
 

@@ -7,17 +7,18 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::ConfigError;
 
-/// The bytes that all bodies in flight may hold together. Clones share one budget, so give one to several layers to limit
-/// their total.
+/// The bytes that all bodies in flight may hold together. Clones share one budget: give clones to several layers to
+/// limit their total.
 ///
-/// From its second frame on, a body reserves its announced length if three quarters of the budget then stay free, and
-/// otherwise at most twice the bytes received, because announcing costs a sender nothing. The reservation ends when the
-/// request is answered or refused. The first 64 KiB of a body are free, so that large bodies never keep small ones out.
+/// From its second frame on, a body reserves its announced length, if three quarters of the budget then stay free.
+/// Otherwise the body reserves at most twice the bytes received, because a sender can announce any length at no cost.
+/// The reservation ends when the request is answered or refused. The first 64 KiB of a body are free, so that large
+/// bodies never keep small ones out.
 ///
-/// Not counted, so limit connections and leave memory beside the budget for:
+/// The budget does not count the memory below. Limit the connections, and leave memory for:
 ///
 /// - each connection's frame that waits for the budget, and the frame that the HTTP server has read ahead;
-/// - an output that is typed before the answer: at most five times its body, and 64 KiB.
+/// - each output that is typed before the answer: at most five times its body, and 64 KiB.
 ///
 /// # Example: one budget for two layers
 ///
@@ -80,13 +81,14 @@ impl ByteBudget {
         ample().then_some(permit)
     }
 
-    /// Acquires `bytes` at once, or returns a future to wait for.
+    /// Acquires `bytes` at once, or returns a future that acquires them when they are free.
     pub(super) fn acquire(&self, bytes: u32) -> Result<OwnedSemaphorePermit, Acquire> {
         let semaphore = Arc::clone(&self.semaphore);
         Arc::clone(&semaphore)
             .try_acquire_many_owned(bytes)
             .map_err(|_| -> Acquire {
-                // Boxed, because its type has no name. A body waits only when the budget is used up.
+                // Boxed, because the type of an async block has no name. The allocation is rare: a body waits only when
+                // the budget is used up.
                 Box::pin(async move { semaphore.acquire_many_owned(bytes).await.ok() })
             })
     }
@@ -104,7 +106,7 @@ impl fmt::Debug for ByteBudget {
 /// How many bytes of each body do not count against the budget.
 pub(super) const FREE: usize = 64 << 10;
 
-/// Waits for bytes, first come, first served. It never yields `None`, because the semaphore is never closed.
+/// Waits for bytes, first come, first served. The future never yields `None`, because the semaphore is never closed.
 pub(super) type Acquire = Pin<Box<dyn Future<Output = Option<OwnedSemaphorePermit>> + Send + Sync>>;
 
 #[cfg(test)]

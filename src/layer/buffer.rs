@@ -88,7 +88,8 @@ impl Buffer {
     pub(super) fn into_bytes(self) -> Bytes {
         match self.held {
             Held::Nothing => Bytes::new(),
-            // A small frame is a slice of the connection's far larger read buffer, and would keep that alive.
+            // Copy a small frame, because it is a slice of the connection's much larger read buffer and would keep that
+            // buffer in memory.
             Held::Frame(frame) if frame.len() <= COPIED => Bytes::copy_from_slice(&frame),
             Held::Frame(frame) => frame,
             Held::Joined(joined) => joined.into(),
@@ -96,8 +97,8 @@ impl Buffer {
     }
 }
 
-/// Returns the capacity for `len` bytes and `more`: the announced length, but at most twice the bytes received unless it is
-/// trusted, because announcing costs a sender nothing.
+/// Returns the capacity for `len` bytes and `more`: the announced length if it is trusted, else at most twice the bytes
+/// received, because a sender can announce any length at no cost.
 fn capacity(len: usize, more: usize, announced: Option<usize>, trusted: bool) -> usize {
     let received = len + more;
     let most = if trusted {
@@ -111,7 +112,7 @@ fn capacity(len: usize, more: usize, announced: Option<usize>, trusted: bool) ->
     }
 }
 
-/// The largest single frame that is copied.
+/// The maximum length of a single frame that is copied.
 const COPIED: usize = 4 << 10;
 
 #[cfg(test)]

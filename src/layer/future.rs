@@ -103,7 +103,7 @@ where
                 }
                 StateProj::Calling { call, span, .. } => return span.in_scope(|| call.poll(cx)),
                 StateProj::Refused { rejection } => {
-                    // Release the inner service before the response.
+                    // Release the inner service before the response is built.
                     *this.inner_call = None;
                     telemetry::rejected(*rejection);
                     let mut response = this.rejection_response.response_for_rejection(*rejection);
@@ -146,7 +146,7 @@ where
         }
     }
 
-    /// Calls the inner service with the event of a parsed body, or refuses a body that is no event.
+    /// Calls the inner service with the event of a parsed body, or refuses a body that is not an event.
     fn start<B: Body, C: Clock>(
         self,
         parse: &mut Parse,

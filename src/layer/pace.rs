@@ -10,7 +10,7 @@ use crate::clock::Clock;
 pin_project! {
     /// Times out a body that takes too long in total, or that is under the least rate in any [`WINDOW`].
     ///
-    /// The timers start when the body is first pending, so that most bodies need none.
+    /// The timers start when the body is first pending, so that most bodies need no timer.
     pub(super) struct Pace<C>
     where
         C: Clock,
@@ -59,7 +59,7 @@ where
         }
     }
 
-    /// Completes when the whole body has taken too long, waits for the budget included.
+    /// Completes when the read timeout is over. The timeout includes waits for the budget.
     pub(super) fn poll_deadline(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
         if this.deadline.is_none() {
@@ -71,7 +71,7 @@ where
         }
     }
 
-    /// Completes when the body, of which `received` bytes have arrived, is too slow in total or in this window.
+    /// Completes when the body is too slow, in total or in this window. `received` is the number of bytes so far.
     pub(super) fn poll_timeout(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

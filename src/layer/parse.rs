@@ -6,9 +6,10 @@ use bytes::Bytes;
 use crate::event::{Delivery, EnvelopeScan, EventError, webhook_event::WebhookEvent};
 use crate::verifier::Verified;
 
-/// Parses a body after its signature matched, one slice a poll.
+/// Parses a body after its signature matched, one slice per poll.
 ///
-/// It is built from a [`Verified`], which only a matching signature creates, so no byte of another body is parsed.
+/// The parser is built from a [`Verified`], which only a matching signature creates. Therefore no unsigned body is
+/// parsed.
 pub(super) struct Parse {
     bytes: Bytes,
     verified: Verified,
@@ -38,7 +39,7 @@ impl Parse {
         Poll::Pending
     }
 
-    /// Scans what is left, and makes the event.
+    /// Scans the last slice, and returns the event.
     pub(super) fn finish(&mut self, delivery: Delivery) -> Result<WebhookEvent, EventError> {
         let bytes = mem::take(&mut self.bytes);
         let delivery = delivery.with_timestamp(self.verified.timestamp());
@@ -47,5 +48,5 @@ impl Parse {
     }
 }
 
-/// How much is scanned before other tasks run: 0.1 to 0.4 ms.
+/// The number of bytes that are scanned before other tasks run. One slice takes 0.1 to 0.4 ms.
 const PARSE_SLICE: usize = 256 << 10;

@@ -47,7 +47,7 @@ where
     B: Body,
     C: Clock,
 {
-    /// `announced` is the length of the body by its headers, if they have it.
+    /// Creates a receiver. `announced` is the announced length of the body, if it is known.
     pub(super) fn new(
         body: B,
         announced: Option<usize>,
@@ -85,7 +85,7 @@ where
         let mut slice = HASH_SLICE;
 
         loop {
-            // Let other tasks run.
+            // The slice is used up: let other tasks run.
             if slice == 0 {
                 if this.pace.as_mut().poll_deadline(cx).is_ready() {
                     return Poll::Ready(Err(Rejection::BodyTimeout));
@@ -94,7 +94,7 @@ where
                 return Poll::Pending;
             }
 
-            // Hash what was received before polling for more.
+            // Hash the received bytes before polling for more.
             let unhashed = &this.buffer.as_slice()[*this.hashed..];
             if !unhashed.is_empty() {
                 let piece = &unhashed[..unhashed.len().min(slice)];
@@ -150,7 +150,7 @@ where
 
             match this.body.as_mut().poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
-                    // So that endless empty frames let other tasks run.
+                    // Count each frame, so that endless empty frames let other tasks run.
                     slice = slice.saturating_sub(FRAME);
                     let Ok(data) = frame.into_data() else {
                         continue;
@@ -197,7 +197,7 @@ pub(super) struct Received {
     pub(super) reservation: Reservation,
 }
 
-/// A frame that waits for the budget. No more is read meanwhile, so TCP holds its sender back.
+/// A frame that waits for the budget. The layer reads no other frame meanwhile, so TCP holds the sender back.
 struct WaitingFrame<D> {
     data: D,
     /// The size of the body's buffer with this frame.
@@ -207,8 +207,9 @@ struct WaitingFrame<D> {
 
 const NOT_COMPLETED: &str = "a receiver is not polled after it completed";
 
-/// What a frame adds to its bytes when slices are counted.
+/// The bytes that each frame counts in a slice, besides its own.
 const FRAME: usize = 512;
 
-/// How many bytes are hashed before other tasks run: about 1 ms with SHA instructions, 5 ms without.
+/// The number of bytes that are hashed before other tasks run. One slice takes about 1 ms with SHA instructions, and 5
+/// ms without.
 const HASH_SLICE: usize = 2 << 20;

@@ -6,10 +6,10 @@ use http::{HeaderValue, Response, StatusCode};
 use crate::event::EventError;
 use crate::verifier::VerifyError;
 
-/// Why [`VerifySignature`](super::VerifySignature) refused a request.
+/// The reason for which [`VerifySignature`](super::VerifySignature) refused a request.
 ///
-/// The layer adds it to the extensions of every refusal's response, so that outer layers can tell refusals apart. The sender
-/// sees only the status. It holds no byte of the request.
+/// The layer adds the reason to the extensions of the response, so that outer layers can read it. The sender sees only
+/// the status. The reason holds no byte of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Rejection {
@@ -84,9 +84,9 @@ impl std::error::Error for Rejection {}
 
 /// Builds the response to a refused request.
 ///
-/// Closures `FnMut(Rejection) -> Response<B>` implement it. The response may go to an attacker, so it should say no more than
-/// the status. It must not be a redirect, which pyannoteAI follows, nor 2xx, which pyannoteAI takes for an accepted delivery.
-/// The layer adds the [`Rejection`] to the response's extensions.
+/// Closures `FnMut(Rejection) -> Response<B>` implement this trait. The response may go to an attacker, so it should
+/// say no more than the status. Do not answer with a redirect, because pyannoteAI follows it, nor with 2xx, because
+/// pyannoteAI then ends its retries. The layer adds the [`Rejection`] to the response's extensions.
 pub trait ResponseForRejection<B> {
     /// Returns the response to a request that was refused for this reason.
     fn response_for_rejection(&mut self, rejection: Rejection) -> Response<B>;

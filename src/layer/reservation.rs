@@ -13,7 +13,8 @@ pub(super) struct Reservation {
 }
 
 impl Reservation {
-    /// Reserves `size` bytes in total at once, if three quarters of the budget stay free. Returns whether it did.
+    /// Reserves `size` bytes in total at once, if three quarters of the budget stay free. Returns whether the bytes are
+    /// reserved.
     pub(super) fn try_grow_with_ample_room(&mut self, size: usize, budget: &ByteBudget) -> bool {
         let Some(missing) = self.missing(size) else {
             return true;
@@ -36,7 +37,7 @@ impl Reservation {
         }
     }
 
-    /// Adds bytes of the budget that were waited for.
+    /// Adds acquired bytes of the budget.
     pub(super) fn add(&mut self, permit: Option<OwnedSemaphorePermit>) {
         match (&mut self.permit, permit) {
             (Some(held), Some(permit)) => held.merge(permit),
@@ -45,13 +46,13 @@ impl Reservation {
         }
     }
 
-    /// Moves a frame into the buffer, which then takes the `size` bytes of memory that were reserved.
+    /// Moves a frame into the buffer. The buffer then takes `size` bytes of memory, which are already reserved.
     pub(super) fn push(&mut self, data: impl Buf, size: usize, buffer: &mut Buffer) {
         self.in_flight.add(data.remaining());
         buffer.push(data, size);
     }
 
-    /// Returns how many bytes of the budget a body of `size` bytes lacks, if any.
+    /// Returns how many more bytes of the budget a body of `size` bytes needs, or `None` if it needs no more.
     fn missing(&self, size: usize) -> Option<u32> {
         let held = self
             .permit

@@ -19,10 +19,10 @@ use crate::event::{Delivery, Retry};
 use crate::headers::{RETRY_NUMBER, RETRY_REASON, SIGNATURE, TIMESTAMP, values};
 use crate::secret::SecretSet;
 
-/// Middleware that passes on only requests that pyannoteAI signed, with a [`WebhookEvent`](crate::WebhookEvent) in the
-/// request's extensions.
+/// Middleware that passes on only requests that pyannoteAI signed. It puts a [`WebhookEvent`](crate::WebhookEvent) into
+/// the request's extensions.
 ///
-/// See the [crate docs](crate) for an example and for what is refused.
+/// See the [crate docs](crate) for the checks and an example.
 #[derive(Clone)]
 #[must_use]
 pub struct VerifySignature<S, C = SystemClock, R = DefaultResponseForRejection> {
@@ -97,8 +97,8 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // Take the ready service even if the request is refused. Otherwise it would keep what it reserved, such as the permit
-        // of a concurrency limit, for as long as this connection lasts.
+        // Take the ready service even if the request is refused. Otherwise the ready service would hold its permits,
+        // for example of a concurrency limit, until this connection ends.
         let clone = self.inner.clone();
         let ready = mem::replace(&mut self.inner, clone);
         let rejection_response = self.layer.rejection_response.clone();
@@ -156,8 +156,8 @@ where
     }
 }
 
-/// Returns the announced length of the body. The body knows it from its framing, but after other middleware maybe only the
-/// header has it.
+/// Returns the announced length of the body. The header is the fallback, because other middleware may hide the size
+/// hint of the body.
 fn announced(headers: &HeaderMap, body: &impl Body) -> Option<usize> {
     let header = || headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
     let length: u64 = match body.size_hint() {

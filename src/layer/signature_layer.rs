@@ -8,19 +8,19 @@ use crate::verifier::Verifier;
 
 use super::{budget::ByteBudget, limits::Limits, rejection::DefaultResponseForRejection};
 
-/// Layer that applies the [`VerifySignature`](super::VerifySignature) middleware, which passes on only requests that pyannoteAI
-/// signed, with a [`WebhookEvent`](crate::WebhookEvent) in the request's extensions.
+/// Layer that applies the [`VerifySignature`](super::VerifySignature) middleware. The middleware passes on only
+/// requests that pyannoteAI signed, and puts a [`WebhookEvent`](crate::WebhookEvent) into the request's extensions.
 ///
-/// See the [crate docs](crate) for an example and for what is refused.
+/// See the [crate docs](crate) for the checks and an example.
 ///
-/// Put it outside of middleware that changes the body, such as decompression, because the signature is over the bytes as
-/// sent. Its [`Clock`](crate::clock::Clock) is by default [`SystemClock`], whose timer needs a Tokio runtime when a body does not
-/// arrive at once.
+/// Put the layer outside of middleware that changes the body, such as decompression, because the signature is over the
+/// bytes as sent. The default [`Clock`](crate::clock::Clock) is [`SystemClock`]. Its timer needs a tokio runtime when a
+/// body does not arrive at once.
 ///
 /// # Setters
 ///
-/// A setter that accepts every value returns `Self`. A setter that refuses some values returns `Result<Self, ConfigError>`, so
-/// that a setting which cannot work is found at start. The same holds for all `with_*` methods of this crate.
+/// A setter that accepts every value returns `Self`. A setter that refuses some values returns
+/// `Result<Self, ConfigError>`, so that a wrong setting fails at start. All `with_*` methods of this crate follow this rule.
 ///
 /// # Example: options
 ///
@@ -77,8 +77,8 @@ impl<C, R> PyannoteSignatureLayer<C, R> {
         self
     }
 
-    /// Sets the most bytes that a body may have. The default is 128 MiB, because a day of audio with score curves takes over
-    /// 64 MiB.
+    /// Sets the maximum length of a body, in bytes. The default is 128 MiB, because a day of audio with score curves
+    /// takes over 64 MiB.
     ///
     /// # Errors
     ///
@@ -104,7 +104,7 @@ impl<C, R> PyannoteSignatureLayer<C, R> {
 
     /// Sets how long a frame waits for the byte budget before the request is refused with 503. The default is 5 s.
     ///
-    /// A wait over 10 s has no use, because pyannoteAI gives up after 10 s.
+    /// A wait over 10 s does not help, because pyannoteAI gives up after 10 s.
     pub fn with_budget_wait(mut self, wait: Duration) -> Self {
         self.limits.budget_wait = wait;
         self
@@ -128,8 +128,8 @@ impl<C, R> PyannoteSignatureLayer<C, R> {
         Ok(self)
     }
 
-    /// Sets the least rate of a body in bytes a second, averaged over 5 s. The default is 16 KiB. A slower body is refused with
-    /// 408. With 0 any rate is allowed.
+    /// Sets the minimum rate of a body, in bytes per second, averaged over 5 s. The default is 16 KiB per second. A
+    /// slower body is refused with 408. 0 allows every rate.
     pub fn with_least_rate(mut self, bytes_per_second: u32) -> Self {
         self.limits.least_rate = bytes_per_second;
         self
@@ -146,7 +146,7 @@ impl<C, R> PyannoteSignatureLayer<C, R> {
         }
     }
 
-    /// Sets what builds the responses to refused requests. The default is [`DefaultResponseForRejection`].
+    /// Sets the builder of responses to refused requests. The default is [`DefaultResponseForRejection`].
     ///
     /// The layer adds the [`Rejection`](super::Rejection) to the extensions of every such response.
     pub fn with_rejection_response<R2>(self, response: R2) -> PyannoteSignatureLayer<C, R2> {

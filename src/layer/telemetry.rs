@@ -123,7 +123,7 @@ impl Drop for InFlight {
 
 /// Returns the label value of a status.
 ///
-/// A sender can invent statuses, so all that a webhook does not document share one value.
+/// A sender can invent statuses, so all except the documented three share the value `other`.
 fn status_label(status: &Status) -> &'static str {
     match status {
         Status::Succeeded => "succeeded",
