@@ -23,13 +23,15 @@ use crate::{
 
 /// The open connections.
 ///
-/// Anyone can open connections and leave them idle, or send a body slowly. So when all slots are taken, a new connection
-/// replaces the one whose body arrives at the lowest rate. Connections without a complete head, and those that wait for a
-/// page, have the rate 0: the oldest is dropped first, those that wait for a page last.
+/// Anyone can open connections and leave them idle, or send a body slowly. When all slots are taken, a new connection
+/// therefore replaces the connection whose body arrives at the lowest rate. Connections without a complete head have
+/// the rate 0, and so do connections that wait for a page. At the same rate, connections that wait for a page are
+/// dropped last, and the oldest first.
 ///
-/// A connection whose delivery waits for its commit is never dropped, nor is a connection younger than 100 ms. If those
-/// that are older hold less than half of the slots, a burst of new connections could push out bodies that arrive fast.
-/// Then only connections that receive nothing are dropped, from an age of 20 ms.
+/// A connection whose delivery waits for its commit is never dropped. Other connections are dropped from an age of 100
+/// ms. If such connections hold less than half of the slots, a burst of new connections could push out bodies that
+/// arrive fast. Then only connections with the rate 0 are dropped, from an age of 20 ms. The age counts from the last
+/// change of the connection's state, such as the end of its head.
 pub(crate) struct Connections {
     max: usize,
     slots: Arc<Semaphore>,
@@ -58,11 +60,11 @@ impl Connections {
             if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
                 return slot;
             }
-            // Without waiting, so that good senders do not queue behind bad ones.
+            // Drop without waiting, so that fast senders do not queue behind slow ones.
             if let Some(slot) = self.drop_slowest() {
                 return slot;
             }
-            // All connections are new, or wait for their commits.
+            // No connection can be dropped now: all are new or wait for their commits.
             let slot = Arc::clone(&self.slots).acquire_owned();
             if let Ok(Ok(slot)) = time::timeout(PAUSE, slot).await {
                 return slot;
@@ -70,7 +72,7 @@ impl Connections {
         }
     }
 
-    /// Serves a connection in a task, which is aborted if the connection is dropped.
+    /// Serves a connection in a task. Dropping the connection aborts the task.
     pub(crate) fn spawn<F>(
         self: &Arc<Self>,
         slot: OwnedSemaphorePermit,
@@ -87,7 +89,7 @@ impl Connections {
             connections: Arc::clone(self),
             number,
         };
-        // The lock is held until the connection is in the list, so that the task cannot remove it before.
+        // Hold the lock until the connection is in the list, so that the task cannot remove the connection earlier.
         let mut open = self.list();
         let task = tokio::spawn(async move {
             served.await;
@@ -134,7 +136,7 @@ impl Connections {
             .min()?;
         let slowest = open.remove(&slowest)?;
         drop(open);
-        tracing::debug!("the slowest of too many connections was dropped");
+        tracing::debug!("too many connections: dropped the slowest one");
         slowest.task.abort();
         Some(slowest.slot)
     }
@@ -172,7 +174,7 @@ fn max_connections(descriptors: Option<u64>) -> usize {
     max
 }
 
-/// Returns the process's limit of descriptors. Returns `None` if there is none.
+/// Returns the process's limit of open files, or `None` if there is no limit.
 #[cfg(unix)]
 fn descriptors() -> Option<u64> {
     use rustix::process::{Resource, getrlimit};
@@ -188,13 +190,14 @@ fn descriptors() -> Option<u64> {
 /// Enough for a few deliveries at a time.
 const MIN_CONNECTIONS: usize = 16;
 
-/// For the database, the archive's files, the reconciler's requests, and connections that were just dropped.
+/// The open files left for the database, the archive, the reconciler's requests, and connections that were just
+/// dropped.
 const OTHER_DESCRIPTORS: u64 = 64;
 
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Allows a distant sender's head to arrive and its body to begin.
+/// The time for the head of a distant sender to arrive, and for its body to begin.
 const SETTLED_AGE: Duration = Duration::from_millis(100);
 
-/// Allows a head to arrive that follows its handshake immediately.
+/// The time for a head to arrive that the sender sends right after the handshake.
 const MIN_AGE: Duration = Duration::from_millis(20);

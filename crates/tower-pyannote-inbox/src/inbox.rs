@@ -18,11 +18,11 @@ use tower_pyannote::WebhookEvent;
 
 /// A durable inbox: commits events to a database before they are acknowledged, and keeps them until they are handled.
 ///
-/// pyannoteAI gives a delivery up after about six minutes, and deletes the output a day later. So the HTTP side,
-/// [`service`](Self::service), only commits an event and answers. A [`worker`](Self::worker) runs the handlers over committed
-/// events, in this process or in others.
+/// pyannoteAI gives up a delivery after about six minutes, and deletes the output after a day. The HTTP side,
+/// [`service`](Self::service), therefore only commits an event and answers. A [`worker`](Self::worker) runs the
+/// handlers over committed events, in this process or in others.
 ///
-/// 1. 200 means committed: with SQLite, flushed to the disk; with PostgreSQL, as its `synchronous_commit` says.
+/// 1. 200 means committed. SQLite flushes each commit to the disk. With PostgreSQL, `synchronous_commit` decides.
 /// 2. The body is stored as it was received, with the time and the retry of its delivery, so that a handler gets the event that
 ///    was received. The layer checked its freshness at that time; nothing checks it again.
 /// 3. Events are deduplicated by job id and status: a duplicate is acknowledged and runs no handler. If its body differs, the
@@ -31,8 +31,8 @@ use tower_pyannote::WebhookEvent;
 ///
 /// Duplicates are recognized while the event is stored, by default for 7 days after it was handled.
 ///
-/// The database is SQLite, in one file on a local disk, or PostgreSQL, for many replicas. It is as secret as the meetings,
-/// because bodies are stored in clear.
+/// The database is SQLite, in one file on a local disk, or PostgreSQL, for many replicas. Protect it like the
+/// recordings, because the inbox does not encrypt bodies.
 ///
 /// An inbox buffers at most 64 MiB of bodies that wait for their commit, and each worker at most 768 MiB of events
 /// ([details](crate::InboxWorker::with_concurrency)).
@@ -70,7 +70,7 @@ pub struct Inbox {
 }
 
 impl Inbox {
-    /// The store itself, to be put under another one.
+    /// Returns the store, so that another store can wrap it.
     #[cfg(feature = "testing")]
     pub(crate) fn store(&self) -> Arc<dyn Store> {
         self.database.store()
@@ -104,7 +104,7 @@ impl Inbox {
         commit
     }
 
-    /// Commits an event that was fetched from the API. It has more time than a delivery has.
+    /// Commits an event that was fetched from the API. The commit may take longer than the commit of a delivery.
     #[cfg(feature = "reconcile")]
     pub(crate) async fn commit_fetched(&self, event: &WebhookEvent) -> Result<Commit, InboxError> {
         let record = record(event, Source::Fetched).await;
@@ -120,7 +120,7 @@ impl Inbox {
     ///
     /// # Errors
     ///
-    /// Returns an error within 5 s if the write failed, or the last commit, claim, result or count did.
+    /// Returns an error within 5 s if the write failed, or if the last commit, claim, result or count failed.
     pub async fn check(&self) -> Result<(), InboxError> {
         let probed = self.database.ask_within(CHECK, |store| store.probe());
         probed.await?;
@@ -153,10 +153,10 @@ impl Inbox {
     ///
     /// # Errors
     ///
-    /// Returns an error if the database failed or did not answer within 10 s, or if the stored body is no event: then the source is
-    /// the [`EventError`](tower_pyannote::event::EventError).
+    /// Returns an error if the database failed or did not answer within 10 s, or if the stored body is not an event. In
+    /// the last case the source is the [`EventError`](tower_pyannote::event::EventError).
     pub async fn event(&self, id: &str) -> Result<Option<WebhookEvent>, InboxError> {
-        // No event has another kind of id.
+        // Ids are numbers, so no event has another id.
         let Ok(id) = id.parse() else {
             return Ok(None);
         };
@@ -169,9 +169,10 @@ impl Inbox {
             .map_err(|error| InboxError::because(InboxErrorKind::Store, error))
     }
 
-    /// Makes an event due again, with all its attempts. Returns `false` if there is none with this id, or if a worker has it.
+    /// Makes an event due again, with all its attempts. Returns `false` if no event has this id, or if a worker is
+    /// handling it.
     ///
-    /// All handlers run again over an event that was handled.
+    /// If the event was handled, all handlers run again.
     ///
     /// # Errors
     ///
@@ -193,7 +194,7 @@ impl Inbox {
 
     /// Removes the events that were handled longer ago than `age`, and returns their number.
     ///
-    /// A worker does so every hour. Events that wait, run or are dead stay.
+    /// A worker prunes every hour. Events that wait, run or are dead stay.
     ///
     /// # Errors
     ///

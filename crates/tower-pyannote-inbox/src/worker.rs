@@ -87,9 +87,9 @@ impl InboxWorker {
 
     /// Sets how many events are handled at the same time. Default: 4.
     ///
-    /// Together they have bodies of at most 128 MiB, without the first 64 KiB of each: a larger event waits until others are
-    /// handled. A body and its typed output take at most six times the body, so that a worker takes at most 768 MiB, and 448 KiB
-    /// for each event. What a handler keeps of an event is not counted.
+    /// Together they have bodies of at most 128 MiB, without the first 64 KiB of each: a larger event waits until
+    /// others are handled. A body and its typed output take at most six times the body, so that a worker takes at most
+    /// 768 MiB, and 448 KiB for each event. Memory that a handler keeps is not counted.
     ///
     /// # Errors
     ///
@@ -114,10 +114,10 @@ impl InboxWorker {
 
     /// Sets the delay after the first failed attempt, and the longest delay. Default: 5 s and 1 h.
     ///
-    /// Each delay is twice the one before, up to the longest, plus up to as much again at random, so that events that failed
-    /// together are not retried together. If handlers ask for a delay by
-    /// [`HandlerError::retry_after`](tower_pyannote::HandlerError::retry_after), the longest of their delays, at most 7 days,
-    /// replaces the backoff.
+    /// Each delay is twice the one before, up to the longest, plus a random part of at most the same length, so that
+    /// events that failed together are not retried together. If handlers ask for a delay by
+    /// [`HandlerError::retry_after`](tower_pyannote::HandlerError::retry_after), the longest of their delays, at most 7
+    /// days, replaces the backoff.
     ///
     /// # Errors
     ///
@@ -132,9 +132,10 @@ impl InboxWorker {
         Ok(self)
     }
 
-    /// Sets how long a worker may be silent before others take its events. Default: 30 s.
+    /// Sets the lease: other workers take the events of a worker that does not renew its lease for this time. Default:
+    /// 30 s.
     ///
-    /// A worker renews its lease three times in this time.
+    /// A worker renews its lease after each third of the lease.
     ///
     /// # Errors
     ///
@@ -166,14 +167,15 @@ impl InboxWorker {
         Ok(self)
     }
 
-    /// Works until `stop` completes, then finishes what runs, or hands it back.
+    /// Handles events until `stop` completes. Then waits for running handlers, up to the drain timeout, and hands back
+    /// the events that are not done.
     ///
     /// While the database does not answer, the worker waits.
     ///
     /// # Errors
     ///
-    /// Returns an error if the worker could not hand back what ran, because the database failed. Other workers take it after the
-    /// lease.
+    /// Returns an error if the worker could not hand back its events because the database failed. Other workers take
+    /// these events after the lease.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), InboxError> {
         let worker: Arc<str> = format!("worker-{:032x}", fastrand::u128(..)).into();
         let database = self.inbox.database.clone();
@@ -225,7 +227,7 @@ impl InboxWorker {
                             running.spawn(Arc::clone(&attempts).run(event, holding));
                         }
                     }
-                    // The search panicked, as a recorder of logs or metrics may cause it to.
+                    // The claim panicked. A recorder of logs or metrics can cause that.
                     Err(_) => {
                         is_unsure = true;
                         time::sleep(IDLE).await;
@@ -236,12 +238,12 @@ impl InboxWorker {
         }
         telemetry::draining();
         finding.shutdown().await;
-        // The last claim may have been committed. If this fails, the end of this function does it.
+        // Hand back the last claim, which may have been committed. If this fails, the release below hands it back.
         let _ = feed.hand_back().await;
         let finished = async { while running.join_next().await.is_some() {} };
         let in_time = time::timeout(self.drain, finished).await.is_ok();
         running.abort_all();
-        // Nobody else may begin with an event while a handler that was cut off still runs.
+        // No other worker may begin an event while a handler that was cut off still runs.
         let _ = time::timeout(HAND_BACK, held.emptied()).await;
         let left = held.ids();
         let released = database.ask_within(HAND_BACK, |store| store.release(&worker, &left));
@@ -294,7 +296,7 @@ async fn keep_alive(database: Database, wake: Wake, worker: Arc<str>, lease: Dur
     }
 }
 
-/// Runs work that does not end, and begins it again if it panics, as a recorder of logs or metrics may cause it to.
+/// Runs an endless task, and restarts it after a panic, which a recorder of logs or metrics can cause.
 fn steadily<F>(work: impl Fn() -> F + Send + 'static) -> JoinSet<()>
 where
     F: Future<Output = ()> + Send + 'static,
