@@ -1,7 +1,7 @@
 //! Code that the programs `pyannote-receiver` and `pyannote-simulator` share.
 //!
 //! [`parse`] reads `.env` and the command line, [`log_to_stderr`] installs the logger, [`Signals`] waits for a request to
-//! stop, [`print`] writes to stdout, and [`Failure`] is an error that a program prints in one line before it exits.
+//! stop, [`print()`] writes to stdout, and [`Failure`] is an error that a program prints in one line before it exits.
 //!
 //! The API changes with the two programs, without notice.
 #![cfg_attr(docsrs, feature(doc_cfg))]
