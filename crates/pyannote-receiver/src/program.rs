@@ -110,15 +110,14 @@ async fn run(
     }
 }
 
-/// Prints the address to stdout and logs the endpoints.
+/// Logs the endpoints and prints the address to stdout.
 fn announce(address: SocketAddr, flags: &Flags, serve: &Serve) -> Result<(), Failure> {
+    let (data_dir, handlers) = (flags.data_dir.display(), !serve.no_handlers);
+    let version = env!("CARGO_PKG_VERSION");
+    tracing::info!(%address, %data_dir, handlers, "pyannote-receiver {version} listens");
     let url = format!("http://{address}");
-    print(format!("listening on {url}\n"))?;
-    let data_dir = flags.data_dir.display();
-    let handlers = !serve.no_handlers;
-    tracing::info!(%address, %data_dir, handlers, "pyannote-receiver {} listens", env!("CARGO_PKG_VERSION"));
     for (method, path, about) in ENDPOINTS {
         tracing::info!("{method} {url}{path}: {about}");
     }
-    Ok(())
+    print(format!("listening on {url}\n"))
 }

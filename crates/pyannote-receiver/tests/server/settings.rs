@@ -112,7 +112,7 @@ fn invalid_setting_ends_the_server_with_one_line_that_names_it() {
             &["--database-url", "sqlite://file?mode=ro"],
             &[secret],
             1,
-            "--database-url (or DATABASE_URL): the database's address cannot be used: an address of sqlite has no \
+            "--database-url (or DATABASE_URL): the address of the inbox's database cannot be used: an address of sqlite has no \
              parameters, and this one has mode: leave them out",
         ),
         (
