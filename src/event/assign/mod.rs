@@ -32,7 +32,8 @@ pub use self::{
 /// A word may also be a whole segment, but then all of it gets one speaker.
 ///
 /// Pass turns without overlap if there are any, because they say who of several speakers is the main one:
-/// [`Diarization::exclusive_or_all`](crate::Diarization::exclusive_or_all) returns them.
+/// [`Diarization::exclusive_or_all`](crate::Diarization::exclusive_or_all) or
+/// [`Identification::exclusive_turns`](crate::Identification::exclusive_turns).
 ///
 /// For `n` turns and `m` words that are sorted by start, the function takes O(n + m) time, and otherwise O(n log n + m log m).
 ///
