@@ -34,13 +34,13 @@ pub(crate) struct Shared {
 }
 
 impl Client {
-    /// Returns the current time of the client's clock, [`ClientBuilder::with_clock`].
+    /// Returns the current time of the client's clock, [`ClientBuilder::with_clock`](crate::ClientBuilder::with_clock).
     #[must_use]
     pub fn now(&self) -> SystemTime {
         self.shared.clock.now()
     }
 
-    /// Waits until a duration has passed on the client's clock, [`ClientBuilder::with_clock`].
+    /// Waits until a duration has passed on the client's clock, [`ClientBuilder::with_clock`](crate::ClientBuilder::with_clock).
     pub async fn sleep(&self, duration: Duration) {
         self.shared.clock.sleep(duration).await;
     }
