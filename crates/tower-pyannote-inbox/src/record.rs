@@ -86,6 +86,13 @@ impl Record {
     }
 }
 
+/// What is stored under the key of an event that is delivered again.
+pub(crate) struct Kept {
+    pub(crate) id: i64,
+    pub(crate) sha256: Vec<u8>,
+    pub(crate) source: String,
+}
+
 /// A stored event.
 #[derive(Debug, FromRow)]
 pub(crate) struct Stored {

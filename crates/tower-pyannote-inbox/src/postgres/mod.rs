@@ -12,11 +12,8 @@ use tokio::time::{sleep, timeout};
 
 use crate::{
     error::{InboxError, InboxErrorKind},
-    record::Record,
-    sql::{
-        Kept,
-        session::{Schema, Session, failed},
-    },
+    record::{Kept, Record},
+    sql::dialect::{Schema, failed},
     store::Grouping,
 };
 
@@ -66,9 +63,12 @@ impl Postgres {
         }
     }
 
-    pub(crate) async fn begin(&self) -> Result<Session, InboxError> {
-        let tx = self.pool.begin().await.map_err(failed)?;
-        Ok(Session::Postgres(tx, self.schema.clone()))
+    pub(crate) async fn begin(&self) -> Result<Transaction<'static, sqlx::Postgres>, InboxError> {
+        self.pool.begin().await.map_err(failed)
+    }
+
+    pub(crate) fn schema(&self) -> &Schema {
+        &self.schema
     }
 }
 

@@ -1,6 +1,8 @@
 //! The store over sqlx: one implementation for both databases, over a [`Session`](session::Session) of either.
 
+pub(crate) mod dialect;
 mod schema;
+pub(crate) mod schema_error;
 pub(crate) mod session;
 mod statements;
 #[cfg(feature = "reconcile")]
@@ -20,9 +22,7 @@ use std::{
 
 use sqlx::FromRow;
 
-#[cfg(feature = "sqlite")]
-pub(crate) use self::schema::SchemaError;
-pub(crate) use self::{schema::prepare, work::Kept};
+pub(crate) use self::schema::prepare;
 use self::{
     session::{Engine, Session, Value},
     statements as sql,

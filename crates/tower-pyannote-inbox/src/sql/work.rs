@@ -12,16 +12,9 @@ use super::{
 use crate::{
     entry::Commit,
     error::{InboxError, InboxErrorKind},
-    record::{Record, Stored},
+    record::{Kept, Record, Stored},
     store::{Claim, Claimed, ClaimedRow, End, Outcome, SMALL, Settled},
 };
-
-/// What is stored under the key of an event that is delivered again.
-pub(crate) struct Kept {
-    pub(crate) id: i64,
-    pub(crate) sha256: Vec<u8>,
-    pub(crate) source: String,
-}
 
 /// Commits a batch, and keeps the bodies of conflicts.
 pub(super) async fn commit(
@@ -130,7 +123,7 @@ pub(super) async fn claim(
         row: row
             .rest
             .map(ClaimedRow::from)
-            .map_err(super::session::failed),
+            .map_err(super::dialect::failed),
     });
     Ok(claimed.collect())
 }

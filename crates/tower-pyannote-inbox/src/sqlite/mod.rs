@@ -20,8 +20,8 @@ use tokio::time::sleep;
 use self::file::{Damage, OpenFile, Wal};
 use crate::{
     error::{InboxError, InboxErrorKind},
-    record::Record,
-    sql::{Kept, SchemaError, session::failed},
+    record::{Kept, Record},
+    sql::{dialect::failed, schema_error::SchemaError},
     store::{Grouping, Missing},
 };
 
