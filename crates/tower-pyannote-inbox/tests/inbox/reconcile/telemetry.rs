@@ -65,7 +65,7 @@ fn a_job_that_comes_within_an_hour_of_deletion_is_warned_of_once() {
     assert_eq!(
         count(
             &log,
-            "a missing event could not be fetched, to be tried again"
+            "a missing event could not be fetched; the next pass tries again"
         ),
         3
     );
