@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use metrics_util::debugging::DebugValue;
+use tokio::sync::watch;
 use tracing::Level;
 
 use pyannote_simulator::Odds;
@@ -113,4 +114,38 @@ fn a_job_whose_event_never_came_is_told_of_when_it_is_forgotten() {
     });
     let told = "event lost: the job was submitted over a week ago, and its event never arrived";
     assert_eq!(count(&log, told), 2);
+}
+
+#[test]
+fn two_reconcilers_of_one_inbox_fetch_no_job_twice() {
+    let (metrics, _) = observe(Level::ERROR, async || {
+        let place = Place::sqlite().unwrap();
+        let world = World::losing(&place, Odds::Percent(100.0)).await;
+        for _ in 0..12 {
+            world.diarize().await;
+        }
+        world.rest().await;
+        let log = Log::default();
+        let _worker = spawn(hasty(&world.inbox, noting(&log)));
+        let (stop, stopped) = watch::channel(());
+        let reconcilers = [(); 2].map(|()| {
+            let mut stopped = stopped.clone();
+            let reconciler = world.reconciler().with_interval(Duration::from_millis(20));
+            tokio::spawn(reconciler.unwrap().run_until(async move {
+                let _ = stopped.changed().await;
+            }))
+        });
+        until_handled(&world.inbox, 12).await;
+        drop(stop);
+        for reconciler in reconcilers {
+            reconciler.await.unwrap();
+        }
+    });
+    let jobs = |outcome| {
+        metrics.get(&format!(
+            "pyannote_reconciler_jobs_total{{outcome={outcome}}}"
+        ))
+    };
+    assert_eq!(jobs("new"), Some(&DebugValue::Counter(12)));
+    assert_eq!(jobs("duplicate"), None);
 }
