@@ -10,9 +10,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tower_pyannote::{Kind, Output, Status, WebhookEvent, event::Delivery};
 use tower_pyannote_fuzz::now;
-
-#[path = "../../tests/events/naive.rs"]
-mod naive;
+use tower_pyannote_naive as naive;
 
 fuzz_target!(|body: &[u8]| {
     let reference = reference(body);

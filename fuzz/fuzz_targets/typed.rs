@@ -6,9 +6,7 @@ use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, json};
 use tower_pyannote::{Output, WebhookEvent, event::Delivery};
 use tower_pyannote_fuzz::now;
-
-#[path = "../../tests/events/naive.rs"]
-mod naive;
+use tower_pyannote_naive as naive;
 
 /// The JSON text of an output.
 #[derive(Debug)]

@@ -6,7 +6,6 @@ mod formats;
 mod helpers;
 mod json_test_suite;
 mod memory;
-mod naive;
 mod output;
 mod properties;
 mod read_words;

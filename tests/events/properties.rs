@@ -8,7 +8,9 @@ use tower_pyannote::{
     event::{EventError, LabelMap, Segment, Transcript, Turn, Turns},
 };
 
-use crate::{naive, try_event, with_output};
+use tower_pyannote_naive as naive;
+
+use crate::{try_event, with_output};
 
 fn label() -> impl Strategy<Value = String> {
     prop_oneof![

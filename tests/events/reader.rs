@@ -14,7 +14,9 @@ use tower_pyannote::{
     event::{LabelMap, ScoreCurve, Segment, Turn, Turns},
 };
 
-use crate::{naive, with_output};
+use tower_pyannote_naive as naive;
+
+use crate::with_output;
 
 /// Reads one value alone.
 fn read<T: DeserializeOwned>(json: &str) -> Option<T> {

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use tower_pyannote::{Kind, Output};
 
 /// Returns the kind of an output, and the JSON that its typed form should serialize to.
-pub(crate) fn typed(output: &Value) -> (Kind, Value) {
+pub fn typed(output: &Value) -> (Kind, Value) {
     let typed = match kind(output) {
         Kind::Diarization => diarization(output),
         Kind::Identification => identification(output),
@@ -17,7 +17,7 @@ pub(crate) fn typed(output: &Value) -> (Kind, Value) {
 }
 
 /// Returns the kind of a typed output, and the JSON that it serializes to.
-pub(crate) fn written(output: &Output) -> (Kind, Value) {
+pub fn written(output: &Output) -> (Kind, Value) {
     let value = match output {
         Output::Diarization(output) => serde_json::to_value(output),
         Output::Identification(output) => serde_json::to_value(output),
@@ -28,7 +28,7 @@ pub(crate) fn written(output: &Output) -> (Kind, Value) {
     (output.kind(), value.unwrap())
 }
 
-pub(crate) fn kind(output: &Value) -> Kind {
+pub fn kind(output: &Value) -> Kind {
     let is = |key: &str, shape: fn(&Value) -> bool| output.get(key).is_some_and(shape);
     let odd = |key: &str, shape: fn(&Value) -> bool| {
         output
