@@ -30,7 +30,7 @@ impl<K, T: Read<K>> Read<K> for Vec<T> {
 }
 
 impl<K> Reader<'_, K> {
-    /// Reads the value of a field. Passes over a value of another shape, because its key may come again.
+    /// Reads the value of a field. Skips a value of another shape, because a later field of the same name may replace it.
     #[inline]
     pub(crate) fn field<T: Read<K>>(&mut self) -> Field<T> {
         self.field_with(T::read)

@@ -1,8 +1,8 @@
 //! A reader of JSON text that was checked before.
 //!
 //! It takes half the instructions that serde's visitors take for the same types, because it does not check the syntax again,
-//! compares whole keys, and has a short way for nearly all numbers and strings. It can also pass over a value of any shape
-//! where the same key comes again, while a visitor cannot continue after a value that it does not expect.
+//! compares whole keys, and has a short way for nearly all numbers and strings. It can also skip a value of any shape
+//! that a repeated key replaces, while a visitor cannot continue after a value that it does not expect.
 
 use std::borrow::Cow;
 
@@ -74,7 +74,8 @@ impl<'a, K> Reader<'a, K> {
         self.json.is_empty()
     }
 
-    /// Reads the value of a field by `read`. Passes over a value of another shape, because its key may come again.
+    /// Reads the value of a field by `read`. Skips a value of another shape, because a later field of the same name may replace
+    /// it.
     #[inline]
     pub(super) fn field_with<T>(&mut self, read: impl Fn(&mut Self) -> Option<T>) -> Field<T> {
         let nullable = |json: &mut Self| match json.null() {

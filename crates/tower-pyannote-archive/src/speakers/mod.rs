@@ -183,7 +183,7 @@ impl Speakers {
         self.prefix.clone().join(hash + SUFFIX)
     }
 
-    /// Lists at most so many objects that may be voiceprints.
+    /// Lists the objects that may be voiceprints, up to a limit.
     async fn locations(&self, most: usize) -> Result<Vec<Path>, SpeakersError> {
         let listed = self
             .store

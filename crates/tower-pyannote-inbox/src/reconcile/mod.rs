@@ -39,8 +39,8 @@ use tower_pyannote::event::Text;
 ///    after all, it is handled.
 /// 7. What fails is logged, counted and tried again: once at once, if other jobs do not fail, and in the next pass.
 ///
-/// On a new inbox the first pass fetches what the API lists of the last day, whoever handled it before, and ignores jobs whose output
-/// is gone. [`without_listing`](Self::without_listing) turns that off.
+/// On a new inbox the first pass fetches the jobs that the API lists of the last day, even if another program handled them,
+/// and ignores jobs whose output is gone. [`without_listing`](Self::without_listing) turns that off.
 ///
 /// # Example
 ///
