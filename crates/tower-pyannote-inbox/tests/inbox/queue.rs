@@ -1,13 +1,13 @@
 //! The order and the time in which events are handed to workers.
 
-use std::{future::pending, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Notify;
 use tower_pyannote::{HandlerRegistry, WebhookEvent};
 
 use crate::place::{
     Log, Place, commit, counting, entry, event, hasty, on_each_store, spawn, until, until_handled,
-    until_state,
+    until_state, waiting,
 };
 
 on_each_store! {
@@ -63,14 +63,7 @@ async fn an_event_waits_no_longer_than_its_delay_after_a_clock_was_set_back(plac
 
 async fn a_dead_worker_loses_its_events_although_a_clock_was_set_back(place: Place) {
     let inbox = place.open().await;
-    let begun = Arc::new(Notify::new());
-    let tell = Arc::clone(&begun);
-    let registry = HandlerRegistry::new()
-        .on_any("hang", move |_: WebhookEvent| {
-            tell.notify_one();
-            async { pending().await }
-        })
-        .unwrap();
+    let (registry, begun, _never) = waiting();
     let dying = spawn(hasty(&inbox, registry));
     commit(&inbox, "job").await;
     begun.notified().await;

@@ -372,14 +372,7 @@ async fn large_events_are_handled_one_after_another_and_small_ones_meanwhile(pla
 
 async fn what_a_dead_worker_held_is_taken_over_after_its_lease(place: Place) {
     let (one, two) = (place.open().await, place.open().await);
-    let begun = Arc::new(Notify::new());
-    let tell = Arc::clone(&begun);
-    let registry = HandlerRegistry::new()
-        .on_any("hang", move |_: WebhookEvent| {
-            tell.notify_one();
-            async { pending().await }
-        })
-        .unwrap();
+    let (registry, begun, _never) = waiting();
     let dying = spawn(hasty(&one, registry));
     commit(&one, "job").await;
     begun.notified().await;
@@ -490,14 +483,7 @@ async fn a_worker_that_is_stopped_finishes_what_runs(place: Place) {
 
 async fn a_worker_that_is_stopped_hands_back_what_takes_too_long(place: Place) {
     let inbox = place.open().await;
-    let begun = Arc::new(Notify::new());
-    let tell = Arc::clone(&begun);
-    let registry = HandlerRegistry::new()
-        .on_any("hang", move |_: WebhookEvent| {
-            tell.notify_one();
-            async { pending().await }
-        })
-        .unwrap();
+    let (registry, begun, _never) = waiting();
     let worker = hasty(&inbox, registry).with_drain_timeout(Duration::from_millis(100));
     let (stop, worker) = stoppable(worker);
     commit(&inbox, "job").await;
