@@ -1,4 +1,5 @@
 //! The plain way to type an output: over `serde_json::Value`, field by field.
+#![allow(clippy::must_use_candidate, reason = "only tests call this crate")]
 
 use serde_json::{Map, Value, json};
 use tower_pyannote::{Kind, Output};
