@@ -700,6 +700,8 @@ mod isolation {
 }
 
 mod typing {
+    use tower_pyannote_test_support::typing::waits_for_a_blocking_thread;
+
     use super::*;
 
     fn long_body(length: usize) -> String {
@@ -710,45 +712,18 @@ mod typing {
         format!("{before}{turn}{}{after}", " ".repeat(blanks))
     }
 
-    /// Runs the registry while the only blocking thread is busy. Returns whether the registry waits for the thread.
-    fn waits_for_a_blocking_thread(registry: HandlerRegistry, body: String) -> bool {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .max_blocking_threads(1)
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let (release, held) = std::sync::mpsc::channel::<()>();
-            let holder = tokio::task::spawn_blocking(move || held.recv());
-            let mut work = std::pin::pin!(registry.handle(event(body)));
-            let first = std::future::poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await;
-            release.send(()).unwrap();
-            holder.await.unwrap().unwrap();
-            match first {
-                Poll::Ready(report) => {
-                    assert!(report.is_success());
-                    false
-                }
-                Poll::Pending => {
-                    assert!(work.await.is_success());
-                    true
-                }
-            }
-        })
-    }
-
     #[test]
     fn a_big_output_is_typed_off_the_worker() {
         let scribe = HandlerRegistry::new().register("scribe", Scribe::new(Log::default()));
         let body = long_body((1 << 20) + 1);
-        assert!(waits_for_a_blocking_thread(scribe.unwrap(), body));
+        assert!(waits_for_a_blocking_thread(&scribe.unwrap(), event(body)));
     }
 
     #[test]
     fn an_output_of_up_to_a_mebibyte_is_typed_in_place() {
         let scribe = HandlerRegistry::new().register("scribe", Scribe::new(Log::default()));
         let body = long_body(1 << 20);
-        assert!(!waits_for_a_blocking_thread(scribe.unwrap(), body));
+        assert!(!waits_for_a_blocking_thread(&scribe.unwrap(), event(body)));
     }
 
     #[test]
@@ -760,7 +735,10 @@ mod typing {
             .unwrap()
             .register("bytes", Arc::new(Scribe::bytes_only(Log::default())))
             .unwrap();
-        assert!(!waits_for_a_blocking_thread(registry, long_body(2 << 20)));
+        assert!(!waits_for_a_blocking_thread(
+            &registry,
+            event(long_body(2 << 20))
+        ));
     }
 
     #[test]
@@ -770,7 +748,7 @@ mod typing {
             r#"{{"jobId":"j","status":"failed"{}}}"#,
             " ".repeat(2 << 20)
         );
-        assert!(!waits_for_a_blocking_thread(scribe.unwrap(), body));
+        assert!(!waits_for_a_blocking_thread(&scribe.unwrap(), event(body)));
     }
 }
 

@@ -1,16 +1,11 @@
 //! An archive keeps bytes, so a registry types no output for it.
 
-use std::{
-    future::{Future, poll_fn},
-    pin::pin,
-    sync::{Arc, mpsc},
-    task::Poll,
-    time::UNIX_EPOCH,
-};
+use std::{sync::Arc, time::UNIX_EPOCH};
 
 use object_store::memory::InMemory;
 use tower_pyannote::{HandlerRegistry, WebhookEvent, WebhookHandler, event::Delivery};
 use tower_pyannote_archive::Archive;
+use tower_pyannote_test_support::typing::waits_for_a_blocking_thread;
 
 /// A handler with the default methods, which needs the output.
 struct Idle;
@@ -23,29 +18,7 @@ fn types_the_output(registry: &HandlerRegistry) -> bool {
     let body =
         format!(r#"{{"jobId":"j","status":"succeeded","output":{{"diarization":[{padding}]}}}}"#);
     let event = WebhookEvent::new(body.into(), Delivery::at(UNIX_EPOCH)).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .max_blocking_threads(1)
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let (release, held) = mpsc::channel::<()>();
-        let holder = tokio::task::spawn_blocking(move || held.recv());
-        let mut handled = pin!(registry.handle(event));
-        let first = poll_fn(|cx| Poll::Ready(handled.as_mut().poll(cx))).await;
-        release.send(()).unwrap();
-        holder.await.unwrap().unwrap();
-        match first {
-            Poll::Ready(report) => {
-                assert!(report.is_success());
-                false
-            }
-            Poll::Pending => {
-                assert!(handled.await.is_success());
-                true
-            }
-        }
-    })
+    waits_for_a_blocking_thread(registry, event)
 }
 
 #[test]

@@ -18,3 +18,4 @@ pub mod pgbouncer;
 pub mod postgres;
 pub mod process;
 pub mod program;
+pub mod typing;
