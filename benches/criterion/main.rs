@@ -1,4 +1,4 @@
-//! What each part takes, and how many bytes a second that is. Ratios are for `ratios`, which measures in turns.
+//! Measures the time and the throughput of each part. `ratios` measures ratios, because it interleaves its candidates.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -33,7 +33,7 @@ fn main() {
 }
 
 fn verify(criterion: &mut Criterion) {
-    let secret = WebhookSecret::new(SECRET).expect("it is one");
+    let secret = WebhookSecret::new(SECRET).expect("the secret is valid");
     let key = SigningKey::new(&secret);
     let verifier = Verifier::new(secret);
     let bare = BareHmac::new();
@@ -203,7 +203,7 @@ fn registry(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build();
-    let runtime = runtime.expect("it needs nothing");
+    let runtime = runtime.expect("a runtime can be built");
     let mut group = criterion.benchmark_group("registry");
     group.throughput(Throughput::Elements(1));
     group.bench_function("two handlers", |bencher| {
@@ -224,7 +224,7 @@ impl WebhookHandler for Nothing {
 }
 
 fn event(body: &Bytes) -> WebhookEvent {
-    WebhookEvent::new(body.clone(), Delivery::at(then())).expect("it is one")
+    WebhookEvent::new(body.clone(), Delivery::at(then())).expect("the body is an event")
 }
 
 fn of_bytes(group: &mut Group<'_>, bytes: usize) {

@@ -1,4 +1,4 @@
-//! The most memory that one body takes, beyond the body itself, and how often it is allocated.
+//! Measures the peak heap of one body, without the body itself, and the number of allocations.
 
 use bytes::Bytes;
 use dhat::{HeapStats, Profiler};
@@ -42,14 +42,14 @@ fn main() {
     let size = if quick { 2 << 10 } else { 16 << 20 };
     let sent = Sent::new(bodies::sized(size)).in_frames(64 << 10);
     let body = sent.body.clone();
-    // The frames are slices of a body that is there already, so what the layer holds comes on top, once.
+    // The frames are slices of an existing body, so the layer's own buffer is all that is counted.
     peak(&format!("layer, {size} B in frames"), &body, || {
         let mut receiver = receiver();
         answer(&mut receiver, sent.request())
     });
 }
 
-/// Types outputs that are made to take as much memory as they can for their length, which is bounded.
+/// Types outputs that are built to take the most memory for their length. That memory is bounded.
 fn hostile(size: usize) {
     let item = |text: &'static str| move |_| text.to_owned();
     let curves = r#"{"diarization":[],"speakerProbability":{"score":{"#;
@@ -160,12 +160,12 @@ fn hostile(size: usize) {
 fn peak<T>(name: &str, body: &Bytes, run: impl FnOnce() -> T) -> usize {
     let before = HeapStats::get();
     let highest_before = before.max_bytes;
-    // What raises the peak is measured from here on: the peak so far is filled up with one allocation first.
+    // One allocation fills the heap up to the peak so far, so that every later allocation raises the peak.
     let filling = vec![0_u8; highest_before - before.curr_bytes];
     let start = HeapStats::get();
     let made = run();
     let end = HeapStats::get();
-    // Without the filling, as it stood before the run.
+    // Subtracts the filling and the heap before the run.
     let beyond = end.max_bytes - start.curr_bytes;
     println!(
         "| {name:<34} | {:>16} KiB | {:>11.3} | {:>11} |",
@@ -178,5 +178,5 @@ fn peak<T>(name: &str, body: &Bytes, run: impl FnOnce() -> T) -> usize {
 }
 
 fn event(body: &Bytes) -> WebhookEvent {
-    WebhookEvent::new(body.clone(), Delivery::at(then())).expect("it is one")
+    WebhookEvent::new(body.clone(), Delivery::at(then())).expect("the body is an event")
 }

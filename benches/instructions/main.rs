@@ -1,6 +1,6 @@
-//! How many instructions the way of a small delivery takes, beside the least that it could, under callgrind.
+//! Counts the instructions of a small delivery under callgrind, beside those of the least possible work.
 //!
-//! `.ci/instructions` runs it and holds the ratios against `baseline.json`.
+//! `.ci/instructions` runs it and compares the ratios with `baseline.json`.
 
 use std::hint::black_box;
 
@@ -54,7 +54,7 @@ fn layer_limit((bare, body): (BareHmac, Bytes)) {
 #[bench::b("b")]
 #[bench::c("c")]
 fn envelope_ours(body: Bytes) -> WebhookEvent {
-    WebhookEvent::new(black_box(body), Delivery::at(then())).expect("it is one")
+    WebhookEvent::new(black_box(body), Delivery::at(then())).expect("the body is an event")
 }
 
 #[library_benchmark(setup = kind)]
@@ -88,7 +88,7 @@ fn typed_limit(json: Bytes) -> (Bytes, exact::Diarization) {
 }
 
 fn signed(bytes: usize) -> (Verifier, String, Bytes) {
-    let secret = WebhookSecret::new(SECRET).expect("it is one");
+    let secret = WebhookSecret::new(SECRET).expect("the secret is valid");
     let body = bodies::sized(bytes);
     let signature = SigningKey::new(&secret).sign(TIMESTAMP, &body).to_hex();
     (Verifier::new(secret), signature, body)
@@ -101,7 +101,7 @@ fn keyed(bytes: usize) -> (BareHmac, Bytes) {
 fn sent(bytes: usize) -> (Receiver, Request<Pieces>) {
     let sent = Sent::new(bodies::sized(bytes));
     let mut receiver = receiver();
-    // What is made once for all is there.
+    // The first run initializes the lazy statics.
     answer(&mut receiver, sent.request());
     (receiver, sent.request())
 }
@@ -117,7 +117,7 @@ fn kind(name: &str) -> Bytes {
 }
 
 fn event(name: &str) -> WebhookEvent {
-    WebhookEvent::new(kind(name), Delivery::at(then())).expect("it is one")
+    WebhookEvent::new(kind(name), Delivery::at(then())).expect("the body is an event")
 }
 
 fn output(name: &str) -> Bytes {

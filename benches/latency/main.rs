@@ -1,4 +1,4 @@
-//! How long anyone waits: the longest poll of one body, the end of a paced one, and a small delivery beside large ones.
+//! Measures waiting times: the longest poll of one body, the end of a paced body, and a small delivery beside large ones.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -44,11 +44,11 @@ fn main() {
 }
 
 fn layer() -> PyannoteSignatureLayer<ManualClock> {
-    let secret = WebhookSecret::new(SECRET).expect("it is one");
+    let secret = WebhookSecret::new(SECRET).expect("the secret is valid");
     PyannoteSignatureLayer::new(secret).with_clock(ManualClock::new(then()))
 }
 
-/// The time of the processor that the longest poll of a body takes, as others wait for the thread meanwhile.
+/// Measures the CPU time of the longest poll of a body, because other tasks wait for the thread during a poll.
 fn longest_poll(runtime: &Runtime, large: usize, rounds: usize) {
     println!("\nLongest poll of the layer, one body of {large} B\n");
     for frame in [64 << 10, 400 << 10, large] {
@@ -85,14 +85,14 @@ fn longest_poll(runtime: &Runtime, large: usize, rounds: usize) {
             let how = if waits {
                 "each waited for"
             } else {
-                "all at hand"
+                "all ready"
             };
             println!("  frames of {frame:>8} B, {how:<15}: {}", time(longest));
         }
     }
 }
 
-/// A body whose frames are at hand, or each of which keeps the reader waiting once.
+/// A body whose frames are ready, or each of which is pending once.
 struct Waiting {
     rest: Bytes,
     frame: usize,
@@ -126,7 +126,7 @@ impl Body for Waiting {
     }
 }
 
-/// From the last byte of a body paced at 125 MB/s, a gigabit line, to the inner service.
+/// Measures the time from the last byte of a body, paced at 125 MB/s as by a gigabit line, to the call of the inner service.
 fn paced(runtime: &Runtime, large: usize, rounds: usize) {
     let sent = Sent::new(sized(large));
     let scans = (0..rounds.min(5)).map(|_| {
@@ -141,7 +141,10 @@ fn paced(runtime: &Runtime, large: usize, rounds: usize) {
         let mut stream = connect(serve(called).await).await;
         let mut waits = Vec::new();
         for _ in 0..rounds {
-            stream.write_all(&head(&sent)).await.expect("it takes it");
+            stream
+                .write_all(&head(&sent))
+                .await
+                .expect("the server reads");
             let begun = Instant::now();
             let chunks = sent.body.chunks(64 << 10);
             let last = chunks.len() - 1;
@@ -153,7 +156,7 @@ fn paced(runtime: &Runtime, large: usize, rounds: usize) {
                 if index == last {
                     ended = Instant::now();
                 }
-                stream.write_all(chunk).await.expect("it takes it");
+                stream.write_all(chunk).await.expect("the server reads");
                 written += chunk.len();
             }
             let called: Instant = calls.recv().await.expect("it is called");
@@ -170,7 +173,7 @@ fn paced(runtime: &Runtime, large: usize, rounds: usize) {
     );
 }
 
-/// The times of a small delivery while one client keeps sending large ones.
+/// Measures small deliveries while one client keeps sending large ones.
 fn fairness(runtime: &Runtime, large: usize, span: Duration) {
     let (small, large) = (Sent::new(sized(2 << 10)), Sent::new(sized(large)));
     let times = runtime.block_on(async {
@@ -179,17 +182,23 @@ fn fairness(runtime: &Runtime, large: usize, span: Duration) {
         tokio::spawn(async move { while calls.recv().await.is_some() {} });
         let ended = Arc::new(AtomicBool::new(false));
         let until = Arc::clone(&ended);
-        // Clients on threads of their own, as they would be on machines of their own.
+        // The clients have threads of their own, because real clients run on other machines.
         let flood = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build();
-            runtime.expect("it needs nothing").block_on(async {
+            runtime.expect("a runtime can be built").block_on(async {
                 let mut stream = connect(address).await;
                 let mut sent = 0;
                 while !until.load(Ordering::Relaxed) {
-                    stream.write_all(&head(&large)).await.expect("it takes it");
-                    stream.write_all(&large.body).await.expect("it takes it");
+                    stream
+                        .write_all(&head(&large))
+                        .await
+                        .expect("the server reads");
+                    stream
+                        .write_all(&large.body)
+                        .await
+                        .expect("the server reads");
                     answer(&mut stream).await;
                     sent += 1;
                 }
@@ -200,14 +209,14 @@ fn fairness(runtime: &Runtime, large: usize, span: Duration) {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build();
-            runtime.expect("it needs nothing").block_on(async {
+            runtime.expect("a runtime can be built").block_on(async {
                 let mut stream = connect(address).await;
                 let whole = [head(&small), small.body.to_vec()].concat();
                 let begun = Instant::now();
                 let mut times = Vec::new();
                 while begun.elapsed() < span {
                     let sent = Instant::now();
-                    stream.write_all(&whole).await.expect("it takes it");
+                    stream.write_all(&whole).await.expect("the server reads");
                     answer(&mut stream).await;
                     times.push(sent.elapsed().as_secs_f64());
                     tokio::time::sleep(Duration::from_millis(2)).await;
@@ -215,10 +224,13 @@ fn fairness(runtime: &Runtime, large: usize, span: Duration) {
                 times
             })
         });
-        let times = tokio::task::spawn_blocking(|| client.join().expect("it ends")).await;
+        let times = tokio::task::spawn_blocking(|| client.join().expect("the thread ends")).await;
         ended.store(true, Ordering::Relaxed);
-        let sent = tokio::task::spawn_blocking(|| flood.join().expect("it ends")).await;
-        (times.expect("it ends"), sent.expect("it ends"))
+        let sent = tokio::task::spawn_blocking(|| flood.join().expect("the thread ends")).await;
+        (
+            times.expect("the thread ends"),
+            sent.expect("the thread ends"),
+        )
     });
     let (mut times, sent) = times;
     times.sort_by(f64::total_cmp);
@@ -234,7 +246,7 @@ fn fairness(runtime: &Runtime, large: usize, span: Duration) {
     );
 }
 
-/// The layer under axum; says when the inner service is called.
+/// Serves the layer under axum, and sends the time of each call of the inner service.
 async fn serve(called: mpsc::UnboundedSender<Instant>) -> std::net::SocketAddr {
     let webhook = move |_event: WebhookEvent| {
         let _ = called.send(Instant::now());
@@ -269,7 +281,7 @@ fn head(sent: &Sent) -> Vec<u8> {
     head
 }
 
-/// Reads an answer without a body.
+/// Reads a response without a body.
 async fn answer(stream: &mut TcpStream) {
     let mut read = Vec::new();
     while !read.ends_with(b"\r\n\r\n") {

@@ -8,7 +8,7 @@ use tower_pyannote_benches::exact::{self, Body};
 use tower_pyannote_benches::rounds::{Rounds, Table, prepared_way, time, way};
 use tower_pyannote_benches::{bodies, then};
 
-/// The check and the envelope, which the answer waits for, over three ways to do the same with other parsers.
+/// Compares the JSON check and the envelope scan with three other parsers. The response waits for this work.
 pub(crate) fn envelope(rounds: Rounds) {
     let mut peers = ENVELOPES.map(|(title, column, _)| {
         let rows: Vec<(String, f64, f64)> = Vec::new();
@@ -42,7 +42,7 @@ pub(crate) fn envelope(rounds: Rounds) {
     }
 }
 
-/// A title, the heading of its column, and a way to read an envelope, which returns whether the body has one.
+/// A title, the heading of its column, and a function that returns whether a body has an envelope.
 type Envelope = (&'static str, &'static str, fn(&[u8]) -> bool);
 
 const ENVELOPES: [Envelope; 3] = [
@@ -78,7 +78,7 @@ fn raw_value(body: &[u8]) -> bool {
     serde_json::from_slice::<Envelope<'_>>(body).is_ok_and(|envelope| !envelope.job_id.is_empty())
 }
 
-/// Reads job and status from events, as a receiver without a reader of its own would.
+/// Reads job and status from events, as a receiver without a parser of its own would.
 fn actson(body: &[u8]) -> bool {
     let mut parser = JsonParser::new(SliceJsonFeeder::new(body));
     let mut depth = 0;
@@ -106,7 +106,7 @@ fn actson(body: &[u8]) -> bool {
     depth == 0 && !job_id.is_empty() && !status.is_empty()
 }
 
-/// The speed of typed output over that of an exact struct of Strings.
+/// Compares the speed of typed output with that of an exact struct of Strings.
 pub(crate) fn typed(rounds: Rounds) {
     let mut alone = Table::new(
         "Speed of typed output over serde_json::from_slice into an exact struct, of the output",
@@ -136,7 +136,7 @@ pub(crate) fn typed(rounds: Rounds) {
     }
 }
 
-/// The speed of typed output over that of sonic-rs into an exact struct of Strings.
+/// Compares the speed of typed output with that of sonic-rs into an exact struct of Strings.
 pub(crate) fn sonic(rounds: Rounds) {
     let mut table = Table::new(
         "Speed of typed output over sonic-rs into an exact struct, of the output",
@@ -144,7 +144,8 @@ pub(crate) fn sonic(rounds: Rounds) {
     );
     for (name, body) in diarizations(rounds) {
         let json = bodies::output_of(&body);
-        let sonic = |()| sonic_rs::from_slice::<exact::Diarization>(&json).expect("it is one");
+        let sonic =
+            |()| sonic_rs::from_slice::<exact::Diarization>(&json).expect("the body is an output");
         let ways = [
             prepared_way(|| (), sonic),
             prepared_way(|| event(&body), typed_of),
@@ -187,7 +188,7 @@ fn diarizations(rounds: Rounds) -> Vec<(&'static str, Bytes)> {
 }
 
 fn event(body: &Bytes) -> WebhookEvent {
-    WebhookEvent::new(body.clone(), Delivery::at(then())).expect("it is one")
+    WebhookEvent::new(body.clone(), Delivery::at(then())).expect("the body is an event")
 }
 
 fn typed_of(event: WebhookEvent) -> WebhookEvent {

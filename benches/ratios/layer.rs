@@ -5,7 +5,7 @@ use tower_pyannote_benches::limit::BareHmac;
 use tower_pyannote_benches::rounds::{Rounds, Table, prepared_way, time, way};
 use tower_pyannote_benches::{TIMESTAMP, then};
 
-/// The layer over a body in memory, whole and in frames as hyper reads them, over HMAC and the envelope scan alone.
+/// Compares the layer with HMAC and the envelope scan alone, for a body in memory: whole, and in frames as hyper reads them.
 pub(crate) fn over_its_parts(rounds: Rounds) {
     let bare = BareHmac::new();
     let mut table = Table::new(

@@ -1,6 +1,7 @@
-//! What the crate takes over the least that it could, and what its peers take over it, as medians of ways that take turns.
+//! Compares the crate's time with the least possible work, and its peers' time with the crate's. Candidates take turns, and
+//! the medians are compared.
 //!
-//! `cargo bench --bench ratios` prints the tables; a word after `--` measures only those whose title has it.
+//! `cargo bench --bench ratios` prints the tables. A word after `--` selects the tables whose title contains it.
 
 mod event;
 mod layer;

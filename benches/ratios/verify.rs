@@ -6,7 +6,7 @@ use tower_pyannote_benches::limit::BareHmac;
 use tower_pyannote_benches::rounds::{Rounds, Table, time, way};
 use tower_pyannote_benches::{SECRET, TIMESTAMP, peers, then};
 
-/// Head check, freshness, decode, HMAC and compare, over HMAC alone.
+/// Compares a verification (headers, freshness, decoding, HMAC, comparison) with HMAC alone.
 pub(crate) fn over_hmac(rounds: Rounds) {
     let (verifier, key) = keys();
     let bare = BareHmac::new();
@@ -26,7 +26,7 @@ pub(crate) fn over_hmac(rounds: Rounds) {
     }
 }
 
-/// What other crates take over ours.
+/// Compares other crates with this one.
 pub(crate) fn peers(rounds: Rounds) {
     let (verifier, key) = keys();
     let mut table = Table::new("Peers over verify", "peer | verify | ratio");
@@ -59,7 +59,7 @@ pub(crate) fn peers(rounds: Rounds) {
 }
 
 fn keys() -> (Verifier, SigningKey) {
-    let secret = WebhookSecret::new(SECRET).expect("it is one");
+    let secret = WebhookSecret::new(SECRET).expect("the secret is valid");
     (Verifier::new(secret.clone()), SigningKey::new(&secret))
 }
 

@@ -1,4 +1,4 @@
-//! The bodies, made from seeds.
+//! The bodies, generated from seeds.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub fn curve() -> Bytes {
     lasting(silent.with_confidence(true), DAY).build()
 }
 
-/// Each kind of body, by name.
+/// Every kind of body, by name.
 pub fn kinds() -> Vec<(&'static str, Bytes)> {
     let identification = EventBuilder::identification()
         .with_seed(1)
@@ -55,18 +55,18 @@ pub fn kinds() -> Vec<(&'static str, Bytes)> {
     ]
 }
 
-/// A body of exactly this many bytes: as long a meeting as fits, and a field that nobody knows.
+/// Returns a body of exactly this many bytes: the longest meeting that fits, and an unknown field as padding.
 ///
 /// # Panics
 ///
-/// Under 150 bytes, and above what a day has to say.
+/// Panics below 150 bytes, and above the length of a day's body.
 pub fn sized(bytes: usize) -> Bytes {
     let builder = match bytes {
         ..KIB_64 => EventBuilder::diarization().with_seed(1),
         KIB_64..MIB => turns_builder(),
         _ => words_builder().with_confidence(true),
     };
-    // Filling needs a name, and no body is as short as a meeting of no time.
+    // The padding needs a field name, and an empty meeting has a length too.
     let room = bytes - FILLING.len() - 1;
     let (mut fits, mut too_long) = (0, DAY);
     while too_long - fits > 1 {
@@ -87,11 +87,11 @@ pub fn sized(bytes: usize) -> Bytes {
     body.into()
 }
 
-/// The output of a body, as it stands in it.
+/// Returns the raw output of a body.
 ///
 /// # Panics
 ///
-/// If there is none.
+/// Panics if the body has no output.
 pub fn output_of(body: &Bytes) -> Bytes {
     #[derive(serde::Deserialize)]
     struct Raw<'a> {

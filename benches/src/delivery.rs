@@ -17,16 +17,16 @@ use tower_pyannote::{
 
 use crate::{SECRET, TIMESTAMP, then};
 
-/// The layer around a service that answers at once.
+/// The layer around a service that responds at once.
 pub type Receiver = VerifySignature<Answer, ManualClock>;
 
 pub fn receiver() -> Receiver {
-    let secret = WebhookSecret::new(SECRET).expect("it is one");
+    let secret = WebhookSecret::new(SECRET).expect("the secret is valid");
     let layer = PyannoteSignatureLayer::new(secret).with_clock(ManualClock::new(then()));
     layer.layer(Answer)
 }
 
-/// What is sent, in pieces of at most so many bytes.
+/// A signed request, in frames of at most `frame` bytes.
 #[derive(Clone)]
 pub struct Sent {
     pub head: HeaderMap,
@@ -35,9 +35,9 @@ pub struct Sent {
 }
 
 impl Sent {
-    /// Signed, and in one piece.
+    /// Signs a body, and sends it in one frame.
     pub fn new(body: Bytes) -> Self {
-        let secret = WebhookSecret::new(SECRET).expect("it is one");
+        let secret = WebhookSecret::new(SECRET).expect("the secret is valid");
         let signature = SigningKey::new(&secret).sign(TIMESTAMP, &body).to_hex();
         let mut head = HeaderMap::new();
         let values = [
@@ -60,7 +60,7 @@ impl Sent {
         self
     }
 
-    /// The same with another header.
+    /// Sets or removes a header.
     pub fn with(mut self, name: &'static str, value: Option<&'static str>) -> Self {
         match value {
             Some(value) => self.head.insert(name, HeaderValue::from_static(value)),
@@ -78,7 +78,7 @@ impl Sent {
     }
 }
 
-/// Sends a request that never keeps the layer waiting, and gives the answer.
+/// Sends a request whose body is always ready, and returns the response.
 pub fn answer(receiver: &mut Receiver, request: Request<Pieces>) -> Response<String> {
     let mut response = pin!(receiver.call(request));
     let mut cx = Context::from_waker(Waker::noop());
@@ -89,7 +89,7 @@ pub fn answer(receiver: &mut Receiver, request: Request<Pieces>) -> Response<Str
     }
 }
 
-/// A body in pieces that are all at hand.
+/// A body whose frames are all ready.
 pub struct Pieces {
     rest: Bytes,
     frame: usize,
@@ -119,7 +119,7 @@ impl Body for Pieces {
     }
 }
 
-/// Answers 200.
+/// A service that responds 200.
 #[derive(Clone)]
 pub struct Answer;
 

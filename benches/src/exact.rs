@@ -1,4 +1,4 @@
-//! What one would write for serde_json without this crate: structs of Strings that fit one kind of body exactly.
+//! The structs of a receiver that uses serde_json without this crate: Strings, and exactly one kind of body.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! What the benches share: the bodies, the limits that the crate is held against, and how two ways are measured together.
+//! Shared by the benches: bodies, the limits that the crate is compared with, and interleaved measuring.
 
 pub mod bodies;
 pub mod delivery;
@@ -10,13 +10,13 @@ pub mod rounds;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The secret that everything is signed with.
+/// The secret of all signatures.
 pub const SECRET: &str = "whs_0123456789abcdef0123456789abcdef";
 
-/// When everything is signed, as a header has it.
+/// The time of all signatures, as in the header.
 pub const TIMESTAMP: &str = "1767225600";
 
-/// The time that [`TIMESTAMP`] stands for.
+/// Returns the time of [`TIMESTAMP`].
 pub fn then() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_767_225_600)
 }

@@ -1,4 +1,4 @@
-//! The least that any receiver must do.
+//! The least work that every receiver must do.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -14,7 +14,7 @@ impl BareHmac {
         Self(Hmac::new_from_slice(SECRET.as_bytes()).expect("a key may have any length"))
     }
 
-    /// Hashes what is signed: the timestamp with its separators, and the body.
+    /// Hashes the signed bytes: the timestamp with its separators, and the body.
     #[inline]
     pub fn digest(&self, timestamp: &[u8], body: &[u8]) -> [u8; 32] {
         let mut hmac = self.0.clone();

@@ -1,4 +1,4 @@
-//! Crates that do the same work: check a head, its freshness, and an HMAC-SHA256.
+//! Other crates that check headers, freshness and an HMAC-SHA256.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -7,13 +7,13 @@ use webhook_verify::{Provider, Secret, VerifyOptions};
 
 use crate::SECRET;
 
-/// A delivery, and who verifies it.
+/// A delivery and its verifier.
 pub struct Peer {
     pub name: &'static str,
     pub verify: Box<dyn Fn() -> bool>,
 }
 
-/// All of them, over one body. They go by the system's clock, so what they verify was signed now.
+/// Returns all peers over one body. They read the system's clock, so the body is signed now.
 pub fn all(body: &bytes::Bytes) -> [Peer; 3] {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let now = now.expect("it is past 1970").as_secs();
@@ -24,7 +24,7 @@ pub fn all(body: &bytes::Bytes) -> [Peer; 3] {
     ]
 }
 
-/// The two that follow the Standard Webhooks sign `id.timestamp.body`.
+/// The two peers that follow Standard Webhooks sign `id.timestamp.body`.
 fn standard_headers(signature: &str, now: u64) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let values = [
@@ -60,9 +60,9 @@ fn svix(body: bytes::Bytes, now: u64) -> Peer {
     }
 }
 
-/// Slack's scheme is pyannoteAI's, but for the names of the headers.
+/// Slack's scheme differs from pyannoteAI's only in the names of the headers.
 fn webhook_verify(body: bytes::Bytes, now: u64) -> Peer {
-    let secret = tower_pyannote::WebhookSecret::new(SECRET).expect("it is one");
+    let secret = tower_pyannote::WebhookSecret::new(SECRET).expect("the secret is valid");
     let key = tower_pyannote::SigningKey::new(&secret);
     let signature = key.sign(now.to_string(), &body).to_hex();
     let headers = vec![

@@ -1,4 +1,4 @@
-//! Two or more ways measured together, in turns, since machines and neighbours change from one minute to the next.
+//! Measures two or more candidates in turns, because the speed of a machine changes from minute to minute.
 //!
 //! tango-bench pairs two builds of one function, and criterion measures one function after another; neither pairs two
 //! functions of one build.
@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use rustix::time::ClockId;
 
-/// A way to do something: gives the time that it took so often.
+/// A candidate: runs the given number of times and returns the time that it took.
 ///
-/// It is time of the processor, not of the clock on the wall: others may have it in between.
+/// The time is CPU time, because other processes may run in between.
 pub type Way<'a> = Box<dyn FnMut(usize) -> Duration + 'a>;
 
-/// A way without preparation.
+/// Returns a candidate without preparation.
 pub fn way<'a, T>(mut run: impl FnMut() -> T + 'a) -> Way<'a> {
     Box::new(move |times| {
         let begun = thread_time();
@@ -24,7 +24,7 @@ pub fn way<'a, T>(mut run: impl FnMut() -> T + 'a) -> Way<'a> {
     })
 }
 
-/// A way whose preparation, and the dropping of what it makes, are not counted.
+/// Returns a candidate whose preparation, and whose dropping of results, are not counted.
 pub fn prepared_way<'a, I, T>(
     mut prepare: impl FnMut() -> I + 'a,
     mut run: impl FnMut(I) -> T + 'a,
@@ -33,7 +33,7 @@ pub fn prepared_way<'a, I, T>(
         let mut took = Duration::ZERO;
         let mut left = times;
         while left > 0 {
-            // Few at once, so that they stay in the cache.
+            // Small batches stay in the cache.
             let batch = left.min(16);
             left -= batch;
             let inputs: Vec<I> = (0..batch).map(|_| prepare()).collect();
@@ -49,14 +49,14 @@ pub fn prepared_way<'a, I, T>(
     })
 }
 
-/// How long this thread has had a processor.
+/// Returns the CPU time of this thread.
 pub fn thread_time() -> Duration {
     let time = rustix::time::clock_gettime(ClockId::ThreadCPUTime);
     let time = Duration::try_from(time);
     time.expect("it is not negative")
 }
 
-/// How long to measure.
+/// The length of a measurement.
 #[derive(Clone, Copy)]
 pub struct Rounds {
     pub rounds: usize,
@@ -64,7 +64,7 @@ pub struct Rounds {
 }
 
 impl Rounds {
-    /// Long enough for figures under `cargo bench`, and once where it is only to be seen that it runs.
+    /// Long enough for figures under `cargo bench`; one round under `cargo test`.
     pub fn from_args() -> Self {
         match std::env::args().any(|argument| argument == "--bench") {
             true => Self {
@@ -82,7 +82,7 @@ impl Rounds {
         self.rounds == 1
     }
 
-    /// The median seconds of each way.
+    /// Returns the median seconds of each candidate.
     pub fn medians<const N: usize>(self, mut ways: [Way<'_>; N]) -> [f64; N] {
         let times = ways.each_mut().map(|way| {
             let once = (0..5).map(|_| way(1)).min().unwrap_or_default();
@@ -96,7 +96,7 @@ impl Rounds {
             for (index, way) in ways.iter_mut().enumerate() {
                 figures[index].push(way(times[index]).as_secs_f64() / times[index] as f64);
             }
-            // What takes long varies less, and fewer rounds of it do.
+            // Slow candidates vary less, so they need fewer rounds.
             let weight = (begun.elapsed().as_secs_f64() / 0.025) as usize;
             rounds = rounds.saturating_sub(1 + weight);
         }
@@ -109,7 +109,7 @@ pub fn median(mut figures: Vec<f64>) -> f64 {
     figures[figures.len() / 2]
 }
 
-/// A table of what was measured, with what it is to reach.
+/// A table of results and their targets.
 pub struct Table {
     missed: usize,
 }
@@ -154,7 +154,7 @@ impl Table {
     }
 }
 
-/// A time in the unit that fits it.
+/// Formats a time in the unit that fits it.
 pub fn time(seconds: f64) -> String {
     match seconds {
         ..1e-6 => format!("{:>7.1} ns", seconds * 1e9),

@@ -1,8 +1,8 @@
-//! Holds the instructions that `cargo bench --bench instructions -- --output-format=json` counted against a baseline.
+//! Compares the instructions that `cargo bench --bench instructions -- --output-format=json` counted with a baseline.
 //!
-//! Compilers change how many instructions the same code takes, so what is held is a ratio to the limit that was counted in
-//! the same run. Callgrind knows no SHA instructions, and in software the hash drowns all else: of `verify` the ratio is of
-//! what comes on top of the limit, and of `layer` it is without the hash.
+//! The number of instructions of the same code depends on the compiler, so the baseline has ratios to a limit that was
+//! counted in the same run. Callgrind does not support SHA instructions, and a hash in software outweighs all other work. So
+//! the ratio of `verify` counts only the instructions above the limit, and the ratio of `layer` excludes the hash.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead};
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
 
     let mut failed = baseline.keys().ne(counted.keys());
     if failed {
-        println!("the baseline does not name what was counted: write it anew");
+        println!("the baseline lists other benchmarks: rewrite it with --write");
     }
     println!(
         "{:<28} {:>8} {:>8} {:>7}",
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         let change = ratio / before - 1.0;
         let judged = match change.abs() >= TOLERANCE {
             false => "",
-            true if change < 0.0 => "better: write the baseline anew",
+            true if change < 0.0 => "better: rewrite the baseline",
             true => {
                 failed = true;
                 "REGRESSION"
@@ -54,7 +54,7 @@ fn main() -> ExitCode {
     ExitCode::from(u8::from(failed))
 }
 
-/// The instructions of each benchmark, by group and case and by whether they are ours.
+/// Returns the instructions of each benchmark by group, case and side: `ours` or `limit`.
 fn instructions() -> BTreeMap<(String, String), f64> {
     let mut counts = BTreeMap::new();
     for line in io::stdin().lock().lines() {
@@ -92,7 +92,7 @@ fn ratios(counts: &BTreeMap<(String, String), f64>) -> BTreeMap<String, f64> {
     ratios
 }
 
-/// The first number under a key, at any depth.
+/// Returns the first number under a key, at any depth.
 fn find(value: &Value, key: &str) -> Option<f64> {
     match value {
         Value::Object(fields) => {
@@ -113,6 +113,5 @@ fn first_number(value: &Value) -> Option<f64> {
     }
 }
 
-/// Of the ratio: what a new compiler, an allocator or another processor's way to copy memory may change of both sides
-/// unequally.
+/// The tolerance of a ratio: a new compiler, an allocator or another CPU's memcpy may change the two sides unequally.
 const TOLERANCE: f64 = 0.10;

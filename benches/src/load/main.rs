@@ -1,6 +1,6 @@
-//! Requests a second over loopback with keep-alive, each receiver on a processor of its own and wrk on another, in turns.
+//! Measures requests a second over loopback with keep-alive. Receivers take turns on one core, and wrk has the other core.
 //!
-//! `cargo run --release --bin load` measures; `load serve bare|by-hand|layer PORT` is what it starts beside the examples.
+//! `cargo run --release --bin load` measures. It starts `load serve bare|by-hand|layer PORT` beside the examples.
 
 mod receivers;
 mod wrk;
@@ -47,7 +47,7 @@ fn measure(rounds: usize, time: Duration) {
     }
 }
 
-/// What the layer must do beside axum, in seconds of the processor.
+/// The layer's least work beside axum, in seconds of CPU time.
 fn hash_and_scan(body: &Bytes) -> f64 {
     let bare = BareHmac::new();
     let times = (1 << 22) / body.len() + 1;
@@ -55,7 +55,7 @@ fn hash_and_scan(body: &Bytes) -> f64 {
     for _ in 0..times {
         std::hint::black_box(bare.digest(TIMESTAMP.as_bytes(), body));
         let event = WebhookEvent::new(body.clone(), Delivery::at(then()));
-        std::hint::black_box(event.expect("it is one"));
+        std::hint::black_box(event.expect("the body is an event"));
     }
     (thread_time() - begun).as_secs_f64() / times as f64
 }

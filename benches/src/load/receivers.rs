@@ -14,14 +14,14 @@ use tower_pyannote::{PyannoteSignatureLayer, WebhookEvent, WebhookSecret, event:
 use tower_pyannote_benches::limit::BareHmac;
 use tower_pyannote_benches::{SECRET, then};
 
-/// Someone who receives deliveries.
+/// A receiver under load.
 pub(crate) struct Receiver {
     pub(crate) name: &'static str,
     command: Box<dyn Fn(u16) -> Command>,
 }
 
 impl Receiver {
-    /// All that can be started here: the examples if they were built, FastAPI if `BENCH_PYTHON` is a Python that has it.
+    /// Returns all receivers that can be started: the examples if they were built, FastAPI if `BENCH_PYTHON` is a Python that has it.
     pub(crate) fn all() -> Vec<Self> {
         let own = |kind: &'static str| Self {
             name: kind,
@@ -77,7 +77,7 @@ impl Receiver {
         receivers
     }
 
-    /// Starts it on a free port.
+    /// Starts the receiver on a free port.
     pub(crate) fn start(&self) -> Running {
         let free = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let port = free.local_addr().expect("it has one").port();
@@ -101,7 +101,7 @@ impl Receiver {
     }
 }
 
-/// A receiver that runs, until it is dropped.
+/// A running receiver. It stops when it is dropped.
 pub(crate) struct Running {
     pub(crate) child: Child,
     pub(crate) port: u16,
@@ -116,27 +116,28 @@ impl Drop for Running {
     }
 }
 
-/// A program on the first processor; the load comes from the second.
+/// Runs a program on the first core. The load comes from the second core.
 fn pinned(program: PathBuf) -> Command {
     let mut command = Command::new("taskset");
     command.args(["-c", "0"]).arg(program);
     command
 }
 
-/// A server that takes bodies, and does nothing with them or verifies them.
+/// A server that reads bodies, and either ignores or verifies them.
 pub(crate) fn serve(kind: &str, port: u16) {
     let webhook = Router::new();
     let app: Router = match kind {
         "bare" => webhook
             .route("/webhook", post(async |body: Bytes| body.len().to_string()))
             .layer(DefaultBodyLimit::disable()),
-        // The least that a handler must do by itself, with nothing looked at or bounded.
+        // The least work of a handwritten handler, which checks and bounds nothing else.
         "by-hand" => {
             let bare = BareHmac::new();
             let handler = async move |headers: HeaderMap, body: Bytes| {
                 let timestamp = headers["x-request-timestamp"].as_bytes();
                 std::hint::black_box(bare.digest(timestamp, &body));
-                let event = WebhookEvent::new(body, Delivery::at(then())).expect("it is one");
+                let event =
+                    WebhookEvent::new(body, Delivery::at(then())).expect("the body is an event");
                 event.job_id().to_owned()
             };
             webhook
@@ -144,7 +145,7 @@ pub(crate) fn serve(kind: &str, port: u16) {
                 .layer(DefaultBodyLimit::disable())
         }
         "layer" => {
-            let secret = WebhookSecret::new(SECRET).expect("it is one");
+            let secret = WebhookSecret::new(SECRET).expect("the secret is valid");
             webhook
                 .route(
                     "/webhook",

@@ -15,13 +15,13 @@ pub(crate) struct Measured {
     pub(crate) rate: f64,
     /// Seconds.
     pub(crate) p99: f64,
-    /// Seconds of the processor that the receiver takes for a request.
+    /// The receiver's CPU time for a request, in seconds.
     pub(crate) cpu: f64,
-    /// KiB that it held at most.
+    /// The receiver's peak memory, in KiB.
     pub(crate) peak: f64,
 }
 
-/// Loads a receiver with jobs of which each has the same output; its name is that of the first that was not sent before.
+/// Loads a receiver with jobs that have the same output.
 pub(crate) fn run(receiver: &Receiver, body: &Bytes, time: Duration) -> Measured {
     let directory = env::temp_dir().join(format!("tower-pyannote-wrk-{}", std::process::id()));
     fs::create_dir_all(&directory).expect("it can be made");
@@ -75,9 +75,9 @@ pub(crate) fn run(receiver: &Receiver, body: &Bytes, time: Duration) -> Measured
     measured
 }
 
-/// Sends jobs in turn, and tells in plain numbers what came of it.
+/// Writes the script of wrk, which sends jobs in turn and prints its results as plain numbers.
 fn script(directory: &Path, name: &str, body: &Bytes) -> std::path::PathBuf {
-    // Only to an inbox a job that came before is another thing.
+    // Only an inbox treats a repeated job differently.
     let jobs = match (name, body.len()) {
         ("server", ..=4_096) => 20_000,
         ("server", ..=1_048_576) => 200,
@@ -86,7 +86,7 @@ fn script(directory: &Path, name: &str, body: &Bytes) -> std::path::PathBuf {
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let timestamp = now.expect("it is past 1970").as_secs().to_string();
-    let key = SigningKey::new(&WebhookSecret::new(SECRET).expect("it is one"));
+    let key = SigningKey::new(&WebhookSecret::new(SECRET).expect("the secret is valid"));
     let text = std::str::from_utf8(body).expect("it is text");
     let rest = text
         .strip_prefix("{\"jobId\":\"")
@@ -141,7 +141,7 @@ end
     path
 }
 
-/// Seconds of the processor that a process has taken.
+/// Returns the CPU time of a process, in seconds.
 fn cpu(pid: u32) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
     let (_, after_name) = stat.rsplit_once(')').expect("its name is in parentheses");
@@ -160,5 +160,5 @@ fn status(pid: u32, name: &str) -> f64 {
     figure.unwrap_or_default()
 }
 
-/// The same on every Linux.
+/// Clock ticks a second, on every Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
