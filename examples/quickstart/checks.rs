@@ -1,6 +1,6 @@
 use std::{fmt, process::ExitCode};
 
-/// What was expected, and whether it came.
+/// The expectations, and whether each was met.
 #[derive(Default)]
 pub(crate) struct Checks {
     failures: usize,

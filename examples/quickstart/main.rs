@@ -1,5 +1,5 @@
-//! The whole way in one process: a client submits jobs to the simulator, which loses deliveries; the inbox, the retries and
-//! the reconciler of the reference server bring every event to the handlers, once. It ends with 1 if one was lost or
+//! Everything in one process: a client submits jobs to the simulator, and the simulator loses deliveries. The inbox, the
+//! retries and the reconciler bring every event to the handlers once. The program exits with 1 if any event was lost or
 //! handled twice.
 //!
 //! ```text
@@ -32,7 +32,7 @@ use self::{checks::Checks, sender::Sender, teller::Teller};
 
 #[tokio::main]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {
-    // Good enough for a secret that lives for a second and never leaves this machine.
+    // Weak randomness suffices, because this secret lives for a second and never leaves the machine.
     let random = RandomState::new();
     let secret = format!("whs_{:016x}{:016x}", random.hash_one(1), random.hash_one(2));
     let secret = WebhookSecret::new(secret)?;
@@ -42,7 +42,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
         .keep();
     let mut checks = Checks::default();
 
-    // The receiver: it commits what it verified, and answers; a worker runs the handlers.
+    // The receiver commits each verified event before it responds. A worker runs the handlers.
     let store = open_directory(&dir).await?;
     let inbox = Inbox::sqlite(dir.join("inbox.sqlite")).await?;
     let teller = Teller::default();
@@ -140,7 +140,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     Ok(checks.conclude())
 }
 
-/// A simulator that is fast, loses all deliveries of the first job and the first one of the second, and fails the third.
+/// Starts a fast simulator. It loses all deliveries of job 1 and the first delivery of job 2, and fails job 3.
 fn simulated(secret: WebhookSecret) -> Config {
     Config::new(secret)
         .with_time_scale(300.0)
@@ -164,14 +164,14 @@ fn requests() -> Result<[JobRequest; 5], Box<dyn Error>> {
     ])
 }
 
-/// What became of the delivery of each job, as the simulator knows it.
+/// Returns the outcome of each job's delivery, as the simulator knows it.
 fn deliveries(simulator: &Simulator) -> Vec<Value> {
     let mut jobs = simulator.jobs();
     let jobs = jobs.as_array_mut().into_iter().flatten();
     jobs.map(|job| job["delivery"].take()).collect()
 }
 
-/// The jobs whose first delivery was not sent, and that were delivered all the same.
+/// Returns the jobs that were delivered although their first delivery was lost.
 fn retried(simulator: &Simulator) -> usize {
     let jobs = simulator.jobs();
     let retried = |job: &&Value| {
@@ -184,7 +184,7 @@ fn retried(simulator: &Simulator) -> usize {
         .count()
 }
 
-/// Waits until so many events are handled, and nothing is left to do.
+/// Waits until `events` events are handled and none is left.
 async fn settled(inbox: &Inbox, events: usize) -> Result<(), Box<dyn Error>> {
     within("the handlers' end", async || {
         let stats = inbox.stats().await;
@@ -205,7 +205,7 @@ async fn within(what: &str, done: impl AsyncFn() -> bool) -> Result<(), Box<dyn 
     waited.map_err(|_| format!("not within {} s: {what}", PATIENCE.as_secs()).into())
 }
 
-/// The bodies that the archive keeps.
+/// Returns the archived bodies.
 fn kept(dir: &Path) -> Result<Vec<Vec<u8>>, Box<dyn Error>> {
     let mut bodies = Vec::new();
     for entry in fs::read_dir(dir)? {
@@ -220,7 +220,7 @@ fn kept(dir: &Path) -> Result<Vec<Vec<u8>>, Box<dyn Error>> {
     Ok(bodies)
 }
 
-/// The sum of all series of one name.
+/// Returns the sum of all series of one name.
 fn sum(metrics: &str, name: &str) -> usize {
     metrics
         .lines()

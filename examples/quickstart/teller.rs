@@ -7,12 +7,12 @@ use tower_pyannote::{HandlerError, Output, WebhookEvent, WebhookHandler};
 
 use crate::timeline;
 
-/// A handler that tells of each event, and counts how often it met it.
+/// A handler that prints each event, and counts how often it ran.
 #[derive(Clone, Default)]
 pub(crate) struct Teller(Arc<Mutex<BTreeMap<String, usize>>>);
 
 impl Teller {
-    /// How often each event was met, by job and status.
+    /// The number of runs of each event, by job and status.
     pub(crate) fn met(&self) -> BTreeMap<String, usize> {
         self.0
             .lock()
@@ -34,7 +34,7 @@ impl WebhookHandler for Teller {
     }
 }
 
-/// An event in a few words, taken from its typed output.
+/// Describes an event in a few words, from its typed output.
 fn in_words(event: &WebhookEvent) -> String {
     let status = event.status();
     if event.kind().is_none() {

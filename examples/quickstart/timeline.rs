@@ -1,6 +1,6 @@
 use tower_pyannote::event::Turns;
 
-/// A line a speaker, from left to right as time goes by, with what each spoke in all.
+/// Draws one line a speaker, from left to right over time, with each speaker's total.
 pub(crate) fn draw(turns: &Turns) -> String {
     let step = turns.duration() / f64::from(COLUMNS);
     let line = |speaker: &str| -> String {
