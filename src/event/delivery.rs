@@ -1,6 +1,6 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::{output::Kind, retry::Retry};
+use super::{job_metadata::JobMetadata, output::Kind, retry::Retry, source::Source, text::Text};
 
 /// All that came with the body of a [`WebhookEvent`](crate::WebhookEvent). The layer fills it in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +16,12 @@ pub struct Delivery {
     pub attempt: u32,
     /// The kind of the job when it was submitted; `None` if unknown. It is known only behind an inbox.
     pub job_kind: Option<Kind>,
+    /// Where the body came from.
+    pub source: Source,
+    /// The reference that was submitted with the job; `None` if unknown. It is known only behind an inbox.
+    pub reference: Option<Text>,
+    /// The JSON that was submitted with the job; `None` if unknown. It is known only behind an inbox.
+    pub metadata: Option<JobMetadata>,
 }
 
 impl Delivery {
@@ -29,6 +35,9 @@ impl Delivery {
             retry: None,
             attempt: 1,
             job_kind: None,
+            source: Source::Webhook,
+            reference: None,
+            metadata: None,
         }
     }
 
@@ -57,6 +66,27 @@ impl Delivery {
     #[must_use]
     pub fn with_job_kind(mut self, kind: Option<Kind>) -> Self {
         self.job_kind = kind;
+        self
+    }
+
+    /// Sets where the body came from. Default: a webhook.
+    #[must_use]
+    pub fn with_source(mut self, source: Source) -> Self {
+        self.source = source;
+        self
+    }
+
+    /// Sets the reference that was submitted with the job. Default: unknown.
+    #[must_use]
+    pub fn with_reference(mut self, reference: Option<Text>) -> Self {
+        self.reference = reference;
+        self
+    }
+
+    /// Sets the JSON that was submitted with the job. Default: unknown.
+    #[must_use]
+    pub fn with_metadata(mut self, metadata: Option<JobMetadata>) -> Self {
+        self.metadata = metadata;
         self
     }
 }

@@ -12,12 +12,14 @@ mod envelope;
 mod error;
 mod format;
 pub(crate) mod identification;
+mod job_metadata;
 mod json;
 mod label;
 mod label_map;
 pub(crate) mod output;
 mod retry;
 mod scores;
+mod source;
 pub(crate) mod status;
 mod text;
 mod transcript;
@@ -38,11 +40,13 @@ pub use self::{
     delivery::Delivery,
     error::EventError,
     identification::{IdentifiedTurn, VoiceprintMatch},
+    job_metadata::{JobMetadata, JobMetadataError},
     label::Label,
     label_map::LabelMap,
     output::{UnknownOutput, UnknownReason},
     retry::{Retry, RetryReason},
     scores::{ScoreCurve, SpeakerCurves},
+    source::Source,
     text::Text,
     transcript::{Segment, Transcript},
     turns::{Turn, Turns},

@@ -12,8 +12,10 @@ use super::{
     delivery::Delivery,
     envelope::{Envelope, EnvelopeScan},
     error::EventError,
+    job_metadata::JobMetadata,
     output::{Kind, Output},
     retry::Retry,
+    source::Source,
     status::Status,
 };
 
@@ -172,6 +174,29 @@ impl WebhookEvent {
     #[must_use]
     pub fn retry(&self) -> Option<&Retry> {
         self.0.delivery.retry.as_ref()
+    }
+
+    /// Returns the reference that was submitted with the job, such as a key of your database; `None` if unknown.
+    ///
+    /// It is known behind an inbox that recorded the submission. Requests of the crate `pyannoteai-client` take it. It is
+    /// your own text and comes from your database, not from pyannoteAI.
+    #[must_use]
+    pub fn reference(&self) -> Option<&str> {
+        self.0.delivery.reference.as_deref()
+    }
+
+    /// Returns the JSON that was submitted with the job; `None` if unknown.
+    ///
+    /// It is known behind an inbox that recorded the submission, as the [reference](Self::reference) is.
+    #[must_use]
+    pub fn metadata(&self) -> Option<&JobMetadata> {
+        self.0.delivery.metadata.as_ref()
+    }
+
+    /// Returns where the body came from: from a webhook, or from pyannoteAI's API.
+    #[must_use]
+    pub fn source(&self) -> Source {
+        self.0.delivery.source
     }
 
     /// Returns the time at which pyannoteAI signed the delivery, in Unix seconds.

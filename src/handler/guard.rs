@@ -9,28 +9,28 @@ use std::{
 
 use super::{dispatch::BoxFuture, error::HandlerError, report::HandlerOutcome};
 
-/// Runs the work of one handler within its timeout, and catches its panics.
+/// Runs the work of one handler within its timeout, and catches its panics. An error is how the work failed.
 ///
 /// `AssertUnwindSafe` is sound because events are immutable. A handler must keep its own shared state sound, as in any
 /// server that survives a panic.
-pub(super) async fn guarded(
-    mut work: BoxFuture<'_, Result<(), HandlerError>>,
+pub(super) async fn guarded<T>(
+    mut work: BoxFuture<'_, Result<T, HandlerError>>,
     timeout: Duration,
-) -> HandlerOutcome {
+) -> Result<T, HandlerOutcome> {
     let outcome = match tokio::time::timeout(timeout, caught(work.as_mut())).await {
-        Ok(Ok(Ok(()))) => HandlerOutcome::Succeeded,
-        Ok(Ok(Err(error))) => HandlerOutcome::Failed { error },
-        Ok(Err(panic)) => HandlerOutcome::Panicked {
+        Ok(Ok(Ok(value))) => Ok(value),
+        Ok(Ok(Err(error))) => Err(HandlerOutcome::Failed { error }),
+        Ok(Err(panic)) => Err(HandlerOutcome::Panicked {
             message: message(panic),
-        },
-        Err(_elapsed) => HandlerOutcome::TimedOut { timeout },
+        }),
+        Err(_elapsed) => Err(HandlerOutcome::TimedOut { timeout }),
     };
     // Dropping unfinished work runs its destructors, which may panic too.
     match catch_unwind(AssertUnwindSafe(|| drop(work))) {
         Ok(()) => outcome,
-        Err(panic) => HandlerOutcome::Panicked {
+        Err(panic) => Err(HandlerOutcome::Panicked {
             message: message(panic),
-        },
+        }),
     }
 }
 

@@ -5,6 +5,7 @@ mod dispatch;
 pub(crate) mod error;
 mod guard;
 mod http;
+mod preparation;
 pub(crate) mod registry;
 mod report;
 mod run;
@@ -14,6 +15,7 @@ pub(crate) mod webhook_handler;
 
 pub use self::{
     http::{EmptyBody, HandlerResponseFuture, HandlerService},
+    preparation::EventPreparation,
     report::{HandlerOutcome, HandlerReport, HandlerRun, HandlersFailed},
     run::{PendingHandler, PendingHandlers},
     service::HandlerFuture,

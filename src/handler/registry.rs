@@ -3,6 +3,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use super::{
     dispatch::{AllMethods, Task},
     http::HandlerService,
+    preparation::Preparation,
     webhook_handler::WebhookHandler,
 };
 use crate::error::ConfigError;
@@ -70,6 +71,7 @@ pub struct HandlerRegistry {
 #[derive(Clone)]
 struct Inner {
     entries: Vec<Entry>,
+    preparation: Option<Preparation>,
     timeout: Duration,
 }
 
@@ -86,6 +88,7 @@ impl HandlerRegistry {
         Self {
             inner: Arc::new(Inner {
                 entries: Vec::new(),
+                preparation: None,
                 timeout: DEFAULT_TIMEOUT,
             }),
         }
@@ -123,7 +126,8 @@ impl HandlerRegistry {
         Ok(self)
     }
 
-    /// Sets the timeout of one handler. Default: the [common timeout](Self::with_handler_timeout).
+    /// Sets the timeout of one handler, or of the [preparation](Self::with_preparation). Default of a handler: the [common
+    /// timeout](Self::with_handler_timeout).
     ///
     /// # Errors
     ///
@@ -135,10 +139,15 @@ impl HandlerRegistry {
                 setting: "timeout_for",
             });
         }
-        let entries = &mut Arc::make_mut(&mut self.inner).entries;
-        match entries.iter_mut().find(|entry| &*entry.name == name) {
-            Some(entry) => entry.timeout = Some(timeout),
-            None => return Err(ConfigError::UnknownHandler { name: name.into() }),
+        let inner = Arc::make_mut(&mut self.inner);
+        let preparation = inner.preparation.as_mut();
+        let mut entries = inner.entries.iter_mut();
+        match preparation.filter(|preparation| &*preparation.name == name) {
+            Some(preparation) => preparation.timeout = timeout,
+            None => match entries.find(|entry| &*entry.name == name) {
+                Some(entry) => entry.timeout = Some(timeout),
+                None => return Err(ConfigError::UnknownHandler { name: name.into() }),
+            },
         }
         Ok(self)
     }
@@ -157,6 +166,10 @@ impl HandlerRegistry {
         self.inner.entries.iter()
     }
 
+    pub(super) fn preparation(&self) -> Option<&Preparation> {
+        self.inner.preparation.as_ref()
+    }
+
     pub(super) fn timeout_of(&self, entry: &Entry) -> Duration {
         entry.timeout.unwrap_or(self.inner.timeout)
     }
@@ -166,18 +179,31 @@ impl HandlerRegistry {
         name: Arc<str>,
         task: impl Task + 'static,
     ) -> Result<Self, ConfigError> {
-        if name.trim().is_empty() {
-            return Err(ConfigError::EmptyHandlerName);
-        }
-        if self.names().any(|taken| taken == &*name) {
-            return Err(ConfigError::DuplicateHandler { name });
-        }
+        let prepares = self.preparation().is_some_and(|taken| taken.name == name);
+        self.check_name(&name, prepares)?;
         Arc::make_mut(&mut self.inner).entries.push(Entry {
             name,
             task: Arc::new(task),
             timeout: None,
         });
         Ok(self)
+    }
+
+    pub(super) fn prepared(mut self, preparation: Preparation) -> Result<Self, ConfigError> {
+        self.check_name(&preparation.name, false)?;
+        Arc::make_mut(&mut self.inner).preparation = Some(preparation);
+        Ok(self)
+    }
+
+    fn check_name(&self, name: &Arc<str>, is_taken: bool) -> Result<(), ConfigError> {
+        if name.trim().is_empty() {
+            return Err(ConfigError::EmptyHandlerName);
+        }
+        if is_taken || self.names().any(|taken| *taken == **name) {
+            let name = Arc::clone(name);
+            return Err(ConfigError::DuplicateHandler { name });
+        }
+        Ok(())
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
     error::HandlerError,
     guard::{guarded, without_panic},
     registry::{Entry, HandlerRegistry},
-    report::{HandlerReport, HandlerRun},
+    report::{HandlerOutcome, HandlerReport, HandlerRun},
     telemetry,
 };
 use crate::event::webhook_event::WebhookEvent;
@@ -34,6 +34,8 @@ impl HandlerRegistry {
     /// Prepares the handlers of an event to run one by one, so that a queue can record the outcome of each.
     ///
     /// Skips each handler if `skip` returns true for its name, for example because it succeeded in an earlier attempt.
+    /// If handlers are left, prepares the event first. If the preparation fails, its failure is all that is left to run.
+    ///
     /// Types the output if one of the remaining handlers needs it.
     pub async fn begin(
         &self,
@@ -41,12 +43,24 @@ impl HandlerRegistry {
         skip: impl Fn(&str) -> bool,
     ) -> PendingHandlers<'_> {
         let entries = self.entries().filter(|entry| !skip(&entry.name));
-        let entries: VecDeque<&Entry> = entries.collect();
+        let mut entries: VecDeque<&Entry> = entries.collect();
+        let mut failure = None;
+        let event = match self.preparation() {
+            Some(preparation) if !entries.is_empty() => {
+                preparation.run(event.clone()).await.unwrap_or_else(|run| {
+                    entries.clear();
+                    failure = Some(run);
+                    event
+                })
+            }
+            _ => event,
+        };
         let needs_output = entries.iter().any(|entry| entry.task.needs_output());
         PendingHandlers {
             registry: self,
             dispatch: Dispatch::new(event, needs_output).await,
             entries,
+            failure,
         }
     }
 }
@@ -80,6 +94,8 @@ pub struct PendingHandlers<'a> {
     registry: &'a HandlerRegistry,
     dispatch: Dispatch,
     entries: VecDeque<&'a Entry>,
+    /// The failure of the preparation.
+    failure: Option<HandlerRun>,
 }
 
 impl fmt::Debug for PendingHandlers<'_> {
@@ -98,15 +114,17 @@ impl PendingHandlers<'_> {
         reason = "an iterator cannot lend its items"
     )]
     pub fn next(&mut self) -> Option<PendingHandler<'_>> {
+        let event = &self.dispatch.event;
+        if let Some(failure) = self.failure.take() {
+            let work = Work::Ended(failure);
+            return Some(PendingHandler { work, event });
+        }
         loop {
             let entry = self.entries.pop_front()?;
             if let Some(work) = entry.task.run(&self.dispatch) {
-                return Some(PendingHandler {
-                    entry,
-                    work,
-                    timeout: self.registry.timeout_of(entry),
-                    event: &self.dispatch.event,
-                });
+                let timeout = self.registry.timeout_of(entry);
+                let work = Work::Ready(entry, work, timeout);
+                return Some(PendingHandler { work, event });
             }
         }
     }
@@ -121,30 +139,43 @@ impl PendingHandlers<'_> {
 /// A handler that has not begun to run.
 #[must_use]
 pub struct PendingHandler<'a> {
-    entry: &'a Entry,
-    work: BoxFuture<'a, Result<(), HandlerError>>,
-    timeout: Duration,
+    work: Work<'a>,
     event: &'a WebhookEvent,
+}
+
+enum Work<'a> {
+    Ready(&'a Entry, BoxFuture<'a, Result<(), HandlerError>>, Duration),
+    /// The preparation, which failed before.
+    Ended(HandlerRun),
 }
 
 impl fmt::Debug for PendingHandler<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PendingHandler")
-            .field("name", &self.entry.name)
-            .field("timeout", &self.timeout)
-            .finish_non_exhaustive()
+        let mut debug = f.debug_struct("PendingHandler");
+        match &self.work {
+            Work::Ready(entry, _, timeout) => {
+                debug.field("name", &entry.name).field("timeout", timeout)
+            }
+            Work::Ended(run) => debug.field("name", &run.name),
+        };
+        debug.finish_non_exhaustive()
     }
 }
 
 impl PendingHandler<'_> {
     /// Runs the handler within its timeout, and catches its panic.
     pub async fn run(self) -> HandlerRun {
-        let started = Instant::now();
-        let outcome = guarded(self.work, self.timeout).await;
-        let run = HandlerRun {
-            name: self.entry.name.clone(),
-            outcome,
-            elapsed: started.elapsed(),
+        let run = match self.work {
+            Work::Ready(entry, work, timeout) => {
+                let started = Instant::now();
+                let ended = guarded(work, timeout).await;
+                HandlerRun {
+                    name: entry.name.clone(),
+                    outcome: ended.map_or_else(|failed| failed, |()| HandlerOutcome::Succeeded),
+                    elapsed: started.elapsed(),
+                }
+            }
+            Work::Ended(run) => run,
         };
         without_panic(|| telemetry::handler_ran(self.event, &run));
         run

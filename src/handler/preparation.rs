@@ -1,0 +1,120 @@
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    dispatch::BoxFuture,
+    error::HandlerError,
+    guard::guarded,
+    registry::HandlerRegistry,
+    report::{HandlerOutcome, HandlerRun},
+};
+use crate::{error::ConfigError, event::webhook_event::WebhookEvent};
+
+/// Prepares an event before the handlers of a [`HandlerRegistry`] run.
+///
+/// The registry calls it once for each attempt, however many handlers there are, and not at all if no handler is left to run.
+/// All handlers of the attempt get the event that it returns. If it fails, no handler runs, and the report has one failure
+/// with the name of the preparation.
+///
+/// `FetchOutput` of the crate `pyannoteai-client` fetches the output of an event that has only the status.
+///
+/// Implement the method as `async fn`. Its future must be `Send`.
+pub trait EventPreparation: Send + Sync + 'static {
+    /// Returns the event that the handlers get: the given one, or another one of the same job.
+    ///
+    /// # Errors
+    ///
+    /// Returns any [`HandlerError`], which is retried, or not, as that of a handler.
+    fn prepare(
+        &self,
+        event: WebhookEvent,
+    ) -> impl Future<Output = Result<WebhookEvent, HandlerError>> + Send;
+}
+
+impl HandlerRegistry {
+    /// Sets a preparation of events, which runs before the handlers. Default: none. A second one replaces the first.
+    ///
+    /// Its timeout is 60 s; [`with_timeout_for`](Self::with_timeout_for) changes it. The registry catches its panics.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError::EmptyHandlerName`] if the name is empty or blank, and [`ConfigError::DuplicateHandler`] if a
+    /// handler has this name.
+    ///
+    /// # Example: events with the output of a store
+    ///
+    /// ```
+    /// use tower_pyannote::{HandlerError, HandlerRegistry, WebhookEvent, handler::EventPreparation};
+    ///
+    /// struct OnlyWithOutput;
+    ///
+    /// impl EventPreparation for OnlyWithOutput {
+    ///     async fn prepare(&self, event: WebhookEvent) -> Result<WebhookEvent, HandlerError> {
+    ///         match event.kind() {
+    ///             Some(_) => Ok(event),
+    ///             None => Err(HandlerError::permanent("the event has no output")),
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let registry = HandlerRegistry::new()
+    ///     .with_preparation("output", OnlyWithOutput)?
+    ///     .on_any("print", async |event: WebhookEvent| {
+    ///         println!("{}", event.job_id());
+    ///         Ok(())
+    ///     })?;
+    /// # Ok::<(), tower_pyannote::ConfigError>(())
+    /// ```
+    pub fn with_preparation(
+        self,
+        name: impl Into<Arc<str>>,
+        preparation: impl EventPreparation,
+    ) -> Result<Self, ConfigError> {
+        self.prepared(Preparation {
+            name: name.into(),
+            task: Arc::new(preparation),
+            timeout: DEFAULT_TIMEOUT,
+        })
+    }
+}
+
+/// A preparation and its settings.
+#[derive(Clone)]
+pub(super) struct Preparation {
+    pub(super) name: Arc<str>,
+    pub(super) timeout: Duration,
+    task: Arc<dyn DynPreparation>,
+}
+
+impl Preparation {
+    /// Returns the prepared event, or how the preparation failed.
+    pub(super) async fn run(&self, event: WebhookEvent) -> Result<WebhookEvent, HandlerRun> {
+        let started = Instant::now();
+        let failed = |outcome: HandlerOutcome| HandlerRun {
+            name: Arc::clone(&self.name),
+            outcome,
+            elapsed: started.elapsed(),
+        };
+        guarded(self.task.run(event), self.timeout)
+            .await
+            .map_err(failed)
+    }
+}
+
+/// The object-safe form of [`EventPreparation`].
+trait DynPreparation: Send + Sync {
+    fn run(&self, event: WebhookEvent) -> BoxFuture<'_, Result<WebhookEvent, HandlerError>>;
+}
+
+impl<P: EventPreparation> DynPreparation for P {
+    fn run(&self, event: WebhookEvent) -> BoxFuture<'_, Result<WebhookEvent, HandlerError>> {
+        // The call is inside of the future, so that its panic is caught.
+        Box::pin(async move { self.prepare(event).await })
+    }
+}
+
+/// As long as the default timeout of a request of the client.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
