@@ -102,6 +102,12 @@ impl Job {
         self.0.updated_at()
     }
 
+    /// Returns the kind of the output without typing it, if the job has one.
+    #[must_use]
+    pub fn kind(&self) -> Option<Kind> {
+        self.0.kind()
+    }
+
     /// Returns the output, if the job has one.
     #[must_use]
     pub fn output(&self) -> Option<&Output> {

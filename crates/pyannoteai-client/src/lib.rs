@@ -39,7 +39,7 @@
 //! # }
 //! ```
 //!
-//! [`JobWaiter`] waits for the end of a job. [`SubmissionLog`] records submitted jobs, so that the events of lost
+//! [`JobWaiter`] waits for the end of a job. [`FetchOutput`] fetches the output after a webhook with only the status. [`SubmissionLog`] records submitted jobs, so that the events of lost
 //! webhooks can be fetched.
 //!
 //! # Features
@@ -66,6 +66,7 @@ mod download;
 mod endpoint;
 mod error;
 mod error_kind;
+mod fetch_output;
 mod gate;
 mod invalid_request;
 mod job;
@@ -97,6 +98,7 @@ pub use self::{
     download::Download,
     error::{ClientError, FieldError},
     error_kind::ClientErrorKind,
+    fetch_output::FetchOutput,
     invalid_request::InvalidRequest,
     job::{Job, JobPage, JobSummary, KeyTest, SubmittedJob},
     media::{MediaKey, PresignedUrl},
