@@ -73,6 +73,7 @@ async fn submit(State(simulated): State<Arc<Simulated>>, uri: Uri, body: Bytes) 
         None => false,
     };
     let id = run::start(&simulated, submission, missing);
+    run::delivered_first(&simulated, &id).await;
     Json(json!({ "jobId": id, "status": "created" })).into_response()
 }
 

@@ -52,17 +52,24 @@ faults! {
     JobFails => "job-fails",
     /// The job is canceled.
     JobCanceled => "job-canceled",
+    /// The submission is answered when the delivery is over, at most 30 s later in real time.
+    WebhookFirst => "webhook-first",
     /// The API answers 429.
     Api429 => "api-429",
     /// The API answers 500, 502 or 503, and does nothing.
     Api5xx => "api-5xx",
     /// The API does what the request asks for, and never answers.
     ApiStalls => "api-stalls",
+    /// The API does what the request asks for, and breaks the connection instead of answering.
+    ApiDrops => "api-drops",
 }
 
 impl Fault {
     fn is_of_the_api(self) -> bool {
-        matches!(self, Self::Api429 | Self::Api5xx | Self::ApiStalls)
+        matches!(
+            self,
+            Self::Api429 | Self::Api5xx | Self::ApiStalls | Self::ApiDrops
+        )
     }
 }
 

@@ -1,15 +1,18 @@
 use std::{
-    future,
+    future, io,
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use axum::{
+    body::Body,
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header::AUTHORIZATION},
     middleware::Next,
     response::Response,
 };
+use bytes::Bytes;
+use futures_util::stream;
 use subtle::ConstantTimeEq;
 
 use crate::{
@@ -56,13 +59,22 @@ pub(crate) async fn guard(
         if faults.contains(&Fault::ApiStalls) {
             future::pending::<()>().await;
         }
-        response
+        match faults.contains(&Fault::ApiDrops) {
+            true => broken(),
+            false => response,
+        }
     };
     if let Some(turn) = turn {
         let style = simulated.config.rate_limit_style;
         report(&turn, style, response.headers_mut());
     }
     response
+}
+
+/// Returns an answer whose connection breaks in the body.
+fn broken() -> Response {
+    let cut = stream::once(future::ready(Err::<Bytes, _>(io::Error::other("cut"))));
+    Response::new(Body::from_stream(cut))
 }
 
 fn has_key(simulated: &Simulated, request: &Request) -> bool {

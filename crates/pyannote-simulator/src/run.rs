@@ -24,6 +24,23 @@ pub(crate) fn start(
     id
 }
 
+/// Waits until the delivery of a job is over, if a fault asks for it.
+pub(crate) async fn delivered_first(simulated: &Simulated, id: &str) {
+    let is_over = || {
+        let jobs = simulated.jobs();
+        let Some(job) = jobs.by_id(id) else {
+            return true;
+        };
+        let waits = job.faults.contains(&Fault::WebhookFirst);
+        !waits || !matches!(job.delivery, DeliveryState::Pending)
+    };
+    let mut delivered = simulated.delivered.subscribe();
+    tokio::select! {
+        _ = delivered.wait_for(|_| is_over()) => {}
+        () = tokio::time::sleep(LONGEST_ANSWER) => {}
+    }
+}
+
 /// Takes a job from `created` through `running` to its end, then delivers the webhook.
 async fn run(simulated: Arc<Simulated>, number: u64) {
     let time = simulated.config.job_time;
@@ -74,6 +91,9 @@ fn change(simulated: &Simulated, number: u64, change: impl FnOnce(&mut Job)) {
         tracing::info!(job_id = job.id, task = ?job.submission.task, status = job.status, "job changed");
     }
 }
+
+/// How long an answer waits for the delivery, in real time, because clients have timeouts.
+const LONGEST_ANSWER: Duration = Duration::from_secs(30);
 
 /// How long a reordered delivery waits for that of a later job.
 const LONGEST_DELAY: Duration = Duration::from_secs(60);
