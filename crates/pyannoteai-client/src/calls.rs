@@ -67,9 +67,18 @@ impl Client {
             url,
             &request,
         )?;
-        let response = self.send(&call).await?;
+        let mut intent = self.intent(&request);
+        let response = self.send_submission(&call, &mut intent).await?;
         let job = SubmittedJob::read(&response, &request, self.now())
-            .map_err(|error| error.with_body_sent(true).of_submission())?;
+            .map_err(|error| error.with_body_sent(true).of_submission());
+        let mut job = match job {
+            Ok(job) => job,
+            Err(error) => {
+                self.close(intent.as_ref(), &error).await;
+                return Err(error);
+            }
+        };
+        job.intent_id = intent.map(|intent| intent.id);
         telemetry::submitted(&job);
         Ok(self.record(job).await)
     }
@@ -121,17 +130,6 @@ impl Client {
     pub async fn test_key(&self) -> Result<KeyTest, ClientError> {
         let call = Call::get("test", Endpoint::Test, self.url(&["v1", "test"]));
         KeyTest::read(&self.send(&call).await?)
-    }
-
-    async fn record(&self, mut job: SubmittedJob) -> SubmittedJob {
-        let Some(log) = &self.shared.log else {
-            return job;
-        };
-        if let Err(error) = log.record(&job).await {
-            telemetry::not_recorded(&job, &*error);
-            job.log_error = Some(error.into());
-        }
-        job
     }
 }
 

@@ -44,6 +44,8 @@ pub enum ClientErrorKind {
     Storage,
     /// The media to upload could not be read, or a download could not be written.
     Io,
+    /// The submission log did not take the intent of a submission with a reference or metadata, and the request was not sent.
+    NotRecorded,
 }
 
 impl ClientErrorKind {
@@ -67,6 +69,7 @@ impl ClientErrorKind {
             Self::Transport => "transport",
             Self::Storage => "storage",
             Self::Io => "io",
+            Self::NotRecorded => "not_recorded",
         }
     }
 
@@ -113,6 +116,9 @@ impl ClientErrorKind {
             Self::Transport => "the connection broke",
             Self::Storage => "the media storage refused the request",
             Self::Io => "the media could not be read or written",
+            Self::NotRecorded => {
+                "the submission log failed, so the job was not submitted: submit it again"
+            }
         }
     }
 }

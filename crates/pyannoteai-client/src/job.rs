@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Deserialize;
-use tower_pyannote::event::{Delivery, Text};
+use tower_pyannote::event::{Delivery, JobMetadata, Source, Text};
 use tower_pyannote::{Kind, Output, Status, WebhookEvent};
 
 use crate::error::ClientError;
@@ -27,6 +27,12 @@ pub struct SubmittedJob {
     pub webhook_status_only: bool,
     /// When the response arrived, by the client's clock.
     pub submitted_at: SystemTime,
+    /// The reference of the request.
+    pub reference: Option<Text>,
+    /// The JSON of the request.
+    pub metadata: Option<JobMetadata>,
+    /// The id of the [`SubmissionIntent`](crate::SubmissionIntent), if the log was told of one.
+    pub intent_id: Option<Text>,
     pub(crate) log_error: Option<Arc<dyn Error + Send + Sync>>,
 }
 
@@ -53,6 +59,9 @@ impl SubmittedJob {
             warning: submitted.warning,
             webhook_status_only: request.is_status_only(),
             submitted_at,
+            reference: request.reference().cloned(),
+            metadata: request.metadata().cloned(),
+            intent_id: None,
             log_error: None,
         })
     }
@@ -140,7 +149,8 @@ impl Job {
         job_id: &str,
         received_at: SystemTime,
     ) -> Result<Self, ClientError> {
-        let event = WebhookEvent::new(response, Delivery::at(received_at))
+        let delivery = Delivery::at(received_at).with_source(Source::Api);
+        let event = WebhookEvent::new(response, delivery)
             .map_err(|error| ClientError::decode("not a job").with_source(error))?;
         if event.job_id() != job_id {
             return Err(ClientError::decode("a job of another id"));

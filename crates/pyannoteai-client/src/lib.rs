@@ -68,6 +68,7 @@ mod error;
 mod error_kind;
 mod fetch_output;
 mod gate;
+mod intent;
 mod invalid_request;
 mod job;
 mod limiter;
@@ -108,7 +109,7 @@ pub use self::{
         DiarizeRequest, IdentifyRequest, JobRequest, ListJobs, Model, TranscriptionModel,
         VoiceprintRequest,
     },
-    submission_log::SubmissionLog,
+    submission_log::{SubmissionIntent, SubmissionLog},
     upload::{Upload, UploadProgress},
     waiter::JobWaiter,
 };

@@ -13,12 +13,14 @@ use http::{HeaderValue, Method};
 use http_body::{Body, Frame, SizeHint};
 use reqwest::Url;
 use serde::Serialize;
+use tokio::sync::Mutex;
 
 use crate::client::Client;
 use crate::endpoint::Endpoint;
 use crate::error::ClientError;
 use crate::error_kind::ClientErrorKind;
 use crate::rate_limit_headers::RateLimitHeaders;
+use crate::submission_log::SubmissionIntent;
 use crate::{response, telemetry};
 
 /// A request to the API.
@@ -83,6 +85,33 @@ impl Client {
             self.shared.limiter.ready(call.endpoint).await;
             let response = self.attempt(call).await;
             telemetry::requested(call.name, response.as_ref().err());
+            response
+        })
+        .await
+    }
+
+    /// Sends a submission as [`send`](Self::send) does, and tells the submission log of each attempt before it is made.
+    pub(crate) async fn send_submission(
+        &self,
+        call: &Call,
+        intent: &mut Option<SubmissionIntent>,
+    ) -> Result<Bytes, ClientError> {
+        let Some(intent) = intent else {
+            return self.send(call).await;
+        };
+        let intent = Mutex::new(intent);
+        self.retry(call.name, call.effect, async || {
+            // Not before, because events of unknown jobs wait while the intent is open.
+            self.shared.limiter.ready(call.endpoint).await;
+            let mut intent = intent.lock().await;
+            let response = match self.open(&mut intent).await {
+                Ok(()) => self.attempt(call).await,
+                Err(error) => Err(error),
+            };
+            telemetry::requested(call.name, response.as_ref().err());
+            if let Err(error) = &response {
+                self.close(Some(&intent), error).await;
+            }
             response
         })
         .await

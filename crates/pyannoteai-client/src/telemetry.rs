@@ -5,6 +5,7 @@ use tower_pyannote::{__log_event as log_event, __metric as metric};
 
 use crate::error::ClientError;
 use crate::job::SubmittedJob;
+use crate::submission_log::SubmissionIntent;
 
 pub(crate) fn requested(call: &'static str, error: Option<&ClientError>) {
     let outcome = error.map_or("ok", |error| error.kind().as_str());
@@ -55,10 +56,17 @@ pub(crate) fn submitted(job: &SubmittedJob) {
             WARN,
             job_id = job_id,
             kind = kind,
+            reference = job.reference.as_deref(),
             warning = format_args!("{warning}"),
             "job submitted with a warning"
         ),
-        None => log_event!(INFO, job_id = job_id, kind = kind, "job submitted"),
+        None => log_event!(
+            INFO,
+            job_id = job_id,
+            kind = kind,
+            reference = job.reference.as_deref(),
+            "job submitted"
+        ),
     }
 }
 
@@ -70,5 +78,25 @@ pub(crate) fn not_recorded(job: &SubmittedJob, error: &(dyn Error + 'static)) {
         kind = job.kind.as_str(),
         error = error,
         "job submitted, but not recorded in the submission log"
+    );
+}
+
+pub(crate) fn unanswered(intent: &SubmissionIntent) {
+    log_event!(
+        WARN,
+        intent_id = &*intent.id,
+        kind = intent.kind.as_str(),
+        reference = intent.reference.as_deref(),
+        "the answer to a submission was lost: its job may run without the reference"
+    );
+}
+
+pub(crate) fn intent_not_closed(intent: &SubmissionIntent, error: &(dyn Error + 'static)) {
+    log_event!(
+        WARN,
+        intent_id = &*intent.id,
+        reference = intent.reference.as_deref(),
+        error = error,
+        "the submission log was not told that a submission failed"
     );
 }

@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Analysis, Model, WebhookOptions, at_least_one};
+use super::{Analysis, Common, Model, at_least_one, check_metadata, check_reference};
 use crate::address::Address;
 use crate::invalid_request::InvalidRequest;
 
@@ -31,7 +31,7 @@ use crate::invalid_request::InvalidRequest;
 pub struct DiarizeRequest {
     url: Address,
     #[serde(flatten)]
-    pub(super) webhook: WebhookOptions,
+    pub(super) common: Common,
     #[serde(flatten)]
     analysis: Analysis,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,7 +49,7 @@ impl DiarizeRequest {
     pub fn new(url: impl AsRef<str>) -> Result<Self, InvalidRequest> {
         Ok(Self {
             url: Address::audio(url.as_ref())?,
-            webhook: WebhookOptions::default(),
+            common: Common::default(),
             analysis: Analysis::default(),
             transcription: None,
             transcription_config: None,
@@ -84,7 +84,7 @@ impl DiarizeRequest {
         self
     }
 
-    webhook_setters!();
+    common_setters!();
     analysis_setters!();
 
     fn check_transcription(&self, field: &'static str) -> Result<(), InvalidRequest> {

@@ -2,7 +2,9 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Analysis, Model, WebhookOptions, at_least_one, check_precision};
+use super::{
+    Analysis, Common, Model, at_least_one, check_metadata, check_precision, check_reference,
+};
 use crate::address::Address;
 use crate::invalid_request::InvalidRequest;
 
@@ -31,7 +33,7 @@ pub struct IdentifyRequest {
     url: Address,
     voiceprints: Vec<LabeledVoiceprint>,
     #[serde(flatten)]
-    pub(super) webhook: WebhookOptions,
+    pub(super) common: Common,
     #[serde(flatten)]
     analysis: Analysis,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,22 +63,50 @@ impl IdentifyRequest {
     {
         let url = Address::audio(url.as_ref())?;
         // One more than the maximum is enough to see that there are too many.
-        let voiceprints: Vec<LabeledVoiceprint> = voiceprints
-            .into_iter()
-            .take(MAX_VOICEPRINTS + 1)
-            .map(|(label, voiceprint)| LabeledVoiceprint {
-                label: label.into(),
-                voiceprint: voiceprint.into(),
-            })
-            .collect();
+        let voiceprints: Vec<_> = labeled(voiceprints, MAX_VOICEPRINTS + 1).collect();
         check(&voiceprints)?;
         Ok(Self {
             url,
             voiceprints,
-            webhook: WebhookOptions::default(),
+            common: Common::default(),
             analysis: Analysis::default(),
             matching: None,
         })
+    }
+
+    /// Adds the voiceprints of known speakers, such as those of `Speakers` of the crate `tower-pyannote-archive`. The request
+    /// has at most 50 voiceprints together.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidRequest`] if there are more than 50 voiceprints, and for voiceprints and labels that [`new`](Self::new)
+    /// refuses. A label must not be one that the request has already.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use pyannoteai_client::{IdentifyRequest, InvalidRequest};
+    ///
+    /// let request = IdentifyRequest::new("https://example.com/meeting.wav", [("Ann", "AAAA")])?
+    ///     .with_speakers([("Bob", "BBBB")])?;
+    ///
+    /// let refused = request.with_speakers([("Ann", "CCCC")]).unwrap_err();
+    /// assert_eq!(refused.field(), "voiceprints[2].label");
+    /// # Ok::<(), InvalidRequest>(())
+    /// ```
+    pub fn with_speakers<L, V>(
+        mut self,
+        speakers: impl IntoIterator<Item = (L, V)>,
+    ) -> Result<Self, InvalidRequest>
+    where
+        L: Into<String>,
+        V: Into<String>,
+    {
+        // One more than the maximum is enough to see that there are too many.
+        let room = (MAX_VOICEPRINTS + 1).saturating_sub(self.voiceprints.len());
+        self.voiceprints.extend(labeled(speakers, room));
+        check(&self.voiceprints)?;
+        Ok(self)
     }
 
     /// Sets the model. Default: the API's, which is [`Model::Precision2`].
@@ -111,7 +141,7 @@ impl IdentifyRequest {
         Ok(self)
     }
 
-    webhook_setters!();
+    common_setters!();
     analysis_setters!();
 }
 
@@ -134,6 +164,17 @@ struct Matching {
     exclusive: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     threshold: Option<f64>,
+}
+
+fn labeled<L: Into<String>, V: Into<String>>(
+    pairs: impl IntoIterator<Item = (L, V)>,
+    most: usize,
+) -> impl Iterator<Item = LabeledVoiceprint> {
+    let pairs = pairs.into_iter().take(most);
+    pairs.map(|(label, voiceprint)| LabeledVoiceprint {
+        label: label.into(),
+        voiceprint: voiceprint.into(),
+    })
 }
 
 fn check(voiceprints: &[LabeledVoiceprint]) -> Result<(), InvalidRequest> {

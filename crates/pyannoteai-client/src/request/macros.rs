@@ -1,5 +1,5 @@
-/// The setters of every request, for a type with a field `webhook`.
-macro_rules! webhook_setters {
+/// The setters of every request, for a type with a field `common`.
+macro_rules! common_setters {
     () => {
         /// Sets the webhook, the URL that receives the result. Default: the client's webhook, if any.
         ///
@@ -7,14 +7,49 @@ macro_rules! webhook_setters {
         ///
         /// Returns [`InvalidRequest`] if the URL is not `https`, nor `http` with a loopback address.
         pub fn with_webhook(mut self, url: impl AsRef<str>) -> Result<Self, InvalidRequest> {
-            self.webhook.webhook = Some(Address::webhook(url.as_ref())?);
+            self.common.webhook = Some(Address::webhook(url.as_ref())?);
             Ok(self)
         }
 
         /// Sets whether the webhook has only the status, without the output. Default: no.
         pub fn with_webhook_status_only(mut self, status_only: bool) -> Self {
-            self.webhook.webhook_status_only = Some(status_only);
+            self.common.webhook_status_only = Some(status_only);
             self
+        }
+
+        /// Sets a reference of your own that travels with the job, such as a key of your database. Default: none.
+        ///
+        /// pyannoteAI never sees it. The [`SubmissionLog`](crate::SubmissionLog) keeps it, and behind an inbox that is the
+        /// log, the job's event has it:
+        /// [`WebhookEvent::reference`](tower_pyannote::WebhookEvent::reference). Several jobs may have the same one. Logs may
+        /// show it.
+        ///
+        /// # Errors
+        ///
+        /// Returns [`InvalidRequest`] if the reference is empty, longer than 255 bytes, or has a control character.
+        pub fn with_reference(
+            mut self,
+            reference: impl AsRef<str>,
+        ) -> Result<Self, InvalidRequest> {
+            self.common.reference = Some(check_reference(reference.as_ref())?);
+            Ok(self)
+        }
+
+        /// Sets a small JSON of your own that travels with the job, as the [reference](Self::with_reference) does. Default:
+        /// none.
+        ///
+        /// The job's event has it as [`WebhookEvent::metadata`](tower_pyannote::WebhookEvent::metadata). No log and no
+        /// `Debug` shows it.
+        ///
+        /// # Errors
+        ///
+        /// Returns [`InvalidRequest`] if the value cannot be written as JSON, or if the JSON has more than 4,096 bytes.
+        pub fn with_metadata(
+            mut self,
+            metadata: &(impl Serialize + ?Sized),
+        ) -> Result<Self, InvalidRequest> {
+            self.common.metadata = Some(check_metadata(metadata)?);
+            Ok(self)
         }
     };
 }

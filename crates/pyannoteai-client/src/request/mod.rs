@@ -10,6 +10,7 @@ use std::fmt;
 
 use serde::Serialize;
 use tower_pyannote::Kind;
+use tower_pyannote::event::{JobMetadata, JobMetadataError, Text};
 
 use crate::address::Address;
 use crate::endpoint::Endpoint;
@@ -60,22 +61,37 @@ impl JobRequest {
         }
     }
 
+    /// Returns the reference of your own that travels with the job, if any.
+    #[must_use]
+    pub fn reference(&self) -> Option<&Text> {
+        self.common().reference.as_ref()
+    }
+
+    /// Returns the JSON of your own that travels with the job, if any.
+    #[must_use]
+    pub fn metadata(&self) -> Option<&JobMetadata> {
+        self.common().metadata.as_ref()
+    }
+
     pub(super) fn is_status_only(&self) -> bool {
-        let webhook = match self {
-            Self::Diarize(request) => &request.webhook,
-            Self::Identify(request) => &request.webhook,
-            Self::Voiceprint(request) => &request.webhook,
-        };
-        webhook.webhook_status_only == Some(true)
+        self.common().webhook_status_only == Some(true)
     }
 
     pub(super) fn set_default_webhook(&mut self, url: &Address) {
-        let webhook = match self {
-            Self::Diarize(request) => &mut request.webhook,
-            Self::Identify(request) => &mut request.webhook,
-            Self::Voiceprint(request) => &mut request.webhook,
+        let common = match self {
+            Self::Diarize(request) => &mut request.common,
+            Self::Identify(request) => &mut request.common,
+            Self::Voiceprint(request) => &mut request.common,
         };
-        webhook.webhook.get_or_insert_with(|| url.clone());
+        common.webhook.get_or_insert_with(|| url.clone());
+    }
+
+    fn common(&self) -> &Common {
+        match self {
+            Self::Diarize(request) => &request.common,
+            Self::Identify(request) => &request.common,
+            Self::Voiceprint(request) => &request.common,
+        }
     }
 }
 
@@ -123,11 +139,17 @@ impl fmt::Display for Model {
 /// The fields that every request has.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct WebhookOptions {
+struct Common {
     #[serde(skip_serializing_if = "Option::is_none")]
     webhook: Option<Address>,
     #[serde(skip_serializing_if = "Option::is_none")]
     webhook_status_only: Option<bool>,
+    /// Not a field of the API.
+    #[serde(skip)]
+    reference: Option<Text>,
+    /// Not a field of the API.
+    #[serde(skip)]
+    metadata: Option<JobMetadata>,
 }
 
 /// The fields that diarization and identification share.
@@ -182,9 +204,36 @@ fn check_precision(model: Model) -> Result<Model, InvalidRequest> {
     }
 }
 
+fn check_reference(reference: &str) -> Result<Text, InvalidRequest> {
+    let reason = if reference.is_empty() {
+        "is empty: give a key of your own, or leave it out"
+    } else if reference.len() > MAX_REFERENCE_BYTES {
+        "is longer than 255 bytes: give a key, and keep the rest in the metadata"
+    } else if reference.chars().any(char::is_control) {
+        "has a control character: give plain text"
+    } else {
+        return Ok(reference.into());
+    };
+    Err(InvalidRequest::new("reference", reason))
+}
+
+fn check_metadata(value: &(impl Serialize + ?Sized)) -> Result<JobMetadata, InvalidRequest> {
+    JobMetadata::new(value).map_err(|error| {
+        let reason = match error {
+            JobMetadataError::TooLong { .. } => {
+                "has more than 4,096 bytes of json: keep the rest in a store of your own"
+            }
+            _ => "cannot be written as json: give a value that json can express",
+        };
+        InvalidRequest::new("metadata", reason)
+    })
+}
+
 fn at_least_one(field: &'static str, number: u32) -> Result<u32, InvalidRequest> {
     match number {
         0 => Err(InvalidRequest::new(field, "is 0: give at least 1")),
         number => Ok(number),
     }
 }
+
+const MAX_REFERENCE_BYTES: usize = 255;

@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-use super::{Model, WebhookOptions, check_precision};
+use super::{Common, Model, check_metadata, check_precision, check_reference};
 use crate::address::Address;
 use crate::invalid_request::InvalidRequest;
 
@@ -20,7 +20,7 @@ use crate::invalid_request::InvalidRequest;
 pub struct VoiceprintRequest {
     url: Address,
     #[serde(flatten)]
-    pub(super) webhook: WebhookOptions,
+    pub(super) common: Common,
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<Model>,
 }
@@ -34,7 +34,7 @@ impl VoiceprintRequest {
     pub fn new(url: impl AsRef<str>) -> Result<Self, InvalidRequest> {
         Ok(Self {
             url: Address::audio(url.as_ref())?,
-            webhook: WebhookOptions::default(),
+            common: Common::default(),
             model: None,
         })
     }
@@ -49,5 +49,5 @@ impl VoiceprintRequest {
         Ok(self)
     }
 
-    webhook_setters!();
+    common_setters!();
 }
