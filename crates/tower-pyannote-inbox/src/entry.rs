@@ -3,7 +3,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tower_pyannote::Kind;
+use tower_pyannote::{
+    Kind,
+    event::{JobMetadata, Source},
+};
 
 /// Whether a committed event was new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -87,6 +90,12 @@ pub struct InboxEntry {
     pub status: String,
     /// The kind of its output, or else of its job, if a [`Client`](pyannoteai_client::Client) recorded the submission.
     pub kind: Option<Kind>,
+    /// The reference that was submitted with the job, if a [`Client`](pyannoteai_client::Client) recorded the submission.
+    pub reference: Option<String>,
+    /// The JSON that was submitted with the job, if a [`Client`](pyannoteai_client::Client) recorded the submission.
+    pub metadata: Option<JobMetadata>,
+    /// Where the body came from.
+    pub source: Source,
     /// The state.
     pub state: InboxState,
     /// The number of failed attempts.
@@ -110,6 +119,7 @@ pub struct InboxFilter {
     pub(crate) state: Option<InboxState>,
     pub(crate) job_id: Option<String>,
     pub(crate) id: Option<String>,
+    pub(crate) reference: Option<String>,
     pub(crate) limit: u32,
 }
 
@@ -120,6 +130,7 @@ impl InboxFilter {
             state: None,
             job_id: None,
             id: None,
+            reference: None,
             limit: 100,
         }
     }
@@ -139,6 +150,12 @@ impl InboxFilter {
     /// Selects only the event with this id. Default: all.
     pub fn with_id(mut self, id: impl Into<String>) -> Self {
         self.id = Some(id.into());
+        self
+    }
+
+    /// Selects only the events of jobs that were submitted with this reference. Default: all.
+    pub fn with_reference(mut self, reference: impl Into<String>) -> Self {
+        self.reference = Some(reference.into());
         self
     }
 

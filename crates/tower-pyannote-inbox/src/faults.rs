@@ -17,7 +17,11 @@ use crate::{
     store::{Claimed, Grouping, Outcome, Store, StoreFuture},
 };
 #[cfg(feature = "reconcile")]
-use crate::{record::Submission, store::SubmissionStore};
+use crate::{
+    record::{NewIntent, Submission},
+    store::SubmissionStore,
+    unanswered::UnansweredSubmission,
+};
 #[cfg(feature = "reconcile")]
 use tower_pyannote::event::Text;
 
@@ -212,8 +216,32 @@ impl Store for FaultyStore {
 
 #[cfg(feature = "reconcile")]
 impl SubmissionStore for FaultyStore {
-    fn record<'a>(&'a self, submission: &'a Submission) -> StoreFuture<'a, ()> {
-        self.through(self.store.record(submission))
+    fn record<'a>(
+        &'a self,
+        submission: &'a Submission,
+        intent_id: Option<&'a str>,
+    ) -> StoreFuture<'a, ()> {
+        self.through(self.store.record(submission, intent_id))
+    }
+
+    fn open_intent<'a>(&'a self, intent: &'a NewIntent) -> StoreFuture<'a, ()> {
+        self.through(self.store.open_intent(intent))
+    }
+
+    fn close_intent<'a>(&'a self, id: &'a str, may_exist: bool) -> StoreFuture<'a, ()> {
+        self.through(self.store.close_intent(id, may_exist))
+    }
+
+    fn unanswered(&self) -> StoreFuture<'_, Vec<UnansweredSubmission>> {
+        self.through(self.store.unanswered())
+    }
+
+    fn answer<'a>(&'a self, id: &'a str, job_id: &'a Text) -> StoreFuture<'a, bool> {
+        self.through(self.store.answer(id, job_id))
+    }
+
+    fn recorded<'a>(&'a self, job_ids: &'a [Text]) -> StoreFuture<'a, Vec<bool>> {
+        self.through(self.store.recorded(job_ids))
     }
 
     fn awaited(&self) -> StoreFuture<'_, Vec<Submission>> {

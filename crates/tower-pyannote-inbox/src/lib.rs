@@ -37,6 +37,8 @@ mod store;
 #[cfg(feature = "reconcile")]
 mod submissions;
 mod telemetry;
+#[cfg(feature = "reconcile")]
+mod unanswered;
 mod work;
 mod worker;
 
@@ -58,6 +60,7 @@ pub use self::{
 pub use self::{
     reconcile::{ReconcileReport, Reconciler},
     submissions::Submissions,
+    unanswered::UnansweredSubmission,
 };
 
 /// Compiles the README's example.

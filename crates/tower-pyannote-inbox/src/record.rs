@@ -9,7 +9,7 @@ use sqlx::FromRow;
 
 use tower_pyannote::{
     Kind, WebhookEvent,
-    event::{Delivery, EventError, Retry},
+    event::{self, Delivery, EventError, JobMetadata, Retry, Text},
 };
 
 /// An event as it is stored.
@@ -101,8 +101,11 @@ pub(crate) struct Stored {
     pub(crate) retry_number: Option<i64>,
     pub(crate) retry_reason: Option<String>,
     pub(crate) body: Vec<u8>,
-    /// The kind of the job, if its submission was recorded.
+    pub(crate) source: String,
+    /// The kind of the job, if its submission was recorded, and the data that was submitted with it.
     pub(crate) job_kind: Option<String>,
+    pub(crate) reference: Option<String>,
+    pub(crate) metadata: Option<String>,
 }
 
 impl Stored {
@@ -117,7 +120,10 @@ impl Stored {
             .with_timestamp(u64::from_ne_bytes(self.signed_at.to_ne_bytes()))
             .with_retry(retry)
             .with_attempt(attempt)
-            .with_job_kind(self.job_kind.as_deref().and_then(kind));
+            .with_job_kind(self.job_kind.as_deref().and_then(kind))
+            .with_source(source(&self.source))
+            .with_reference(self.reference.map(Text::from))
+            .with_metadata(self.metadata.and_then(metadata));
         WebhookEvent::new(self.body.into(), delivery)
     }
 }
@@ -126,11 +132,32 @@ impl Stored {
 #[cfg(feature = "reconcile")]
 #[derive(Clone, Debug)]
 pub(crate) struct Submission {
-    pub(crate) job_id: tower_pyannote::event::Text,
+    pub(crate) job_id: Text,
     pub(crate) kind: Option<Kind>,
     /// Whether the webhook was ordered without the output.
     pub(crate) status_only: bool,
     pub(crate) submitted_at: SystemTime,
+    pub(crate) own: OwnData,
+}
+
+/// The data of the user that travels with a job.
+#[cfg(feature = "reconcile")]
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OwnData {
+    pub(crate) reference: Option<Text>,
+    pub(crate) metadata: Option<JobMetadata>,
+}
+
+/// A submission that is about to be sent.
+#[cfg(feature = "reconcile")]
+#[derive(Clone, Debug)]
+pub(crate) struct NewIntent {
+    pub(crate) id: Text,
+    pub(crate) kind: Kind,
+    pub(crate) status_only: bool,
+    pub(crate) own: OwnData,
+    /// How long events of unknown jobs wait for the answer at most.
+    pub(crate) lifetime: Duration,
 }
 
 /// Returns a digest, because a job id has any length, and a database's index takes only short keys.
@@ -206,6 +233,19 @@ pub(crate) fn time(nanoseconds: i64) -> SystemTime {
     }
 }
 
+/// Returns the source of a stored event.
+pub(crate) fn source(name: &str) -> event::Source {
+    match name {
+        "fetched" => event::Source::Api,
+        _ => event::Source::Webhook,
+    }
+}
+
+/// Returns stored metadata; `None` if somebody changed it to what is no JSON.
+pub(crate) fn metadata(json: String) -> Option<JobMetadata> {
+    JobMetadata::from_json(json).ok()
+}
+
 pub(crate) fn kind(name: &str) -> Option<Kind> {
     [
         Kind::Diarization,
@@ -242,12 +282,18 @@ mod tests {
             retry_number: record.retry_number,
             retry_reason: record.retry_reason,
             body: record.body.to_vec(),
+            source: record.source.as_str().to_owned(),
             job_kind: Some("diarization".to_owned()),
+            reference: Some("meeting-42".to_owned()),
+            metadata: Some("[7]".to_owned()),
         };
         let back = stored.into_event(3).unwrap();
         assert_eq!(back.raw(), event.raw());
         let delivery = event.delivery().clone().with_attempt(3);
-        let delivery = delivery.with_job_kind(Some(Kind::Diarization));
+        let delivery = delivery
+            .with_job_kind(Some(Kind::Diarization))
+            .with_reference(Some("meeting-42".into()))
+            .with_metadata(JobMetadata::new(&[7]).ok());
         assert_eq!(back.delivery(), &delivery);
     }
 

@@ -2,13 +2,16 @@ use std::{collections::HashSet, fmt, future::Future, pin::Pin, sync::Arc, time::
 
 use tokio::time;
 
-#[cfg(feature = "reconcile")]
-use crate::record::Submission;
 use crate::{
     entry::{Commit, InboxEntry, InboxFilter, InboxStats, Replay},
     error::{InboxError, InboxErrorKind},
     recent::Recent,
     record::{Record, Stored},
+};
+#[cfg(feature = "reconcile")]
+use crate::{
+    record::{NewIntent, Submission},
+    unanswered::UnansweredSubmission,
 };
 #[cfg(feature = "reconcile")]
 use tower_pyannote::event::Text;
@@ -60,8 +63,27 @@ pub(crate) trait Store: SubmissionStore + Send + Sync + 'static {
 /// What a client and a reconciler need of a store.
 #[cfg(feature = "reconcile")]
 pub(crate) trait SubmissionStore {
-    /// Records a submitted job.
-    fn record<'a>(&'a self, submission: &'a Submission) -> StoreFuture<'a, ()>;
+    /// Records a submitted job, closes its intent, and makes the job's events due.
+    fn record<'a>(
+        &'a self,
+        submission: &'a Submission,
+        intent_id: Option<&'a str>,
+    ) -> StoreFuture<'a, ()>;
+
+    /// Records a submission that is about to be sent. Events of unknown jobs that are committed from now on wait for its end.
+    fn open_intent<'a>(&'a self, intent: &'a NewIntent) -> StoreFuture<'a, ()>;
+
+    /// Ends the wait for an answer. The submission is forgotten, or unanswered if its job `may_exist`.
+    fn close_intent<'a>(&'a self, id: &'a str, may_exist: bool) -> StoreFuture<'a, ()>;
+
+    /// Returns the submissions whose answer was lost, the oldest first.
+    fn unanswered(&self) -> StoreFuture<'_, Vec<UnansweredSubmission>>;
+
+    /// Records the job of an unanswered submission; `false` if there is none with this id.
+    fn answer<'a>(&'a self, id: &'a str, job_id: &'a Text) -> StoreFuture<'a, bool>;
+
+    /// Returns for each job whether its submission is recorded.
+    fn recorded<'a>(&'a self, job_ids: &'a [Text]) -> StoreFuture<'a, Vec<bool>>;
 
     /// Returns the jobs of the last week whose end is not known, the oldest first.
     fn awaited(&self) -> StoreFuture<'_, Vec<Submission>>;

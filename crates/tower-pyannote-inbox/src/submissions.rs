@@ -6,8 +6,14 @@ use std::{
 
 use tokio::time;
 
-use crate::{error::InboxError, held::PAUSE, inbox::Inbox, record::Submission, store::ANSWER};
-use pyannoteai_client::{SubmissionLog, SubmittedJob};
+use crate::{
+    error::InboxError,
+    held::PAUSE,
+    inbox::Inbox,
+    record::{NewIntent, OwnData, Submission},
+    store::{ANSWER, Store, StoreFuture},
+};
+use pyannoteai_client::{SubmissionIntent, SubmissionLog, SubmittedJob};
 use tower_pyannote::event::Text;
 
 /// Records in an inbox the jobs that a client submits. [`Inbox::submissions`] creates it.
@@ -17,6 +23,25 @@ use tower_pyannote::event::Text;
 /// removed after 7 days, once its event is removed too; if its event never arrived, that is logged as an error.
 ///
 /// If the database fails, recording is retried for 10 s, even if the caller that submits the job goes away.
+///
+/// # Reference and metadata
+///
+/// A request with [`with_reference`](pyannoteai_client::DiarizeRequest::with_reference) or
+/// [`with_metadata`](pyannoteai_client::DiarizeRequest::with_metadata) is recorded before it is sent, as an *intent*, and
+/// completed with the job's id at the answer. Handlers then get the event with its
+/// [`reference`](tower_pyannote::WebhookEvent::reference) and [`metadata`](tower_pyannote::WebhookEvent::metadata), from a
+/// webhook or from a reconciler, also at retries and replays, and [`InboxEntry`](crate::InboxEntry) has them too.
+///
+/// 1. A webhook that arrives before the answer is committed and acknowledged at once. Its handlers wait until the answer is
+///    recorded. The wait is in the database, so it holds for all processes of the inbox.
+/// 2. An event waits only if its job is unknown, and only for intents that were begun before the event was committed. It waits
+///    until none of them is open: until each is answered, refused or failed, and at most for the client's timeout and 15 s, 75 s
+///    by default. So an event of a job that was submitted elsewhere waits at most that long, and usually for some
+///    milliseconds. Without an open intent no event waits.
+/// 3. If the answer is lost, because the process ended or the connection broke, the events run without the reference once the
+///    wait is over. [`Inbox::unanswered_submissions`] returns such submissions for 7 days, and a
+///    [`Reconciler`](crate::Reconciler) logs each with the jobs that may be its own. None is assigned by guess, because any
+///    program with a key of the team may have created such a job. [`Inbox::answer_submission`] assigns one.
 ///
 /// # Example
 ///
@@ -42,11 +67,68 @@ impl SubmissionLog for Submissions {
             kind: Some(job.kind),
             status_only: job.webhook_status_only,
             submitted_at: job.submitted_at,
+            own: OwnData {
+                reference: job.reference.clone(),
+                metadata: job.metadata.clone(),
+            },
         };
-        let inbox = self.inbox.clone();
+        let (inbox, intent_id) = (self.inbox.clone(), job.intent_id.clone());
         // In a task, because the job is submitted, and billed, whether or not its caller waits.
-        let recorded = tokio::spawn(async move { inbox.record_submission(&submission).await });
+        let recorded = tokio::spawn(async move {
+            let intent_id = intent_id.as_deref();
+            inbox
+                .persist(|store| store.record(&submission, intent_id))
+                .await
+        });
         Ok(recorded.await??)
+    }
+
+    async fn submitting(
+        &self,
+        intent: &SubmissionIntent,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let intent = NewIntent {
+            id: intent.id.clone(),
+            kind: intent.kind,
+            status_only: intent.webhook_status_only,
+            own: OwnData {
+                reference: intent.reference.clone(),
+                metadata: intent.metadata.clone(),
+            },
+            lifetime: intent.timeout.saturating_add(RECORDING),
+        };
+        let opened = self.inbox.persist(|store| store.open_intent(&intent));
+        Ok(opened.await?)
+    }
+
+    async fn not_submitted(
+        &self,
+        intent: &SubmissionIntent,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        self.close(intent, false).await
+    }
+
+    async fn unanswered(
+        &self,
+        intent: &SubmissionIntent,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        self.close(intent, true).await
+    }
+}
+
+impl Submissions {
+    async fn close(
+        &self,
+        intent: &SubmissionIntent,
+        may_exist: bool,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let (inbox, id) = (self.inbox.clone(), intent.id.clone());
+        let closed = tokio::spawn(async move {
+            inbox
+                .persist(|store| store.close_intent(&id, may_exist))
+                .await
+        });
+        Ok(closed.await??)
     }
 }
 
@@ -65,16 +147,25 @@ impl Inbox {
         }
     }
 
-    /// Retries for 10 s, because nothing else may know of the job.
-    async fn record_submission(&self, submission: &Submission) -> Result<(), InboxError> {
+    /// Retries for 10 s, because nothing else may know of the job. Then events may be due.
+    async fn persist<'a>(
+        &'a self,
+        work: impl Fn(&'a dyn Store) -> StoreFuture<'a, ()>,
+    ) -> Result<(), InboxError> {
         let begun = Instant::now();
         loop {
-            let recorded = self.database.ask(|store| store.record(submission)).await;
-            if recorded.is_ok() || begun.elapsed() + PAUSE >= ANSWER {
-                return recorded;
+            let done = self.database.ask(&work).await;
+            if done.is_ok() || begun.elapsed() + PAUSE >= ANSWER {
+                self.wake.notify();
+                return done;
             }
             time::sleep(PAUSE).await;
         }
+    }
+
+    /// Returns for each job whether its submission is recorded.
+    pub(crate) async fn recorded(&self, job_ids: &[Text]) -> Result<Vec<bool>, InboxError> {
+        self.database.ask(|store| store.recorded(job_ids)).await
     }
 
     pub(crate) async fn awaited(&self) -> Result<Vec<Submission>, InboxError> {
@@ -100,3 +191,6 @@ impl Inbox {
         self.database.ask(|store| store.give_up(submission)).await
     }
 }
+
+/// How long recording the answer may take after it arrived.
+const RECORDING: Duration = Duration::from_secs(15);

@@ -116,6 +116,7 @@ mod tests {
     use std::time::UNIX_EPOCH;
 
     use super::*;
+    use crate::record::OwnData;
 
     fn job(hours: u64) -> (Missing, SystemTime) {
         let submitted_at = UNIX_EPOCH + Duration::from_secs(1_767_225_600);
@@ -124,6 +125,7 @@ mod tests {
             kind: None,
             status_only: false,
             submitted_at,
+            own: OwnData::default(),
         });
         (missing, submitted_at + Duration::from_secs(hours * 3_600))
     }

@@ -4,6 +4,7 @@ mod job;
 mod pass;
 mod report;
 mod telemetry;
+mod unanswered;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -37,7 +38,9 @@ use tower_pyannote::event::Text;
 /// 5. A job that comes within an hour of the deletion of its output, and is not in the inbox, is warned of.
 /// 6. One whose output is gone is *lost*: logged as an error, counted, and not asked for again. Should its webhook come
 ///    after all, it is handled.
-/// 7. What fails is logged, counted and tried again: once at once, if other jobs do not fail, and in the next pass.
+/// 7. A submission with a reference whose answer was lost is logged once, with the jobs that may be its own. See
+///    [`Submissions`](crate::Submissions).
+/// 8. What fails is logged, counted and tried again: once at once, if other jobs do not fail, and in the next pass.
 ///
 /// On a new inbox the first pass fetches the jobs that the API lists of the last day, even if another program handled them,
 /// and ignores jobs whose output is gone. [`without_listing`](Self::without_listing) turns that off.
@@ -70,6 +73,8 @@ pub struct Reconciler {
     left: HashMap<Text, Missing>,
     /// The jobs that were warned of.
     warned: HashSet<Text>,
+    /// The unanswered submissions that were logged.
+    unanswered: HashSet<Text>,
     /// How often it had to be found out whether the service is down.
     probes: usize,
 }
@@ -86,6 +91,7 @@ impl Reconciler {
             listed_until: None,
             left: HashMap::new(),
             warned: HashSet::new(),
+            unanswered: HashSet::new(),
             probes: 0,
         }
     }

@@ -10,8 +10,12 @@ use super::{
     fetch::fetch,
     job::{Cause, Fetched, LISTED, Missing},
     telemetry,
+    unanswered::Unanswered,
 };
-use crate::{InboxError, record::Submission};
+use crate::{
+    InboxError,
+    record::{OwnData, Submission},
+};
 use pyannoteai_client::{ClientError, JobSummary, ListJobs};
 use tower_pyannote::event::Text;
 
@@ -63,10 +67,22 @@ impl Pass<'_> {
             return self.failed("look jobs up", &error);
         }
 
+        let mut unanswered = match Unanswered::read(self.reconciler).await {
+            Ok(unanswered) => unanswered,
+            Err(error) => return self.failed("read unanswered submissions", &error),
+        };
+        self.report.unanswered = count(unanswered.total());
         let listed = match self.reconciler.listing {
-            true => self.list(&mut jobs).await,
+            true => self.list(&mut jobs, &mut unanswered).await,
             false => None,
         };
+        // After a list that broke off, the next pass knows more.
+        if listed.is_some() || !self.reconciler.listing {
+            let reported = unanswered.report(self.reconciler).await;
+            if let Err(error) = reported {
+                self.failed("look jobs up", &error);
+            }
+        }
         let warned = &mut self.reconciler.warned;
         warned.retain(|job_id| jobs.contains_key(job_id));
         let (due, early) = self.part(jobs);
@@ -102,7 +118,11 @@ impl Pass<'_> {
     }
 
     /// Adds the jobs that the API lists and that are missing; says when the newest of all was created, if all were listed.
-    async fn list(&mut self, jobs: &mut HashMap<Text, Missing>) -> Option<SystemTime> {
+    async fn list(
+        &mut self,
+        jobs: &mut HashMap<Text, Missing>,
+        unanswered: &mut Unanswered,
+    ) -> Option<SystemTime> {
         let oldest = self.now.checked_sub(LISTED)?;
         let from = match self.reconciler.listed_until {
             Some(date) => oldest.max(date.checked_sub(OVERLAP)?),
@@ -129,6 +149,7 @@ impl Pass<'_> {
             let mut items = page.items;
             items.retain(|job| date(job).is_none_or(|date| date >= from));
             self.report.listed += count(items.len());
+            unanswered.note(&items);
             newest = items.iter().filter_map(date).fold(newest, SystemTime::max);
             if let Err(error) = self.add(jobs, items).await {
                 self.failed("look jobs up", &error);
@@ -161,6 +182,7 @@ impl Pass<'_> {
                     kind: None,
                     status_only: false,
                     submitted_at: created_at.unwrap_or(self.now),
+                    own: OwnData::default(),
                 },
                 dated: created_at.is_some(),
                 foreign: self.reconciler.listed_until.is_none(),

@@ -24,6 +24,8 @@ pub struct ReconcileReport {
     pub expired: u64,
     /// Jobs that could not be fetched or committed this time.
     pub failed: u64,
+    /// Submissions with a reference or metadata whose answer was lost, of the last 7 days.
+    pub unanswered: u64,
     /// Calls of the API and of the database that failed, those of failed jobs included, and of those whose second try did not.
     pub errors: u64,
 }

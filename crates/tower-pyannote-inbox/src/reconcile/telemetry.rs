@@ -10,11 +10,12 @@ use super::{
     job::{Fetched, Missing},
 };
 use crate::{
+    UnansweredSubmission,
     error::Chain,
     metrics::{MISSING_JOBS, PASS_SECONDS, PASSES, PENDING_JOBS, RECONCILED_JOBS, URGENT_JOBS},
     telemetry::float,
 };
-use tower_pyannote::Kind;
+use tower_pyannote::{Kind, event::Text};
 
 /// Counts and logs the end of a pass.
 pub(super) fn passed(report: &ReconcileReport, elapsed: Duration) {
@@ -28,6 +29,7 @@ pub(super) fn passed(report: &ReconcileReport, elapsed: Duration) {
         lost,
         expired,
         failed,
+        unanswered,
         errors,
     } = *report;
     let outcome = match report.is_complete() {
@@ -44,7 +46,17 @@ pub(super) fn passed(report: &ReconcileReport, elapsed: Duration) {
     } else {
         info!(
             listed,
-            awaited, missing, new, duplicates, pending, lost, expired, failed, errors, "reconciled"
+            awaited,
+            missing,
+            new,
+            duplicates,
+            pending,
+            lost,
+            expired,
+            failed,
+            unanswered,
+            errors,
+            "reconciled"
         );
     }
 }
@@ -88,6 +100,18 @@ pub(super) fn lost(job: &Missing, why: &'static str) {
         kind = kind(job),
         why,
         "a job's event is lost: its webhook did not come, and it can no longer be fetched"
+    );
+}
+
+/// Logs a submission whose answer was lost, and the jobs that may be its own.
+pub(super) fn unanswered(submission: &UnansweredSubmission, candidates: &[Text]) {
+    let candidates: Vec<&str> = candidates.iter().map(Text::as_str).collect();
+    warn!(
+        submission = submission.id.as_str(),
+        reference = submission.reference.as_deref(),
+        kind = submission.kind.map(Kind::as_str),
+        candidates = candidates.join(" "),
+        "the answer to a submission was lost: if one of the candidates is its job, assign it with answer_submission"
     );
 }
 

@@ -30,7 +30,7 @@ use self::{
 use crate::error::InboxError;
 use crate::{
     entry::{Commit, InboxEntry, InboxFilter, InboxState, InboxStats, Replay},
-    record::{Record, Stored, job_key, kind, nanoseconds, time},
+    record::{Record, Stored, job_key, kind, metadata, nanoseconds, source, time},
     store::{Claimed, Grouping, Outcome, Store, StoreFuture},
     telemetry,
 };
@@ -227,6 +227,7 @@ impl Store for SqlStore {
                 Value::Bytes(&job_key.unwrap_or_default()),
                 Value::MaybeInt(id),
                 Value::Int(filter.limit.into()),
+                Value::MaybeText(filter.reference.as_deref()),
             ];
             let mut session = self.engine.read().await?;
             let rows: Vec<EntryRow> = session.rows(sql::LIST, &values).await?;
@@ -277,6 +278,9 @@ struct EntryRow {
     job_id: String,
     status: String,
     kind: Option<String>,
+    reference: Option<String>,
+    metadata: Option<String>,
+    source: String,
     state: String,
     attempts: i64,
     body_bytes: i64,
@@ -293,6 +297,9 @@ impl From<EntryRow> for InboxEntry {
             job_id: row.job_id,
             status: row.status,
             kind: row.kind.as_deref().and_then(kind),
+            reference: row.reference,
+            metadata: row.metadata.and_then(metadata),
+            source: source(&row.source),
             state: InboxState::from_name(&row.state),
             attempts: u32::try_from(row.attempts).unwrap_or_default(),
             bytes: unsigned(row.body_bytes),

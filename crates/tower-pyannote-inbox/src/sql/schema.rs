@@ -14,7 +14,10 @@ pub(crate) async fn prepare(
     may_migrate: bool,
 ) -> Result<(), InboxError> {
     let tables = engine.choose(TABLES_SQLITE, TABLES_POSTGRES);
-    let migrations = [engine.choose(include_str!("sqlite_1.sql"), include_str!("postgres_1.sql"))];
+    let migrations = [
+        engine.choose(include_str!("sqlite_1.sql"), include_str!("postgres_1.sql")),
+        engine.choose(include_str!("sqlite_2.sql"), include_str!("postgres_2.sql")),
+    ];
     let newest = i64::try_from(migrations.len()).unwrap_or(i64::MAX);
     let mut session = engine.write().await?;
     let mut version = version(&mut session, tables).await?;

@@ -57,7 +57,9 @@ UPDATE pyannote_events SET state = 'running', worker = $1, claims = claims + 1
 WHERE id IN (SELECT id FROM due)
 RETURNING id, claims, attempts, body_bytes, due_at, received_at, signed_at, retry_number, retry_reason,
     (SELECT b.body FROM pyannote_bodies b WHERE b.event_id = pyannote_events.id AND pyannote_events.body_bytes <= $3) AS body,
-    (SELECT s.kind FROM pyannote_submissions s WHERE s.job_key = pyannote_events.job_key) AS job_kind";
+    (SELECT s.kind FROM pyannote_submissions s WHERE s.job_key = pyannote_events.job_key) AS job_kind,
+    (SELECT s.reference FROM pyannote_submissions s WHERE s.job_key = pyannote_events.job_key) AS reference,
+    (SELECT s.metadata FROM pyannote_submissions s WHERE s.job_key = pyannote_events.job_key) AS metadata, source";
 
 /// As [`CLAIM_SQLITE`]. Claims at the same time skip each other's events, and the unique index on running events rejects a
 /// claim that a skipped event would have excluded.
@@ -74,7 +76,9 @@ UPDATE pyannote_events SET state = 'running', worker = $1, claims = claims + 1
 WHERE id IN (SELECT id FROM due)
 RETURNING id, claims, attempts, body_bytes, due_at, received_at, signed_at, retry_number, retry_reason,
     CASE WHEN body_bytes <= $3 THEN body END AS body,
-    (SELECT s.kind FROM pyannote_submissions s WHERE s.job_key = pyannote_events.job_key) AS job_kind";
+    (SELECT s.kind FROM pyannote_submissions s WHERE s.job_key = pyannote_events.job_key) AS job_kind,
+    (SELECT s.reference FROM pyannote_submissions s WHERE s.job_key = pyannote_events.job_key) AS reference,
+    (SELECT s.metadata FROM pyannote_submissions s WHERE s.job_key = pyannote_events.job_key) AS metadata, source";
 
 pub(super) const RESULTS: &str =
     "SELECT event_id, handler, error FROM pyannote_results WHERE event_id = ANY($1)";
@@ -139,24 +143,23 @@ pub(super) const OLDEST: &str =
 
 pub(super) const LIST: &str = "\
 SELECT e.id, e.job_id, e.status,
-    COALESCE(e.kind, (SELECT s.kind FROM pyannote_submissions s WHERE s.job_key = e.job_key)) AS kind,
-    e.state, e.attempts, e.body_bytes, e.received_at, e.finished_at, e.last_error,
+    COALESCE(e.kind, s.kind) AS kind, s.reference, s.metadata, e.source, e.state, e.attempts, e.body_bytes, e.received_at, e.finished_at, e.last_error,
     (SELECT COUNT(*) FROM pyannote_conflicts c WHERE c.event_id = e.id) AS conflicts
-FROM pyannote_events e
+FROM pyannote_events e LEFT JOIN pyannote_submissions s ON s.job_key = e.job_key
 WHERE (CAST($1 AS TEXT) IS NULL OR
         CASE WHEN e.state IN ('waiting', 'running', 'handled', 'dead') THEN e.state ELSE 'unknown' END = $1)
     AND (NOT $2 OR e.job_key = $3) AND (CAST($4 AS BIGINT) IS NULL OR e.id = $4)
+    AND (CAST($6 AS TEXT) IS NULL OR s.reference = $6)
 ORDER BY e.received_at DESC, e.id DESC LIMIT $5";
 
 pub(super) const EVENT_SQLITE: &str = "\
-SELECT e.received_at, e.signed_at, e.retry_number, e.retry_reason, b.body,
-    (SELECT s.kind FROM pyannote_submissions s WHERE s.job_key = e.job_key) AS job_kind
-FROM pyannote_events e JOIN pyannote_bodies b ON b.event_id = e.id WHERE e.id = $1";
+SELECT e.received_at, e.signed_at, e.retry_number, e.retry_reason, e.source, b.body, s.kind AS job_kind, s.reference, s.metadata
+FROM pyannote_events e JOIN pyannote_bodies b ON b.event_id = e.id
+LEFT JOIN pyannote_submissions s ON s.job_key = e.job_key WHERE e.id = $1";
 
 pub(super) const EVENT_POSTGRES: &str = "\
-SELECT e.received_at, e.signed_at, e.retry_number, e.retry_reason, e.body,
-    (SELECT s.kind FROM pyannote_submissions s WHERE s.job_key = e.job_key) AS job_kind
-FROM pyannote_events e WHERE e.id = $1";
+SELECT e.received_at, e.signed_at, e.retry_number, e.retry_reason, e.source, e.body, s.kind AS job_kind, s.reference, s.metadata
+FROM pyannote_events e LEFT JOIN pyannote_submissions s ON s.job_key = e.job_key WHERE e.id = $1";
 
 pub(super) const REPLAY: &str = "\
 UPDATE pyannote_events SET state = 'waiting', attempts = 0, finished_at = NULL, queued_at = now_ns(), due_at = now_ns()

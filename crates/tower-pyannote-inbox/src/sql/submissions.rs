@@ -1,35 +1,154 @@
 use std::time::{Duration, SystemTime};
 
-use super::{SUBMISSIONS_KEPT, SqlStore, session::Value, span, statements as sql};
+use super::{
+    SUBMISSIONS_KEPT, SqlStore,
+    session::{Session, Value},
+    span, statements as sql,
+};
 use crate::{
     error::InboxError,
-    record::{Submission, job_key, kind, nanoseconds, time},
+    record::{NewIntent, OwnData, Submission, job_key, kind, metadata, nanoseconds, time},
     store::{StoreFuture, SubmissionStore},
+    unanswered::UnansweredSubmission,
 };
-use tower_pyannote::{Kind, event::Text};
+use tower_pyannote::{
+    Kind,
+    event::{JobMetadata, Text},
+};
 
 impl SqlStore {
-    async fn put(
+    /// Returns for each job whether a statement finds it.
+    async fn each(
         &self,
-        submission: &Submission,
+        job_ids: &[Text],
         statement: &'static str,
-    ) -> Result<(), InboxError> {
-        let values = [
-            Value::Bytes(&job_key(&submission.job_id)),
-            Value::Text(&submission.job_id),
-            Value::MaybeText(submission.kind.map(Kind::as_str)),
-            Value::Bool(submission.status_only),
-            Value::Int(nanoseconds(submission.submitted_at)),
-        ];
+    ) -> Result<Vec<bool>, InboxError> {
+        let mut found = Vec::with_capacity(job_ids.len());
+        let mut session = self.engine.read().await?;
+        for job_id in job_ids {
+            let value = [Value::Bytes(&job_key(job_id))];
+            let row: Option<(i32,)> = session.row(statement, &value).await?;
+            found.push(row.is_some());
+        }
+        session.commit().await?;
+        Ok(found)
+    }
+
+    /// Begins a transaction that closes an intent.
+    async fn closing(&self) -> Result<Session, InboxError> {
         let mut session = self.engine.write().await?;
-        session.run(statement, &values).await?;
-        session.commit().await
+        // Of two transactions that close the last intents at the same time, neither would see the other one's.
+        session
+            .script(self.engine.choose("", LOCK_POSTGRES))
+            .await?;
+        Ok(session)
     }
 }
 
+/// Records a submission and releases the events that no longer wait for it.
+async fn put(session: &mut Session, submission: &Submission) -> Result<(), InboxError> {
+    let own = &submission.own;
+    let values = [
+        Value::Bytes(&job_key(&submission.job_id)),
+        Value::Text(&submission.job_id),
+        Value::MaybeText(submission.kind.map(Kind::as_str)),
+        Value::Bool(submission.status_only),
+        Value::Int(nanoseconds(submission.submitted_at)),
+        Value::MaybeText(own.reference.as_deref()),
+        Value::MaybeText(own.metadata.as_ref().map(JobMetadata::as_str)),
+    ];
+    session.run(RECORD, &values).await?;
+    session.run(RELEASE, &[]).await.map(drop)
+}
+
 impl SubmissionStore for SqlStore {
-    fn record<'a>(&'a self, submission: &'a Submission) -> StoreFuture<'a, ()> {
-        Box::pin(self.put(submission, RECORD))
+    fn record<'a>(
+        &'a self,
+        submission: &'a Submission,
+        intent_id: Option<&'a str>,
+    ) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            let mut session = match intent_id {
+                Some(_) => self.closing().await?,
+                None => self.engine.write().await?,
+            };
+            if let Some(id) = intent_id {
+                session.run(CLOSE, &[Value::Text(id)]).await?;
+            }
+            put(&mut session, submission).await?;
+            session.commit().await
+        })
+    }
+
+    fn open_intent<'a>(&'a self, intent: &'a NewIntent) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            let own = &intent.own;
+            let values = [
+                Value::Text(&intent.id),
+                Value::Text(intent.kind.as_str()),
+                Value::Bool(intent.status_only),
+                Value::MaybeText(own.reference.as_deref()),
+                Value::MaybeText(own.metadata.as_ref().map(JobMetadata::as_str)),
+                Value::Int(span(intent.lifetime)),
+            ];
+            let mut session = self.engine.write().await?;
+            session.run(OPEN, &values).await?;
+            let week = [Value::Int(span(SUBMISSIONS_KEPT))];
+            session.run(FORGET_INTENTS, &week).await?;
+            session.commit().await
+        })
+    }
+
+    fn close_intent<'a>(&'a self, id: &'a str, may_exist: bool) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            let statement = match may_exist {
+                true => EXPIRE,
+                false => CLOSE,
+            };
+            let mut session = self.closing().await?;
+            session.run(statement, &[Value::Text(id)]).await?;
+            session.run(RELEASE, &[]).await?;
+            session.commit().await
+        })
+    }
+
+    fn unanswered(&self) -> StoreFuture<'_, Vec<UnansweredSubmission>> {
+        Box::pin(async move {
+            let mut session = self.engine.read().await?;
+            let rows = session
+                .rows(UNANSWERED, &[Value::Int(MOST_UNANSWERED)])
+                .await?;
+            session.commit().await?;
+            Ok(rows.into_iter().map(unanswered).collect())
+        })
+    }
+
+    fn answer<'a>(&'a self, id: &'a str, job_id: &'a Text) -> StoreFuture<'a, bool> {
+        Box::pin(async move {
+            let mut session = self.closing().await?;
+            let Some(row) = session.row(UNANSWERED_ONE, &[Value::Text(id)]).await? else {
+                return Ok(false);
+            };
+            let found = unanswered(row);
+            session.run(CLOSE, &[Value::Text(id)]).await?;
+            let submission = Submission {
+                job_id: job_id.clone(),
+                kind: found.kind,
+                status_only: found.webhook_status_only,
+                submitted_at: found.begun_at,
+                own: OwnData {
+                    reference: found.reference,
+                    metadata: found.metadata,
+                },
+            };
+            put(&mut session, &submission).await?;
+            session.commit().await?;
+            Ok(true)
+        })
+    }
+
+    fn recorded<'a>(&'a self, job_ids: &'a [Text]) -> StoreFuture<'a, Vec<bool>> {
+        Box::pin(self.each(job_ids, RECORDED))
     }
 
     fn awaited(&self) -> StoreFuture<'_, Vec<Submission>> {
@@ -47,6 +166,7 @@ impl SubmissionStore for SqlStore {
                     kind: known.as_deref().and_then(kind),
                     status_only,
                     submitted_at: time(submitted_at),
+                    own: OwnData::default(),
                 }
             });
             Ok(submissions.collect())
@@ -54,17 +174,7 @@ impl SubmissionStore for SqlStore {
     }
 
     fn settled<'a>(&'a self, job_ids: &'a [Text]) -> StoreFuture<'a, Vec<bool>> {
-        Box::pin(async move {
-            let mut settled = Vec::with_capacity(job_ids.len());
-            let mut session = self.engine.read().await?;
-            for job_id in job_ids {
-                let value = [Value::Bytes(&job_key(job_id))];
-                let found: Option<(i32,)> = session.row(SETTLED, &value).await?;
-                settled.push(found.is_some());
-            }
-            session.commit().await?;
-            Ok(settled)
-        })
+        Box::pin(self.each(job_ids, SETTLED))
     }
 
     fn lease<'a>(
@@ -88,13 +198,85 @@ impl SubmissionStore for SqlStore {
     }
 
     fn give_up<'a>(&'a self, submission: &'a Submission) -> StoreFuture<'a, ()> {
-        Box::pin(self.put(submission, GIVE_UP))
+        Box::pin(async move {
+            let values = [
+                Value::Bytes(&job_key(&submission.job_id)),
+                Value::Text(&submission.job_id),
+                Value::MaybeText(submission.kind.map(Kind::as_str)),
+                Value::Bool(submission.status_only),
+                Value::Int(nanoseconds(submission.submitted_at)),
+            ];
+            let mut session = self.engine.write().await?;
+            session.run(GIVE_UP, &values).await?;
+            session.commit().await
+        })
+    }
+}
+
+type IntentRow = (
+    String,
+    String,
+    bool,
+    Option<String>,
+    Option<String>,
+    i64,
+    i64,
+);
+
+fn unanswered(row: IntentRow) -> UnansweredSubmission {
+    let (id, known, webhook_status_only, reference, json, begun_at, expires_at) = row;
+    UnansweredSubmission {
+        id: id.into(),
+        kind: kind(&known),
+        webhook_status_only,
+        reference: reference.map(Text::from),
+        metadata: json.and_then(metadata),
+        begun_at: time(begun_at),
+        ended_at: time(expires_at),
     }
 }
 
 const RECORD: &str = "\
-INSERT INTO pyannote_submissions (job_key, job_id, kind, status_only, submitted_at) VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (job_key) DO UPDATE SET kind = excluded.kind, status_only = excluded.status_only";
+INSERT INTO pyannote_submissions (job_key, job_id, kind, status_only, submitted_at, reference, metadata)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (job_key) DO UPDATE SET kind = excluded.kind, status_only = excluded.status_only,
+    reference = excluded.reference, metadata = excluded.metadata";
+
+/// Again if the client repeats a request that was refused for the rate limit.
+const OPEN: &str = "\
+INSERT INTO pyannote_intents (id, kind, status_only, reference, metadata, begun_at, expires_at)
+VALUES ($1, $2, $3, $4, $5, now_ns(), now_ns() + $6)
+ON CONFLICT (id) DO UPDATE SET begun_at = excluded.begun_at, expires_at = excluded.expires_at";
+
+const CLOSE: &str = "DELETE FROM pyannote_intents WHERE id = $1";
+
+const EXPIRE: &str =
+    "UPDATE pyannote_intents SET expires_at = now_ns() WHERE id = $1 AND expires_at > now_ns()";
+
+const FORGET_INTENTS: &str = "DELETE FROM pyannote_intents WHERE expires_at < now_ns() - $1";
+
+/// Makes events due whose submission is known by now, or can no longer become known. Not an event that ran before, whose
+/// delay is that of its retry.
+const RELEASE: &str = "\
+UPDATE pyannote_events SET queued_at = now_ns(), due_at = now_ns(), held_at = NULL
+WHERE held_at IS NOT NULL AND claims = 0 AND (
+    EXISTS (SELECT 1 FROM pyannote_submissions s WHERE s.job_key = pyannote_events.job_key)
+    OR NOT EXISTS (
+        SELECT 1 FROM pyannote_intents i WHERE i.begun_at <= pyannote_events.held_at AND i.expires_at > now_ns()))";
+
+const LOCK_POSTGRES: &str = "SELECT pg_advisory_xact_lock(hashtext('tower-pyannote intents'))";
+
+const UNANSWERED: &str = "\
+SELECT id, kind, status_only, reference, metadata, begun_at, expires_at FROM pyannote_intents
+WHERE expires_at <= now_ns() ORDER BY begun_at LIMIT $1";
+
+const UNANSWERED_ONE: &str = "\
+SELECT id, kind, status_only, reference, metadata, begun_at, expires_at FROM pyannote_intents
+WHERE expires_at <= now_ns() AND id = $1";
+
+/// A job without a kind was noted when its event was removed.
+const RECORDED: &str = "\
+SELECT 1 FROM pyannote_submissions WHERE job_key = $1 AND kind IS NOT NULL";
 
 /// Not those of more than a week ago, because a submission stays as long as its event.
 const AWAITED: &str = "\
@@ -112,6 +294,9 @@ OR EXISTS (SELECT 1 FROM pyannote_submissions WHERE job_key = $1 AND outcome IS 
 const GIVE_UP: &str = "\
 INSERT INTO pyannote_submissions (job_key, job_id, kind, status_only, submitted_at, outcome)
 VALUES ($1, $2, $3, $4, $5, 'lost') ON CONFLICT (job_key) DO UPDATE SET outcome = excluded.outcome";
+
+/// More than a person reads.
+const MOST_UNANSWERED: i64 = 1_000;
 
 /// More than are submitted in a day.
 const MOST_AWAITED: i64 = 200_000;

@@ -239,7 +239,10 @@ struct ClaimRow {
     retry_number: Option<i64>,
     retry_reason: Option<String>,
     body: Option<Vec<u8>>,
+    source: String,
     job_kind: Option<String>,
+    reference: Option<String>,
+    metadata: Option<String>,
 }
 
 impl From<ClaimRow> for ClaimedRow {
@@ -250,7 +253,10 @@ impl From<ClaimRow> for ClaimedRow {
             retry_number: row.retry_number,
             retry_reason: row.retry_reason,
             body,
+            source: row.source,
             job_kind: row.job_kind,
+            reference: row.reference,
+            metadata: row.metadata,
         });
         Self {
             attempts: u32::try_from(row.attempts).unwrap_or(u32::MAX),

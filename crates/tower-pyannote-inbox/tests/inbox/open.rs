@@ -19,7 +19,7 @@ on_each_store! {
 async fn tables_of_a_newer_version_are_refused(place: Place) {
     drop(place.open().await);
     place
-        .execute("UPDATE pyannote_schema SET version = 2")
+        .execute("UPDATE pyannote_schema SET version = version + 1")
         .await;
     for opened in [
         Inbox::open(place.address()).await,

@@ -1,0 +1,31 @@
+-- Data of the user that travels with a job.
+ALTER TABLE pyannote_submissions ADD COLUMN reference TEXT;
+ALTER TABLE pyannote_submissions ADD COLUMN metadata TEXT;
+CREATE INDEX inbox_reference ON pyannote_submissions (reference) WHERE reference IS NOT NULL;
+
+-- Submissions with such data that have no answer. One is open until expires_at.
+CREATE TABLE pyannote_intents (
+    id TEXT NOT NULL PRIMARY KEY,
+    kind TEXT NOT NULL,
+    status_only BOOLEAN NOT NULL,
+    reference TEXT,
+    metadata TEXT,
+    begun_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+
+-- When the event was stored, if it waits for the answer to a submission that may be that of its job.
+ALTER TABLE pyannote_events ADD COLUMN held_at BIGINT;
+CREATE INDEX inbox_held ON pyannote_events (held_at) WHERE held_at IS NOT NULL AND claims = 0;
+CREATE FUNCTION pyannote_hold() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE expiry BIGINT; BEGIN
+    -- The lock makes a transaction that closes an intent wait, so that it sees the new events and releases them.
+    SELECT MAX(o.expires_at) INTO expiry FROM (
+        SELECT i.expires_at FROM pyannote_intents i WHERE i.begun_at <= now_ns() AND i.expires_at > now_ns() FOR SHARE) o;
+    IF expiry IS NOT NULL THEN
+        UPDATE pyannote_events e SET held_at = now_ns(), due_at = expiry FROM added a
+        WHERE e.id = a.id AND NOT EXISTS (SELECT 1 FROM pyannote_submissions s WHERE s.job_key = e.job_key);
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER inbox_hold AFTER INSERT ON pyannote_events
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION pyannote_hold();

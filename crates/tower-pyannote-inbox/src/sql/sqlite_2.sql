@@ -1,0 +1,27 @@
+-- Data of the user that travels with a job.
+ALTER TABLE pyannote_submissions ADD COLUMN reference TEXT;
+ALTER TABLE pyannote_submissions ADD COLUMN metadata TEXT;
+CREATE INDEX inbox_reference ON pyannote_submissions (reference) WHERE reference IS NOT NULL;
+
+-- Submissions with such data that have no answer. One is open until expires_at.
+CREATE TABLE pyannote_intents (
+    id TEXT NOT NULL PRIMARY KEY,
+    kind TEXT NOT NULL,
+    status_only BOOLEAN NOT NULL,
+    reference TEXT,
+    metadata TEXT,
+    begun_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- When the event was stored, if it waits for the answer to a submission that may be that of its job.
+ALTER TABLE pyannote_events ADD COLUMN held_at INTEGER;
+CREATE INDEX inbox_held ON pyannote_events (held_at) WHERE held_at IS NOT NULL AND claims = 0;
+CREATE TRIGGER inbox_hold AFTER INSERT ON pyannote_events
+WHEN EXISTS (SELECT 1 FROM pyannote_intents WHERE begun_at <= now_ns() AND expires_at > now_ns())
+    AND NOT EXISTS (SELECT 1 FROM pyannote_submissions s WHERE s.job_key = NEW.job_key)
+BEGIN
+    UPDATE pyannote_events SET held_at = now_ns(), due_at = (
+        SELECT MAX(expires_at) FROM pyannote_intents WHERE begun_at <= now_ns() AND expires_at > now_ns())
+    WHERE id = NEW.id;
+END;
