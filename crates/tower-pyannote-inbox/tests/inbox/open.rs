@@ -4,9 +4,11 @@ use std::{error::Error, net::TcpListener, path::Path};
 
 use sqlx::{Connection, PgConnection, Row, SqliteConnection};
 use tempfile::TempDir;
-use tower_pyannote_inbox::{Inbox, InboxError, InboxErrorKind};
+use tower_pyannote_inbox::{Inbox, InboxError, InboxErrorKind, InboxFilter};
 
-use crate::place::{Place, commit, on_each_store, state};
+use crate::place::{
+    Log, Place, commit, counting, hasty, on_each_store, spawn, state, until_handled,
+};
 
 use tower_pyannote_test_support::postgres::Postgres;
 
@@ -14,6 +16,7 @@ on_each_store! {
     an_inbox_that_is_there_is_opened_as_an_existing_one,
     tables_of_a_newer_version_are_refused,
     tables_of_an_unreleased_version_are_refused,
+    tables_of_the_first_version_are_migrated_with_their_events,
 }
 
 async fn tables_of_a_newer_version_are_refused(place: Place) {
@@ -32,6 +35,37 @@ async fn tables_of_a_newer_version_are_refused(place: Place) {
         // As `main` prints it.
         assert_eq!(format!("{error:?}"), text);
     }
+}
+
+async fn tables_of_the_first_version_are_migrated_with_their_events(place: Place) {
+    let inbox = place.open().await;
+    commit(&inbox, "job").await;
+    let on_events = match place.address().starts_with("sqlite:") {
+        true => "",
+        false => "ON pyannote_events",
+    };
+    for statement in [
+        &format!("DROP TRIGGER inbox_hold {on_events}"),
+        "DROP INDEX inbox_held",
+        "DROP INDEX inbox_reference",
+        "ALTER TABLE pyannote_events DROP COLUMN held_at",
+        "ALTER TABLE pyannote_submissions DROP COLUMN reference",
+        "ALTER TABLE pyannote_submissions DROP COLUMN metadata",
+        "DROP TABLE pyannote_intents",
+        "UPDATE pyannote_schema SET version = 1",
+    ] {
+        place.execute(statement).await;
+    }
+    if !on_events.is_empty() {
+        place.execute("DROP FUNCTION pyannote_hold").await;
+    }
+    inbox.list(&InboxFilter::new()).await.unwrap_err();
+    let inbox = place.open().await;
+    assert_eq!(state(&inbox, "job").await, "waiting");
+    let log = Log::default();
+    let _worker = spawn(hasty(&inbox, counting(&log, "count")));
+    until_handled(&inbox, 1).await;
+    assert_eq!(log.lines(), ["job 1"]);
 }
 
 async fn tables_of_an_unreleased_version_are_refused(place: Place) {

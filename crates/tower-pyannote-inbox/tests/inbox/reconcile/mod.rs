@@ -2,7 +2,9 @@
 
 mod events;
 mod failures;
+mod fetch_output;
 mod jobs;
+mod own_data;
 mod properties;
 mod store;
 mod telemetry;
