@@ -5,7 +5,7 @@ use tokio::{runtime::Runtime, sync::oneshot};
 use tower_pyannote::{ConfigError, HandlerRegistry};
 
 use crate::{
-    commands::{deliver, doctor, inbox},
+    commands::{deliver, doctor, health, inbox},
     database,
     endpoints::ENDPOINTS,
     error::{ServerError, in_full},
@@ -49,6 +49,7 @@ fn start(
                 inbox::run(command, &inbox).await
             }
             Some(Command::Deliver(delivery)) => deliver::run(delivery).await,
+            Some(Command::Health(check)) => health::run(check).await,
             Some(Command::Serve(serve)) => run(&flags, serve, handlers).await,
             _ => run(&flags, &flags.serve, handlers).await,
         }

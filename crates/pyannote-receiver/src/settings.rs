@@ -2,7 +2,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{deliver::Delivery, doctor::Case, inbox, reconcile::Reconcile};
+use crate::commands::{
+    deliver::Delivery, doctor::Case, health::Health, inbox, reconcile::Reconcile,
+};
 
 /// Receives pyannoteAI's webhooks: verifies each, commits it to an inbox, then runs handlers that archive and log it
 #[derive(Parser)]
@@ -71,6 +73,7 @@ pub(crate) enum Command {
     Inbox(inbox::Command),
     Doctor(Case),
     Deliver(Delivery),
+    Health(Health),
 }
 
 const AFTER_HELP: &str = "\

@@ -5,12 +5,10 @@ use std::{path::PathBuf, time::Duration};
 use clap::Args;
 use jiff::Timestamp;
 use pyannote_cli::{Failure, print};
-use reqwest::{Client, Url, redirect::Policy};
-use rustls::{ClientConfig, RootCertStore, crypto::ring};
-use rustls_platform_verifier::BuilderVerifierExt;
+use reqwest::{Url, redirect::Policy};
 use tower_pyannote::SigningKey;
 
-use super::file;
+use super::{file, http_client};
 use crate::{error::in_full, secrets};
 
 /// Sign a file as pyannoteAI does and send it; prints the status, and exits with 1 unless it is 2xx
@@ -37,7 +35,10 @@ pub(crate) async fn run(delivery: &Delivery) -> Result<(), Failure> {
             in_full(&error.without_url())
         ))
     };
-    let response = client(&delivery.url)?
+    let client = http_client::builder(&delivery.url)?
+        .redirect(Policy::limited(2))
+        .timeout(TIMEOUT);
+    let response = http_client::build(client)?
         .post(delivery.url.clone())
         .header("content-type", "application/json")
         .header("x-request-timestamp", timestamp)
@@ -54,28 +55,6 @@ pub(crate) async fn run(delivery: &Delivery) -> Result<(), Failure> {
             "the delivery was refused with {status}; the receiver's log has the reason"
         ))),
     }
-}
-
-fn client(url: &Url) -> Result<Client, Failure> {
-    let failed = |error: &dyn std::error::Error| {
-        Failure::run(format!("cannot set up TLS: {}", in_full(error)))
-    };
-    let tls = ClientConfig::builder_with_provider(ring::default_provider().into())
-        .with_safe_default_protocol_versions()
-        .map_err(|error| failed(&error))?;
-    // A machine without certificates can still send over http.
-    let tls = match url.scheme() {
-        "https" => tls
-            .with_platform_verifier()
-            .map_err(|error| failed(&error))?,
-        _ => tls.with_root_certificates(RootCertStore::empty()),
-    };
-    Client::builder()
-        .tls_backend_preconfigured(tls.with_no_client_auth())
-        .redirect(Policy::limited(2))
-        .timeout(TIMEOUT)
-        .build()
-        .map_err(|error| failed(&error))
 }
 
 /// As long as pyannoteAI waits.

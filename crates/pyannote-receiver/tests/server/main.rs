@@ -5,6 +5,7 @@ mod deliver;
 mod deliveries;
 mod doctor;
 mod faults;
+mod health;
 mod inbox;
 mod logs;
 mod pages;
