@@ -3,6 +3,8 @@
 #![cfg(unix)]
 
 mod caddy;
+mod monitoring;
 mod nginx;
 mod program;
 mod proxied;
+mod systemd;
