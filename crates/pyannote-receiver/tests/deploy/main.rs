@@ -3,6 +3,7 @@
 #![cfg(unix)]
 
 mod caddy;
+mod image;
 mod monitoring;
 mod nginx;
 mod program;
