@@ -27,7 +27,11 @@ fn image_serves_without_root_and_checks_its_own_health() {
     };
     assert_eq!(image.config["User"], "10001:10001");
     let port = free_port().to_string();
-    let env = [(SECRET_NAME, SECRET), ("WEBHOOK_SERVER_PORT", &port)];
+    let env = [
+        (SECRET_NAME, SECRET),
+        ("WEBHOOK_SERVER_PORT", &port),
+        ("WEBHOOK_SERVER_PRIVATE_LISTEN", "none"),
+    ];
 
     let cmd = words(&image.config["Cmd"]);
     let mut command = image.command(&words(&image.config["Entrypoint"]), &cmd, &env);
