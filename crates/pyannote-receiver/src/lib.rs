@@ -30,30 +30,53 @@
     warn(clippy::as_conversions, clippy::print_stdout, clippy::unwrap_used)
 )]
 
+#[cfg(feature = "server")]
 mod app;
+#[cfg(feature = "server")]
 mod cached;
+#[cfg(feature = "server")]
 mod commands;
+#[cfg(feature = "server")]
 mod connections;
+#[cfg(feature = "server")]
 mod database;
+#[cfg(any(feature = "server", feature = "fuzzing"))]
 #[cfg_attr(not(feature = "fuzzing"), allow(unreachable_pub))]
 mod doctor;
+#[cfg(feature = "server")]
 mod endpoints;
+#[cfg(feature = "server")]
 mod error;
+#[cfg(feature = "server")]
 mod handlers;
+#[cfg(feature = "server")]
 mod health;
+#[cfg(feature = "server")]
 mod index;
+#[cfg(feature = "server")]
 mod limits;
+#[cfg(feature = "server")]
 mod metrics;
+#[cfg(feature = "server")]
 mod pages;
+#[cfg(feature = "server")]
 mod program;
+#[cfg(feature = "server")]
 mod progress;
+#[cfg(feature = "server")]
 mod secrets;
+#[cfg(feature = "server")]
 mod serve;
+#[cfg(feature = "server")]
 mod server;
+#[cfg(feature = "server")]
 mod settings;
+#[cfg(feature = "server")]
 mod state;
+#[cfg(feature = "server")]
 mod storage;
 
+#[cfg(feature = "server")]
 pub use self::{
     error::ServerError,
     server::{BoundServer, Server},
@@ -68,6 +91,6 @@ pub mod fuzzing {
 }
 
 /// Compiles the README's examples.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "server"))]
 #[doc = include_str!("../README.md")]
 mod readme {}
