@@ -9,7 +9,10 @@ use super::{
 };
 use crate::{Commit, Inbox, pool::pool_for};
 use pyannoteai_client::{Client, ClientError, ClientErrorKind, Job};
-use tower_pyannote::{Status, WebhookEvent, event::Delivery};
+use tower_pyannote::{
+    Status, WebhookEvent,
+    event::{Delivery, Source},
+};
 
 /// Fetches a job and commits its event.
 pub(super) async fn fetch(client: Client, inbox: Inbox, job: Missing) -> (Missing, Fetched) {
@@ -86,7 +89,8 @@ async fn event(
     let bytes = answer.len();
     let make = move || -> Result<WebhookEvent, Box<dyn Error + Send + Sync>> {
         let body = body::of_webhook(&answer, status_only)?;
-        Ok(WebhookEvent::new(body, Delivery::at(received_at))?)
+        let delivery = Delivery::at(received_at).with_source(Source::Api);
+        Ok(WebhookEvent::new(body, delivery)?)
     };
     match pool_for(bytes) {
         Some(pool) => pool.spawn_blocking(make).await?,

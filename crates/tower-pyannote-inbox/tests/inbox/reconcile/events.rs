@@ -2,7 +2,7 @@
 
 use pyannoteai_client::{IdentifyRequest, JobRequest, VoiceprintRequest};
 use serde_json::Value;
-use tower_pyannote::{Kind, WebhookEvent, testing::EventBuilder};
+use tower_pyannote::{Kind, WebhookEvent, event::Source, testing::EventBuilder};
 use tower_pyannote_inbox::{Commit, Inbox};
 
 use pyannote_simulator::{Fault, Faults, Odds};
@@ -114,9 +114,11 @@ async fn the_kind_of_a_failed_job_is_known_from_its_submission(place: Place) {
     }
     world.rest().await;
     assert_eq!(world.reconciler().pass().await.new, 2);
-    for (job_id, kind) in &jobs {
+    let sources = [Source::Api, Source::Api, Source::Webhook];
+    for ((job_id, kind), source) in jobs.iter().zip(sources) {
         let event = only_event(&world.inbox, job_id).await;
         assert_eq!((event.kind(), event.job_kind()), (None, Some(*kind)));
+        assert_eq!(event.source(), source);
         assert_eq!(entry(&world.inbox, job_id).await.kind, Some(*kind));
     }
 
