@@ -1,15 +1,17 @@
 use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, path::Path};
+use object_store::{Attributes, ObjectStore, path::Path};
 use serde::de::IgnoredAny;
 use tower_pyannote::{HandlerError, WebhookEvent, WebhookHandler};
 
 use crate::{
     config_error::{self, ConfigError},
     error::ArchiveError,
-    name,
-    name::EventName,
+    metadata::{self, Metadata},
+    name::{self, EventName},
+    names::Names,
+    objects::Objects,
     telemetry,
 };
 
@@ -27,12 +29,13 @@ use crate::{
 /// 1. **One object per event.** Repeated deliveries of a job id and status keep the first object, also if they arrive at once or
 ///    at several servers that share the store. The first to create `{prefix}/.claims/{SHA-256 of job id and status}` decides the
 ///    name. If a repeated body differs, the archive keeps the first, and logs and counts a conflict.
-/// 2. **Whole or not at all.** Objects are created with [`PutMode::Create`], which stores make atomic. A store without it is
-///    refused with an error at the first event.
+/// 2. **Whole or not at all.** Objects are created with [`PutMode::Create`](object_store::PutMode::Create), which stores make
+///    atomic. A store without it is refused with an error at the first event, unless
+///    [`without_conditional_create`](Self::without_conditional_create) says that the archive may do without.
 /// 3. **Every error can be retried.** Until the event is stored, the handler fails.
 ///
 /// A claim is one small object per event. Keep it for as long as the event may be repeated: without its claim, a repeated event
-/// is stored a second time.
+/// is stored a second time. [`behind_inbox`](Self::behind_inbox) writes no claims.
 ///
 /// # On a local file system
 ///
@@ -72,8 +75,10 @@ use crate::{
 #[derive(Clone)]
 #[must_use]
 pub struct Archive {
-    store: Arc<dyn ObjectStore>,
+    objects: Objects,
     prefix: Path,
+    names: Names,
+    metadata: Metadata,
 }
 
 impl Archive {
@@ -86,8 +91,96 @@ impl Archive {
     ///
     /// Returns [`ConfigError::InvalidPrefix`] if the prefix has an empty segment, a segment `.` or `..`, or a control character.
     pub fn new(store: Arc<dyn ObjectStore>, prefix: impl AsRef<str>) -> Result<Self, ConfigError> {
-        let prefix = config_error::parse_prefix(prefix.as_ref())?;
-        Ok(Self { store, prefix })
+        Ok(Self {
+            objects: Objects {
+                store,
+                conditional: true,
+            },
+            prefix: config_error::parse_prefix(prefix.as_ref())?,
+            names: Names::Claimed,
+            metadata: Metadata::default(),
+        })
+    }
+
+    /// Writes no claims, because all events come from one inbox. Default: a claim per event.
+    ///
+    /// An inbox stores an event once, with the time at which it first arrived. So each attempt to handle the event computes the
+    /// same name, and creating the object itself decides who is first. This saves half of the writes, and on a local file
+    /// system half of the flushes of the disk.
+    ///
+    /// The inbox may serve several workers and servers. But all that write to this prefix must share it: two inboxes that both
+    /// receive an event store it under two names. The same happens if an event is repeated after the inbox pruned it.
+    ///
+    /// The archive still follows claims that it finds, so that it can take over a prefix from an archive with claims.
+    ///
+    /// # Example: an archive behind an inbox
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use object_store::memory::InMemory;
+    /// use tower_pyannote::HandlerRegistry;
+    /// use tower_pyannote_archive::Archive;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let archive = Archive::new(Arc::new(InMemory::new()), "events")?.behind_inbox();
+    /// // `Inbox::worker` takes this registry.
+    /// let handlers = HandlerRegistry::new().register("archive", archive)?;
+    /// # drop(handlers);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn behind_inbox(mut self) -> Self {
+        self.names = Names::received();
+        self
+    }
+
+    /// Writes to a store that has no [`PutMode::Create`](object_store::PutMode::Create). Default: such a store is an error.
+    ///
+    /// The archive then asks whether an object exists, and writes it if not. It promises less:
+    ///
+    /// - Objects are still whole, and an event that is repeated after it was stored is still not stored again.
+    /// - If an event arrives twice **at once**, both may be stored. [Behind an inbox](Self::behind_inbox) they share a name, so
+    ///   the last writer wins, and bodies that differ may go unnoticed. Without an inbox, a second object may be left over under
+    ///   another time.
+    pub fn without_conditional_create(mut self) -> Self {
+        self.objects.conditional = false;
+        self
+    }
+
+    /// Sets where the time of receipt, the source and the retry of a delivery are kept. Default: [`Metadata::None`].
+    ///
+    /// They are those of one delivery of the event, the first unless several arrive at once.
+    ///
+    /// # Example: metadata of a delivery in a file beside the event
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use object_store::local::LocalFileSystem;
+    /// use tower_pyannote::{HandlerRegistry, WebhookEvent, event::Delivery};
+    /// use tower_pyannote_archive::{Archive, Metadata};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// let store = Arc::new(LocalFileSystem::new_with_prefix(dir.path())?.with_fsync(true));
+    /// let archive = Archive::new(store, "")?.with_metadata(Metadata::Sidecar);
+    /// let registry = HandlerRegistry::new().register("archive", archive)?;
+    ///
+    /// let body = r#"{"jobId":"3c8a89a5","status":"canceled"}"#;
+    /// let event = WebhookEvent::new(body.into(), Delivery::at(std::time::UNIX_EPOCH))?;
+    /// assert!(registry.handle(event).await.is_success());
+    ///
+    /// let path = dir.path().join(".meta/19700101T000000.000000000Z_none_3c8a89a5_canceled.meta.json");
+    /// let metadata = std::fs::read_to_string(path)?;
+    /// assert_eq!(metadata, r#"{"received_at":"1970-01-01T00:00:00Z","source":"webhook"}"#);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_metadata(mut self, metadata: Metadata) -> Self {
+        self.metadata = metadata;
+        self
     }
 
     /// Returns the name under which `event` is stored if it is the first of its job id and status.
@@ -104,76 +197,57 @@ impl Archive {
     ///
     /// Returns a retryable error if the store fails.
     pub async fn keep(&self, event: &WebhookEvent) -> Result<Path, HandlerError> {
-        let name = self.claim(event).await?;
+        let name = self.names.of(event, &self.objects, &self.prefix).await?;
+        if self.metadata == Metadata::Sidecar {
+            self.keep_sidecar(&name, event).await?;
+        }
         let location = self.prefix.clone().join(name);
-        if !self.create(&location, event.raw()).await? {
+        let (bytes, attributes) = (event.raw(), self.attributes(event));
+        if !self.objects.create(&location, bytes, attributes).await? {
             self.confirm(&location, event).await?;
         }
         Ok(location)
     }
 
-    /// Returns the name of the event, which is the same for all its deliveries.
-    async fn claim(&self, event: &WebhookEvent) -> Result<String, ArchiveError> {
-        let name = EventName::of(event);
-        let ours = name.to_string();
-        let claim = self.prefix.clone().join(CLAIMS).join(name::claim_of(event));
-        if self.create(&claim, &ours.clone().into()).await? {
-            return Ok(ours);
+    async fn keep_sidecar(&self, name: &str, event: &WebhookEvent) -> Result<(), ArchiveError> {
+        let sidecars = self.prefix.clone().join(SIDECARS);
+        let location = sidecars.join(name::sidecar_of(name));
+        let bytes = metadata::sidecar(event);
+        let create = self.objects.create(&location, &bytes, Attributes::new());
+        if create.await? || is_json(&self.objects.read(&location).await?) {
+            return Ok(());
         }
-        let theirs = self.read(&claim).await?;
-        if let Ok(theirs) = std::str::from_utf8(&theirs) {
-            if name.is_of_same_event(theirs) {
-                return Ok(theirs.to_owned());
-            }
+        telemetry::repaired(&location);
+        let repair = self.objects.overwrite(&location, &bytes, Attributes::new());
+        repair.await
+    }
+
+    fn attributes(&self, event: &WebhookEvent) -> Attributes {
+        match self.metadata {
+            Metadata::Attributes => metadata::attributes(event),
+            Metadata::None | Metadata::Sidecar => Attributes::new(),
         }
-        // The claim was cut off by a loss of power, or changed. An event that is stored twice is better than a lost one.
-        telemetry::repaired(&claim);
-        self.put(&claim, &ours.clone().into(), PutMode::Overwrite)
-            .await?;
-        Ok(ours)
     }
 
     /// Compares the event with the stored object. Writes the object again if it was cut off.
     async fn confirm(&self, location: &Path, event: &WebhookEvent) -> Result<(), ArchiveError> {
-        let kept = self.read(location).await?;
+        let kept = self.objects.read(location).await?;
         if kept == event.raw() {
             return Ok(());
         }
         // Every event is JSON, so an object that is not JSON was cut off by a loss of power.
-        if serde_json::from_slice::<IgnoredAny>(&kept).is_err() {
+        if !is_json(&kept) {
             telemetry::repaired(location);
-            return self.put(location, event.raw(), PutMode::Overwrite).await;
+            let (bytes, attributes) = (event.raw(), self.attributes(event));
+            return self.objects.overwrite(location, bytes, attributes).await;
         }
         telemetry::conflict(event, location);
         Ok(())
     }
+}
 
-    /// Creates an object; returns `false` if there is one already.
-    async fn create(&self, location: &Path, bytes: &Bytes) -> Result<bool, ArchiveError> {
-        match self.put(location, bytes, PutMode::Create).await {
-            Ok(()) => Ok(true),
-            Err(error) if error.is_already_exists() => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn put(&self, location: &Path, bytes: &Bytes, mode: PutMode) -> Result<(), ArchiveError> {
-        let payload = PutPayload::from_bytes(bytes.clone());
-        match self
-            .store
-            .put_opts(location, payload, PutOptions::from(mode))
-            .await
-        {
-            Ok(_) => Ok(()),
-            Err(error) => Err(ArchiveError::write(location.clone(), error)),
-        }
-    }
-
-    async fn read(&self, location: &Path) -> Result<Bytes, ArchiveError> {
-        let read = async { self.store.get(location).await?.bytes().await };
-        read.await
-            .map_err(|error| ArchiveError::read(location.clone(), error))
-    }
+fn is_json(bytes: &Bytes) -> bool {
+    serde_json::from_slice::<IgnoredAny>(bytes).is_ok()
 }
 
 impl WebhookHandler for Archive {
@@ -192,10 +266,10 @@ impl fmt::Debug for Archive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The Debug of a store may show credentials.
         f.debug_struct("Archive")
-            .field("store", &format_args!("{}", self.store))
+            .field("store", &format_args!("{}", self.objects.store))
             .field("prefix", &self.prefix.as_ref())
             .finish()
     }
 }
 
-const CLAIMS: &str = ".claims";
+const SIDECARS: &str = ".meta";

@@ -11,7 +11,7 @@ pub(crate) struct ArchiveError {
 
 #[derive(Debug)]
 enum Problem {
-    NoCreate(object_store::Error),
+    Unsupported(object_store::Error),
     Write(object_store::Error),
     Read(object_store::Error),
 }
@@ -20,7 +20,7 @@ impl ArchiveError {
     pub(crate) fn write(location: Path, error: object_store::Error) -> Self {
         let problem = match error {
             object_store::Error::NotImplemented { .. }
-            | object_store::Error::NotSupported { .. } => Problem::NoCreate(error),
+            | object_store::Error::NotSupported { .. } => Problem::Unsupported(error),
             _ => Problem::Write(error),
         };
         Self { problem, location }
@@ -37,15 +37,23 @@ impl ArchiveError {
             Problem::Write(object_store::Error::AlreadyExists { .. })
         )
     }
+
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(
+            self.problem,
+            Problem::Read(object_store::Error::NotFound { .. })
+        )
+    }
 }
 
 impl fmt::Display for ArchiveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let location = &self.location;
         match self.problem {
-            Problem::NoCreate(_) => write!(
+            Problem::Unsupported(_) => write!(
                 f,
-                "cannot archive {location}: the store does not know PutMode::Create, use one that does"
+                "cannot archive {location}: the store lacks what the archive needs; if that is PutMode::Create, use a store that \
+                 has it or Archive::without_conditional_create, if it is attributes, use Metadata::Sidecar"
             ),
             Problem::Write(_) => write!(f, "cannot archive {location}"),
             Problem::Read(_) => write!(f, "cannot read {location}, which is in the archive"),
@@ -55,7 +63,7 @@ impl fmt::Display for ArchiveError {
 
 impl Error for ArchiveError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        let (Problem::NoCreate(error) | Problem::Write(error) | Problem::Read(error)) =
+        let (Problem::Unsupported(error) | Problem::Write(error) | Problem::Read(error)) =
             &self.problem;
         Some(error)
     }
@@ -75,7 +83,8 @@ mod tests {
         assert!(!error.is_already_exists());
         assert_eq!(
             error.to_string(),
-            "cannot archive a/b: the store does not know PutMode::Create, use one that does"
+            "cannot archive a/b: the store lacks what the archive needs; if that is PutMode::Create, use a store that has it or \
+             Archive::without_conditional_create, if it is attributes, use Metadata::Sidecar"
         );
         assert_eq!(
             error.source().map(ToString::to_string).as_deref(),

@@ -10,14 +10,18 @@
 mod archive;
 mod config_error;
 mod error;
+mod metadata;
 pub mod metrics;
 mod name;
+mod names;
+mod objects;
 mod speakers;
 mod telemetry;
 
 pub use self::{
     archive::Archive,
     config_error::ConfigError,
+    metadata::Metadata,
     speakers::{Speakers, SpeakersError, SpeakersHandler, Voiceprints},
 };
 

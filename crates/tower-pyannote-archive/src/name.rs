@@ -67,12 +67,22 @@ pub(crate) fn claim_of(event: &WebhookEvent) -> String {
 
 /// Formats a time as text of fixed length that sorts by time.
 fn sortable(time: SystemTime) -> String {
-    let time = match Timestamp::try_from(time) {
+    timestamp(time).strftime("%Y%m%dT%H%M%S.%9fZ").to_string()
+}
+
+/// Returns a time between 1970 and 9999, the closest to `time`.
+pub(crate) fn timestamp(time: SystemTime) -> Timestamp {
+    match Timestamp::try_from(time) {
         Ok(time) => time.max(Timestamp::UNIX_EPOCH),
         Err(_) if time > SystemTime::UNIX_EPOCH => Timestamp::MAX,
         Err(_) => Timestamp::UNIX_EPOCH,
-    };
-    time.strftime("%Y%m%dT%H%M%S.%9fZ").to_string()
+    }
+}
+
+/// Returns the name of the object with the metadata of the event that is stored under `name`.
+pub(crate) fn sidecar_of(name: &str) -> String {
+    let stem = name.strip_suffix(SUFFIX).unwrap_or(name);
+    format!("{stem}.meta.json")
 }
 
 fn is_sortable(text: &str) -> bool {

@@ -1,0 +1,67 @@
+//! How many events a second an archive keeps on a local disk that flushes each file.
+//!
+//! `cargo bench -p tower-pyannote-archive`, with the number of events as an optional argument. `TMPDIR` chooses the disk.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, UNIX_EPOCH},
+};
+
+use object_store::local::LocalFileSystem;
+use tokio::task::JoinSet;
+use tower_pyannote::{WebhookEvent, event::Delivery};
+use tower_pyannote_archive::{Archive, Metadata};
+
+#[tokio::main]
+async fn main() {
+    // Cargo passes `--bench`.
+    let count = std::env::args().find_map(|argument| argument.parse().ok());
+    let count: usize = count.unwrap_or(500);
+    println!("archive                          bytes  at once  events/s");
+    for bytes in [2 << 10, 300 << 10] {
+        for at_once in [1, 4, 32] {
+            for (name, set) in ARCHIVES {
+                let took = keep(count, bytes, at_once, set).await;
+                let rate = f64::from(u32::try_from(count).unwrap()) / took.as_secs_f64();
+                println!("{name:30} {bytes:>7} {at_once:>8} {rate:>9.0}");
+            }
+        }
+    }
+}
+
+/// Keeps `count` events, `at_once` at a time, and returns how long that took.
+async fn keep(count: usize, bytes: usize, at_once: usize, set: fn(Archive) -> Archive) -> Duration {
+    let dir = tempfile::tempdir().unwrap();
+    let store = LocalFileSystem::new_with_prefix(dir.path()).unwrap();
+    let archive = set(Archive::new(Arc::new(store.with_fsync(true)), "").unwrap());
+    let events: Vec<_> = (0..count).map(|number| event(number, bytes)).collect();
+    let began = Instant::now();
+    let mut tasks = JoinSet::new();
+    for events in events.chunks(count.div_ceil(at_once)) {
+        let (archive, events) = (archive.clone(), events.to_vec());
+        tasks.spawn(async move {
+            for event in events {
+                archive.keep(&event).await.unwrap();
+            }
+        });
+    }
+    tasks.join_all().await;
+    began.elapsed()
+}
+
+fn event(number: usize, bytes: usize) -> WebhookEvent {
+    let voiceprint = "A".repeat(bytes);
+    let body = format!(
+        r#"{{"jobId":"job-{number}","status":"succeeded","output":{{"voiceprint":"{voiceprint}"}}}}"#
+    );
+    let received = UNIX_EPOCH + Duration::from_secs(u64::try_from(number).unwrap());
+    WebhookEvent::new(body.into(), Delivery::at(received)).unwrap()
+}
+
+const ARCHIVES: [(&str, fn(Archive) -> Archive); 3] = [
+    ("claims", |archive| archive),
+    ("behind an inbox", Archive::behind_inbox),
+    ("behind an inbox, with sidecars", |archive| {
+        archive.behind_inbox().with_metadata(Metadata::Sidecar)
+    }),
+];

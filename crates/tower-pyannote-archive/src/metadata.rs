@@ -1,0 +1,93 @@
+use bytes::Bytes;
+use object_store::{Attribute, Attributes};
+use serde::Serialize;
+use tower_pyannote::{WebhookEvent, event::RetryReason};
+
+use crate::name;
+
+/// Where an [`Archive`](crate::Archive) keeps what is known of the delivery of an event, beside the body.
+///
+/// That is the time at which the event was received, its source (a webhook, or the API), and the number and
+/// the reason of the retry that delivered it. The retry comes from headers that are not signed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Metadata {
+    /// Nowhere.
+    #[default]
+    None,
+    /// In the metadata of the object, which costs no request. S3, Google Cloud Storage, Azure and the memory store have
+    /// it. A local file system does not: there, the handler fails with an error that says so.
+    ///
+    /// The keys are `receivedat`, `source`, `retrynumber` and `retryreason`, because Azure takes no hyphen in a key, and
+    /// proxies drop headers with an underscore. The content type is `application/json`.
+    Attributes,
+    /// In a JSON object of its own at `{prefix}/.meta/{name}.meta.json`, where `{name}` is the event's name without
+    /// `.json`, in any store.
+    ///
+    /// The keys are `received_at`, `source`, `retry_number` and `retry_reason`. The archive writes this object before the
+    /// event, so that an event has it as soon as it is there. It is one more write, and on a local file system one more
+    /// flush of the disk. Code that lists the events of a prefix does not meet it, because it lies in a directory of its
+    /// own.
+    Sidecar,
+}
+
+/// What is kept of a delivery.
+#[derive(Serialize)]
+struct Facts<'a> {
+    received_at: String,
+    source: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_number: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_reason: Option<&'a str>,
+}
+
+impl<'a> Facts<'a> {
+    fn of(event: &'a WebhookEvent) -> Self {
+        let retry = event.retry();
+        let reason = retry.and_then(|retry| retry.reason.as_ref());
+        Self {
+            received_at: name::timestamp(event.received_at()).to_string(),
+            source: event.source().as_str(),
+            retry_number: retry.map(|retry| retry.number),
+            retry_reason: reason.map(RetryReason::as_str),
+        }
+    }
+}
+
+pub(crate) fn attributes(event: &WebhookEvent) -> Attributes {
+    let Facts {
+        received_at,
+        source,
+        retry_number,
+        retry_reason,
+    } = Facts::of(event);
+    let facts = [
+        ("receivedat", Some(received_at)),
+        ("source", Some(source.to_owned())),
+        ("retrynumber", retry_number.map(|number| number.to_string())),
+        ("retryreason", retry_reason.map(header_safe)),
+    ];
+    let mut attributes = Attributes::new();
+    attributes.insert(Attribute::ContentType, "application/json".into());
+    for (key, value) in facts {
+        if let Some(value) = value {
+            attributes.insert(Attribute::Metadata(key.into()), value.into());
+        }
+    }
+    attributes
+}
+
+pub(crate) fn sidecar(event: &WebhookEvent) -> Bytes {
+    let json = serde_json::to_vec(&Facts::of(event));
+    json.expect("numbers and texts have JSON").into()
+}
+
+/// Returns text that every store takes, and signs as it is sent: the sender of a delivery chooses the reason of a retry.
+fn header_safe(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let safe = text.chars().map(|c| if plain(c) { c } else { '-' });
+    safe.take(LONGEST).collect()
+}
+
+const LONGEST: usize = 64;
