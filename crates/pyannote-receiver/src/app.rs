@@ -2,7 +2,6 @@ use std::sync::Arc;
 
 use axum::{Router, routing::get};
 use metrics_exporter_prometheus::PrometheusHandle;
-use object_store::ObjectStore;
 use tower::ServiceBuilder;
 use tower_pyannote::{PyannoteSignatureLayer, SecretSet, layer::ByteBudget};
 use tower_pyannote_inbox::Inbox;
@@ -13,19 +12,20 @@ use crate::{
     limits::BYTE_BUDGET,
     pages,
     state::{Answers, State},
+    store::Store,
 };
 
 /// Returns the service behind all endpoints.
 pub(crate) fn router(
     secrets: SecretSet,
     inbox: Inbox,
-    store: Arc<dyn ObjectStore>,
+    store: Store,
     metrics: PrometheusHandle,
 ) -> Router {
     let webhook = inbox.service();
     let state = Arc::new(State {
         answers: Answers::default(),
-        health: Health::new(inbox.clone(), store),
+        health: Health::new(inbox.clone(), Arc::clone(store.object_store())),
         inbox: InboxCounts::new(inbox),
         metrics,
     });

@@ -5,7 +5,7 @@ use object_store::ObjectStore;
 use tokio::time;
 use tower_pyannote_inbox::{Inbox, InboxStats};
 
-use crate::{cached::Cached, storage::probe};
+use crate::{cached::Cached, store::probe};
 
 /// Tests at most once a second whether the inbox and the store accept writes.
 pub(crate) struct Health {

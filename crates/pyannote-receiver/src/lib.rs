@@ -74,13 +74,13 @@ mod settings;
 #[cfg(feature = "server")]
 mod state;
 #[cfg(feature = "server")]
-mod storage;
+mod store;
 
 #[cfg(feature = "server")]
 pub use self::{
     error::ServerError,
     server::{BoundServer, Server},
-    storage::open_directory,
+    store::{Store, StoreError, open_directory, open_store},
 };
 
 /// The doctor, for the fuzzer. Not part of the public API.

@@ -1,8 +1,9 @@
-use std::{net::SocketAddr, process::ExitCode};
+use std::{fs, net::SocketAddr, path::Path, process::ExitCode};
 
 use pyannote_cli::{Failure, Signals, log_to_stderr, print};
 use tokio::{runtime::Runtime, sync::oneshot};
 use tower_pyannote::{ConfigError, HandlerRegistry};
+use tower_pyannote_archive::Archive;
 
 use crate::{
     commands::{deliver, doctor, health, inbox},
@@ -12,7 +13,7 @@ use crate::{
     secrets,
     server::Server,
     settings::{Command, Flags, Serve},
-    storage,
+    store::{self, Store},
 };
 
 impl Server {
@@ -66,17 +67,16 @@ async fn run(
 ) -> Result<(), Failure> {
     let secrets = secrets::webhook_secret()?.to_set()?;
     let dir = &flags.data_dir;
-    let store = storage::open_directory(dir).await.map_err(|error| {
-        Failure::run(format!(
-            "--data-dir {}: cannot store there: {error}",
-            dir.display()
-        ))
-    })?;
+    let store = open_archive(serve.archive.as_deref(), dir).await?;
     let inbox = database::open(flags.database_url.as_deref(), dir).await?;
     let reconciler = serve.reconcile.reconciler(&inbox)?;
     let mut server = Server::new(secrets, inbox, store)
         .with_handlers(handlers)
         .map_err(Failure::run)?;
+    // Receivers that share a remote store may have inboxes of their own, in SQLite.
+    if serve.archive.is_none() || is_postgres(flags.database_url.as_deref()) {
+        server = server.with_archive(Archive::behind_inbox);
+    }
     if serve.no_handlers {
         server = server.without_handlers();
     }
@@ -109,6 +109,30 @@ async fn run(
         served = served => served.map_err(|error| Failure::run(in_full(&error))),
         signal = second_signal => Err(Failure::run(format!("stopped at once by a second {signal}"))),
     }
+}
+
+async fn open_archive(url: Option<&str>, data_dir: &Path) -> Result<Store, Failure> {
+    let Some(url) = url else {
+        let opened = store::open_directory(data_dir).await;
+        return opened.map(Store::from).map_err(|error| {
+            let dir = data_dir.display();
+            Failure::run(format!("--data-dir {dir}: cannot store there: {error}"))
+        });
+    };
+    // The inbox may be in it.
+    fs::create_dir_all(data_dir)
+        .map_err(|error| Failure::run(format!("--data-dir {}: {error}", data_dir.display())))?;
+    let opened = store::open_store(url).await;
+    opened.map_err(|error| {
+        Failure::run(format!(
+            "--archive (or WEBHOOK_SERVER_ARCHIVE): {}",
+            in_full(&error)
+        ))
+    })
+}
+
+fn is_postgres(url: Option<&str>) -> bool {
+    url.is_some_and(|url| url.starts_with("postgres"))
 }
 
 /// Logs the endpoints and prints the address to stdout.

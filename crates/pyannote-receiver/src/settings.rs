@@ -58,6 +58,11 @@ pub(crate) struct Serve {
     #[arg(short, long, env = "WEBHOOK_SERVER_PORT", default_value_t = 8000)]
     pub(crate) port: u16,
 
+    /// The store of the archive: file:///DIRECTORY, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX; the
+    /// environment has the credentials, as AWS_*, GOOGLE_* or AZURE_* [default: the data directory]
+    #[arg(long, env = "WEBHOOK_SERVER_ARCHIVE", value_name = "URL")]
+    pub(crate) archive: Option<String>,
+
     /// Commit events without handling them; they wait for a receiver with handlers on the same database
     #[arg(long)]
     pub(crate) no_handlers: bool,
@@ -86,5 +91,6 @@ Environment variables, which the file .env in the current directory can also set
 Examples:
   pyannote-receiver --port 8000 --data-dir /var/lib/pyannote
   pyannote-receiver serve --host 0.0.0.0 --database-url postgres://user:password@db/pyannote
+  pyannote-receiver --archive s3://meetings/events
   pyannote-receiver --reconcile
   pyannote-receiver inbox list --state dead";
