@@ -1,10 +1,11 @@
 use std::{
+    ffi::OsString,
     io::{self, Write},
     path::Path,
 };
 
 use clap::{
-    Command, Parser,
+    Arg, ArgMatches, Command, Parser,
     error::{ContextKind, ContextValue},
 };
 
@@ -22,17 +23,22 @@ use crate::failure::Failure;
 /// set the argument.
 pub fn parse<P: Parser>() -> Result<Option<P>, Failure> {
     read_env_file()?;
-    match P::try_parse() {
-        Ok(settings) => Ok(Some(settings)),
-        Err(error) if error.use_stderr() => Err(one_line(&error, &P::command())),
-        Err(help) => {
-            let _ = write!(io::stdout(), "{help}");
-            Ok(None)
-        }
-    }
+    let arguments = std::env::args_os().collect();
+    let Some(matches) = matches(P::command(), arguments, &flag_or_variable)? else {
+        return Ok(None);
+    };
+    P::from_arg_matches(&matches)
+        .map(Some)
+        .map_err(|error| one_line(&error, &P::command(), &flag_or_variable))
 }
 
-fn read_env_file() -> Result<(), Failure> {
+/// Copies `.env` in the current directory into the environment. A variable that is set stays. Call it before any other
+/// thread runs.
+///
+/// # Errors
+///
+/// Returns a usage failure if the file cannot be read or is invalid.
+pub fn read_env_file() -> Result<(), Failure> {
     match dotenvy::from_path(Path::new(".env")) {
         Err(dotenvy::Error::Io(error)) if error.kind() != io::ErrorKind::NotFound => {
             Err(Failure::usage(format!(".env: cannot be read: {error}")))
@@ -45,30 +51,63 @@ fn read_env_file() -> Result<(), Failure> {
     }
 }
 
-fn one_line(error: &clap::Error, command: &Command) -> Failure {
+/// Parses arguments, the first of which is the program's name. Returns `None` after it has printed help or the version.
+///
+/// `place` returns where the value of an argument may have come from, for the message of an invalid value.
+///
+/// # Errors
+///
+/// Returns a usage failure of one line if an argument is invalid.
+pub fn matches(
+    mut command: Command,
+    arguments: Vec<OsString>,
+    place: &dyn Fn(&Arg) -> Option<String>,
+) -> Result<Option<ArgMatches>, Failure> {
+    match command.try_get_matches_from_mut(arguments) {
+        Ok(matches) => Ok(Some(matches)),
+        Err(error) if error.use_stderr() => Err(one_line(&error, &command, place)),
+        Err(help) => {
+            let _ = write!(io::stdout(), "{help}");
+            Ok(None)
+        }
+    }
+}
+
+/// Returns the places that can set an argument besides a settings file: the flag, or its environment variable.
+#[must_use]
+pub fn flag_or_variable(argument: &Arg) -> Option<String> {
+    let variable = argument.get_env()?.to_string_lossy();
+    Some(format!("the flag, or {variable}"))
+}
+
+fn one_line(
+    error: &clap::Error,
+    command: &Command,
+    place: &dyn Fn(&Arg) -> Option<String>,
+) -> Failure {
     let message = error.to_string();
     let message = message.strip_prefix("error: ").unwrap_or(&message);
     // The other paragraphs are tips and the usage.
     let message = message.split("\n\n").next().unwrap_or_default();
     let lines: Vec<&str> = message.lines().map(str::trim).collect();
     let message = lines.join(" ");
-    let variable = match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(argument)) => variable(argument, command),
+    let place = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(argument)) => find(argument, command).and_then(place),
         _ => None,
     };
-    match variable {
-        Some(variable) => Failure::usage(format!("{message} (the flag, or {variable})")),
+    match place {
+        Some(place) => Failure::usage(format!("{message} ({place})")),
         None => Failure::usage(message),
     }
 }
 
-/// Returns the environment variable of `--flag <VALUE>`.
-fn variable(argument: &str, command: &Command) -> Option<String> {
-    let flag = argument.strip_prefix("--")?.split(' ').next()?;
-    let of_subcommands = command.get_subcommands().flat_map(Command::get_arguments);
-    let argument = command
-        .get_arguments()
-        .chain(of_subcommands)
-        .find(|argument| argument.get_long() == Some(flag))?;
-    Some(argument.get_env()?.to_string_lossy().into_owned())
+/// Returns the argument that an error calls `--flag <VALUE>`.
+fn find<'a>(argument: &str, command: &'a Command) -> Option<&'a Arg> {
+    let flag = argument.strip_prefix("--")?.split([' ', '[', '=']).next()?;
+    let mut own = command.get_arguments();
+    own.find(|argument| argument.get_long() == Some(flag))
+        .or_else(|| {
+            let mut commands = command.get_subcommands();
+            commands.find_map(|command| find(argument, command))
+        })
 }

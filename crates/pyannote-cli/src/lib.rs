@@ -1,7 +1,6 @@
 //! Code that the programs `pyannote-receiver` and `pyannote-simulator` share.
 //!
-//! [`parse`] reads `.env` and the command line, [`log_to_stderr`] installs the logger, [`Signals`] waits for a request to
-//! stop, [`print()`] writes to stdout, and [`Failure`] is an error that a program prints in one line before it exits.
+//! [`parse`] reads `.env` and the command line, [`Log`] installs the logger, [`Signals`] waits for a request to stop, [`print()`] writes to stdout, and [`Failure`] is an error that a program prints in one line before it exits.
 //!
 //! The API changes with the two programs, without notice.
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -19,9 +18,9 @@ mod signals;
 mod stdout;
 
 pub use self::{
-    arguments::parse,
+    arguments::{flag_or_variable, matches, parse, read_env_file},
     failure::{Failure, plain},
-    log::log_to_stderr,
-    signals::Signals,
+    log::{Log, LogFile, LogFormat, LogGuard, log_to_stderr},
+    signals::{Hangup, Signals},
     stdout::print,
 };

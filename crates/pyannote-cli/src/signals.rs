@@ -1,4 +1,4 @@
-pub use self::platform::Signals;
+pub use self::platform::{Hangup, Signals};
 
 #[cfg(unix)]
 mod platform {
@@ -38,6 +38,28 @@ mod platform {
             }
         }
     }
+
+    /// The signal SIGHUP, which asks a program to read its files again. Other systems than Unix have none.
+    #[derive(Debug)]
+    pub struct Hangup(Signal);
+
+    impl Hangup {
+        /// Starts to listen. From now on the signal no longer ends the process.
+        ///
+        /// # Errors
+        ///
+        /// Returns a failure if the system does not allow it.
+        pub fn new() -> Result<Self, Failure> {
+            signal(SignalKind::hangup())
+                .map(Self)
+                .map_err(|error| Failure::run(format!("cannot listen for SIGHUP: {error}")))
+        }
+
+        /// Waits for the next signal.
+        pub async fn next(&mut self) {
+            self.0.recv().await;
+        }
+    }
 }
 
 #[cfg(not(unix))]
@@ -69,6 +91,27 @@ mod platform {
                 future::pending::<()>().await;
             }
             "Ctrl-C"
+        }
+    }
+
+    /// The signal SIGHUP, which asks a program to read its files again. This system has none.
+    #[derive(Debug)]
+    pub struct Hangup;
+
+    impl Hangup {
+        /// Does nothing.
+        ///
+        /// # Errors
+        ///
+        /// Returns no error.
+        #[expect(clippy::unnecessary_wraps, reason = "the signature is that for Unix")]
+        pub fn new() -> Result<Self, Failure> {
+            Ok(Self)
+        }
+
+        /// Waits for ever.
+        pub async fn next(&mut self) {
+            future::pending::<()>().await;
         }
     }
 }

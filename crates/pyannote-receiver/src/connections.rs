@@ -16,10 +16,7 @@ use tokio::{
     time::{self, Instant},
 };
 
-use crate::{
-    limits::MAX_CONNECTIONS,
-    progress::{Progress, Rank},
-};
+use crate::progress::{Progress, Rank};
 
 /// The open connections.
 ///
@@ -45,8 +42,10 @@ struct Open {
 }
 
 impl Connections {
-    pub(crate) fn new() -> Self {
-        let max = max_connections(descriptors());
+    /// Makes room for `wanted` connections, or fewer if the limit of open files is low. `beside` are the connections of
+    /// another listener.
+    pub(crate) fn new(wanted: usize, beside: usize) -> Self {
+        let max = max_connections(wanted, beside, descriptors());
         Self {
             max,
             slots: Arc::new(Semaphore::new(max)),
@@ -159,16 +158,17 @@ impl Drop for Leave {
 }
 
 /// Returns the maximum number of connections, which leaves descriptors for the rest of the process.
-fn max_connections(descriptors: Option<u64>) -> usize {
+fn max_connections(wanted: usize, beside: usize, descriptors: Option<u64>) -> usize {
     let left = descriptors.map_or(usize::MAX, |limit| {
-        usize::try_from(limit.saturating_sub(OTHER_DESCRIPTORS)).unwrap_or(usize::MAX)
+        let left = usize::try_from(limit.saturating_sub(OTHER_DESCRIPTORS));
+        left.unwrap_or(usize::MAX).saturating_sub(beside)
     });
-    let max = left.clamp(MIN_CONNECTIONS, MAX_CONNECTIONS);
-    if max < MAX_CONNECTIONS {
+    let max = left.max(MIN_CONNECTIONS).min(wanted);
+    if max < wanted {
         tracing::warn!(
             limit = descriptors,
             max,
-            "the limit of open files is low, so fewer than {MAX_CONNECTIONS} connections are served: raise it (ulimit -n)"
+            "the limit of open files is low, so fewer than {wanted} connections are served: raise it (ulimit -n)"
         );
     }
     max

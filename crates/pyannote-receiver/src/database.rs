@@ -1,37 +1,89 @@
-use std::path::Path;
-
 use pyannote_cli::Failure;
-use tower_pyannote_inbox::{Inbox, InboxError};
+use tower_pyannote_inbox::{ConfigError, Inbox, InboxBuilder, InboxError};
 
-use crate::error::in_full;
+use crate::{error::in_full, secrets::Secrets, settings::Database};
 
-/// Opens the inbox at the address, or in the data directory if there is none. Creates it if it does not exist.
-pub(crate) async fn open(address: Option<&str>, data_dir: &Path) -> Result<Inbox, Failure> {
-    let opened = match address {
-        Some(address) => Inbox::open(address).await,
-        None => Inbox::sqlite(data_dir.join(FILE)).await,
-    };
-    opened.map_err(|error| failure(&error, address, data_dir))
+/// The inbox's database, from the settings.
+pub(crate) struct Place {
+    builder: InboxBuilder,
+    /// The setting that names the database, for errors. Never the URL, which may contain a password.
+    setting: String,
+    is_local: bool,
 }
 
-/// Opens an inbox that exists. An operator who mistypes a path must not create an empty inbox there.
-pub(crate) async fn open_existing(
-    address: Option<&str>,
-    data_dir: &Path,
-) -> Result<Inbox, Failure> {
-    let opened = match address {
-        Some(address) => Inbox::open_existing(address).await,
-        None => Inbox::sqlite_existing(data_dir.join(FILE)).await,
-    };
-    opened.map_err(|error| failure(&error, address, data_dir))
+impl Place {
+    pub(crate) fn new(settings: &Database, secrets: &Secrets) -> Result<Self, Failure> {
+        let url = secrets.database_url()?;
+        let (builder, setting, is_local) = match &url {
+            Some(url) => {
+                let text = url.as_text()?;
+                let is_local = !text.starts_with("postgres");
+                (Inbox::builder(text), url.place().to_owned(), is_local)
+            }
+            None => {
+                let directory = &settings.data_dir;
+                let setting = format!("--data-dir {}", directory.display());
+                (
+                    Inbox::builder_from_path(directory.join(FILE)),
+                    setting,
+                    true,
+                )
+            }
+        };
+        let of = |flag| move |error: ConfigError| Failure::usage(format!("{flag}: {error}"));
+        let builder = builder
+            .with_migrations(settings.migrate())
+            .with_schema(&settings.schema)
+            .map_err(of("--database-schema"))?
+            .with_pool_size(settings.connections)
+            .map_err(of("--database-connections"))?
+            .with_acquire_timeout(settings.timeout)
+            .map_err(of("--database-timeout"))?;
+        Ok(Self {
+            builder,
+            setting,
+            is_local,
+        })
+    }
+
+    /// Opens the inbox. Creates it if it does not exist.
+    pub(crate) async fn open(self) -> Result<Inbox, Failure> {
+        let opened = self.builder.open().await;
+        opened.map_err(|error| failure(&self.setting, &error))
+    }
+
+    /// Opens an inbox if it exists.
+    pub(crate) async fn existing(self) -> Result<Option<Inbox>, Failure> {
+        match self.builder.with_creation(false).open().await {
+            Ok(inbox) => Ok(Some(inbox)),
+            Err(error) if error.is_missing() => Ok(None),
+            Err(error) => Err(failure(&self.setting, &error)),
+        }
+    }
+
+    /// Opens an inbox that exists. An operator who mistypes a path must not create an empty inbox there.
+    pub(crate) async fn open_existing(self) -> Result<Inbox, Failure> {
+        let opened = self.builder.with_creation(false).open().await;
+        opened.map_err(|error| failure(&self.setting, &error))
+    }
+
+    /// Creates the tables, or brings them up to date.
+    pub(crate) async fn migrate(self) -> Result<(), Failure> {
+        let migrated = self.builder.migrate().await;
+        migrated.map_err(|error| failure(&self.setting, &error))
+    }
+
+    /// Returns whether other machines have databases of their own, because this one is a file.
+    pub(crate) fn is_local(&self) -> bool {
+        self.is_local
+    }
+
+    pub(crate) fn setting(&self) -> &str {
+        &self.setting
+    }
 }
 
-/// Names the setting in the error, without the address, which may contain a password.
-fn failure(error: &InboxError, address: Option<&str>, data_dir: &Path) -> Failure {
-    let setting = match address {
-        Some(_) => "--database-url (or DATABASE_URL)".to_owned(),
-        None => format!("--data-dir {}", data_dir.display()),
-    };
+fn failure(setting: &str, error: &InboxError) -> Failure {
     Failure::run(format!("{setting}: {}", in_full(error)))
 }
 

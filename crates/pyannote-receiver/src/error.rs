@@ -9,6 +9,8 @@ use tower_pyannote_inbox::InboxError;
 pub enum ServerError {
     /// The host and port cannot be bound.
     Listen(io::Error),
+    /// The host and port of the private listener cannot be bound.
+    ListenPrivate(io::Error),
     /// The metrics recorder cannot be installed, because the process already has one.
     Metrics(Box<dyn Error + Send + Sync>),
     /// The inbox's worker ended with an error.
@@ -21,6 +23,7 @@ impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Listen(_) => f.write_str("cannot listen on the address"),
+            Self::ListenPrivate(_) => f.write_str("cannot listen on the private address"),
             Self::Metrics(_) => f.write_str("cannot install the metrics recorder"),
             Self::Worker(_) => f.write_str("the inbox's worker failed"),
             Self::WorkerPanicked(message) => write!(f, "the inbox's worker panicked: {message}"),
@@ -37,7 +40,7 @@ impl fmt::Debug for ServerError {
 impl Error for ServerError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Listen(error) => Some(error),
+            Self::Listen(error) | Self::ListenPrivate(error) => Some(error),
             Self::Metrics(error) => Some(&**error),
             Self::Worker(error) => Some(error),
             Self::WorkerPanicked(_) => None,

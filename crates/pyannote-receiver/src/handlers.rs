@@ -1,7 +1,4 @@
-use std::{
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::time::Duration;
 
 use tower_pyannote::{
     Diarization, HandlerError, HandlerRegistry, Identification, Output, TypedEvent, Voiceprint,
@@ -9,28 +6,13 @@ use tower_pyannote::{
 };
 use tower_pyannote_archive::Archive;
 
-/// Returns the handlers of every receiver: `archive`, then `log`. The caller sets the archive before an event is handled.
-pub(crate) fn registry(archive: Arc<OnceLock<Archive>>) -> HandlerRegistry {
+/// Returns the handlers of every receiver: `archive`, then `log`.
+pub(crate) fn registry(archive: Archive) -> HandlerRegistry {
     HandlerRegistry::new()
-        .register("archive", Keep(archive))
+        .register("archive", archive)
         .and_then(|registry| registry.register("log", Log))
         .and_then(|registry| registry.with_handler_timeout(TIMEOUT))
         .expect("the names differ and the timeout is not zero")
-}
-
-/// Archives each event. Handlers are added before the archive's settings are known.
-struct Keep(Arc<OnceLock<Archive>>);
-
-impl WebhookHandler for Keep {
-    fn needs_output(&self) -> bool {
-        false
-    }
-
-    async fn any(&self, event: &WebhookEvent) -> Result<(), HandlerError> {
-        let archive = self.0.get();
-        let archive = archive.expect("a receiver that handles events has its archive");
-        archive.any(event).await
-    }
 }
 
 /// Logs a line about each event. The span around it has the job id, the kind, the status and the attempt.

@@ -12,6 +12,7 @@ pub(crate) struct Health {
     inbox: Inbox,
     store: Arc<dyn ObjectStore>,
     last: Cached<Report>,
+    ready: Cached<bool>,
 }
 
 /// The result of each test.
@@ -23,8 +24,12 @@ pub(crate) struct Report {
 
 impl Health {
     pub(crate) fn new(inbox: Inbox, store: Arc<dyn ObjectStore>) -> Self {
-        let last = Cached::default();
-        Self { inbox, store, last }
+        Self {
+            inbox,
+            store,
+            last: Cached::default(),
+            ready: Cached::default(),
+        }
     }
 
     /// Returns within 5 s.
@@ -45,6 +50,16 @@ impl Health {
             inbox: panicked(),
             storage: panicked(),
         })
+    }
+}
+
+impl Health {
+    /// Returns within 2 s whether events can be committed. The archive does not matter, because events wait in the inbox.
+    pub(crate) async fn ready(&self) -> bool {
+        let inbox = self.inbox.clone();
+        let check = async move { inbox.check().await.is_ok() };
+        let ready = time::timeout(READY_TIMEOUT, self.ready.get(|_| LIFETIME, check));
+        matches!(ready.await, Ok(Some(true)))
     }
 }
 
@@ -76,4 +91,5 @@ impl InboxCounts {
 
 const LIFETIME: Duration = Duration::from_secs(1);
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
+const READY_TIMEOUT: Duration = Duration::from_secs(2);
 const COUNT_TIMEOUT: Duration = Duration::from_secs(2);

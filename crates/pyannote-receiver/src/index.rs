@@ -4,10 +4,11 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tower_pyannote_inbox::InboxStats;
 
-use crate::{endpoints::ENDPOINTS, state::Answers};
+use crate::{endpoints::Endpoint, state::Answers};
 
 /// The status page.
 pub(crate) struct Index {
+    endpoints: &'static [Endpoint],
     answers: [Row; 3],
     /// Empty while the inbox does not answer.
     events: Vec<Row>,
@@ -18,7 +19,11 @@ pub(crate) struct Index {
 type Row = (&'static str, u64, &'static str);
 
 impl Index {
-    pub(crate) fn new(answers: &Answers, counted: Option<(Timestamp, InboxStats)>) -> Self {
+    pub(crate) fn new(
+        answers: &Answers,
+        endpoints: &'static [Endpoint],
+        counted: Option<(Timestamp, InboxStats)>,
+    ) -> Self {
         let answers = [
             ("accepted", &answers.accepted, "verified and committed"),
             (
@@ -37,6 +42,7 @@ impl Index {
             ]
         });
         Self {
+            endpoints,
             answers: answers
                 .map(|(name, count, about)| (name, count.load(Ordering::Relaxed), about)),
             events: events.unwrap_or_default(),
@@ -45,8 +51,10 @@ impl Index {
     }
 
     pub(crate) fn to_json(&self) -> Value {
-        let endpoints = ENDPOINTS
-            .map(|(method, path, about)| json!({ "method": method, "path": path, "what": about }));
+        let endpoints = self.endpoints.iter();
+        let endpoints: Vec<_> = endpoints
+            .map(|(method, path, about)| json!({ "method": method, "path": path, "what": about }))
+            .collect();
         let counts = |rows: &[Row]| {
             let counts = rows.iter().map(|&(name, count, _)| (name, count));
             json!(counts.collect::<BTreeMap<_, _>>())
@@ -63,7 +71,7 @@ impl Index {
     }
 
     pub(crate) fn to_html(&self) -> String {
-        let endpoints = ENDPOINTS.map(|(method, path, about)| {
+        let endpoints = self.endpoints.iter().map(|(method, path, about)| {
             format!("<tr><td><code>{method} {path}</code></td><td>{about}</td></tr>")
         });
         let rows = |rows: &[Row]| {
@@ -82,7 +90,7 @@ impl Index {
              <h2>Endpoints</h2>\n<table>\n{endpoints}\n</table>\n\
              <h2>Deliveries since the start</h2>\n<table>\n{answers}\n</table>\n\
              <h2>Events in the inbox</h2>\n<p>Counted: {counted_at}</p>\n<table>\n{events}\n</table>\n</body></html>\n",
-            endpoints = endpoints.join("\n"),
+            endpoints = endpoints.collect::<Vec<_>>().join("\n"),
             answers = rows(&self.answers),
             counted_at = counted_at.as_deref().unwrap_or("the inbox does not answer"),
             events = rows(&self.events),

@@ -33,7 +33,11 @@
 #[cfg(feature = "server")]
 mod app;
 #[cfg(feature = "server")]
+mod bound;
+#[cfg(feature = "server")]
 mod cached;
+#[cfg(feature = "server")]
+mod clients;
 #[cfg(feature = "server")]
 mod commands;
 #[cfg(feature = "server")]
@@ -50,6 +54,8 @@ mod error;
 #[cfg(feature = "server")]
 mod handlers;
 #[cfg(feature = "server")]
+mod heads;
+#[cfg(feature = "server")]
 mod health;
 #[cfg(feature = "server")]
 mod index;
@@ -63,6 +69,12 @@ mod pages;
 mod program;
 #[cfg(feature = "server")]
 mod progress;
+#[cfg(feature = "server")]
+mod reconcile;
+#[cfg(feature = "server")]
+mod reload;
+#[cfg(feature = "server")]
+mod rotation;
 #[cfg(feature = "server")]
 mod secrets;
 #[cfg(feature = "server")]
@@ -78,8 +90,11 @@ mod store;
 
 #[cfg(feature = "server")]
 pub use self::{
+    bound::BoundServer,
     error::ServerError,
-    server::{BoundServer, Server},
+    program::main,
+    rotation::Rotation,
+    server::Server,
     store::{Store, StoreError, open_directory, open_store},
 };
 

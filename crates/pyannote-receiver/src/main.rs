@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use pyannote_receiver::Server;
-
 fn main() -> ExitCode {
-    Server::main(Ok)
+    pyannote_receiver::main()
 }

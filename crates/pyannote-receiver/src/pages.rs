@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use axum::{
     Json, extract,
@@ -14,13 +14,32 @@ use crate::{index::Index, metrics, state::State};
 
 /// Describes the receiver, to a browser or to a program.
 pub(crate) async fn index(state: extract::State<Arc<State>>, headers: HeaderMap) -> Response {
-    let index = Index::new(&state.answers, state.inbox.get().await);
+    let counted = state.inbox.get().await;
+    let index = Index::new(&state.answers, state.endpoints, counted);
     let page = if prefers(&headers, "text/html", "application/json") {
         Html(index.to_html()).into_response()
     } else {
         Json(index.to_json()).into_response()
     };
     ([VARY_ACCEPT], page).into_response()
+}
+
+/// Answers while the process does. Touches nothing outside the process.
+pub(crate) async fn live() -> &'static str {
+    "ok\n"
+}
+
+/// Reports whether deliveries can be accepted. Not while the receiver stops.
+pub(crate) async fn ready(state: extract::State<Arc<State>>) -> Response {
+    let (code, text) = if state.draining.load(Ordering::Relaxed) {
+        (StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
+    } else {
+        match state.health.ready().await {
+            true => (StatusCode::OK, "ok\n"),
+            false => (StatusCode::SERVICE_UNAVAILABLE, "unavailable\n"),
+        }
+    };
+    (code, text).into_response()
 }
 
 /// Reports whether the inbox and the storage accept writes.

@@ -1,19 +1,20 @@
-use std::{fs, net::SocketAddr, path::Path, process::ExitCode};
+use std::process::ExitCode;
 
-use pyannote_cli::{Failure, Signals, log_to_stderr, print};
+use pyannote_cli::{Failure, Hangup, Signals, print};
 use tokio::{runtime::Runtime, sync::oneshot};
 use tower_pyannote::{ConfigError, HandlerRegistry};
-use tower_pyannote_archive::Archive;
 
 use crate::{
-    commands::{deliver, doctor, health, inbox},
-    database,
-    endpoints::ENDPOINTS,
+    bound::BoundServer,
+    commands::{check, config, deliver, doctor, health, inbox},
+    database, endpoints,
     error::{ServerError, in_full},
-    secrets,
+    reconcile,
+    reload::Reload,
+    secrets::Secrets,
     server::Server,
-    settings::{Command, Flags, Serve},
-    store::{self, Store},
+    settings::{self, Command, Listen, Parsed, Private, Role, Settings},
+    store,
 };
 
 impl Server {
@@ -22,37 +23,81 @@ impl Server {
     /// `handlers` receives the registry with the handlers `archive` and `log`, and adds to it. The program reads its
     /// arguments, the environment and the file `.env`. Call this first in `main`, before any other thread runs, because
     /// the program copies `.env` into the environment.
+    ///
+    /// One listener serves all endpoints, unless `--private-listen` is set. [`main`](crate::main) has two by default.
     pub fn main<F>(handlers: F) -> ExitCode
     where
         F: FnOnce(HandlerRegistry) -> Result<HandlerRegistry, ConfigError>,
     {
-        start(handlers).unwrap_or_else(|failure| failure.report())
+        let shared = |_: &Listen| Private::Shared;
+        start(handlers, shared).unwrap_or_else(|failure| failure.report())
     }
+}
+
+/// Runs the program `pyannote-receiver` as it is installed, and returns its exit code.
+///
+/// Differs from [`Server::main`] in one default: the public address has only `/webhook`, and the pages for the operator are
+/// on 127.0.0.1, at the port after the public one.
+#[must_use]
+pub fn main() -> ExitCode {
+    let beside = |listen: &Listen| Private::At {
+        host: "127.0.0.1".to_owned(),
+        port: match listen.port {
+            0 => 0,
+            port => port.checked_add(1).unwrap_or(port - 1),
+        },
+    };
+    start(Ok, beside).unwrap_or_else(|failure| failure.report())
 }
 
 fn start(
     handlers: impl FnOnce(HandlerRegistry) -> Result<HandlerRegistry, ConfigError>,
+    private: impl FnOnce(&Listen) -> Private,
 ) -> Result<ExitCode, Failure> {
-    let Some(flags) = pyannote_cli::parse::<Flags>()? else {
+    let Some(parsed) = settings::parse()? else {
         return Ok(ExitCode::SUCCESS);
     };
-    if let Some(Command::Doctor(case)) = &flags.command {
-        return doctor::run(case);
+    let Parsed {
+        program,
+        secrets,
+        in_force,
+    } = parsed;
+    match &program.command {
+        Command::Doctor(case) => return doctor::run(case, &secrets),
+        Command::Config(config) => {
+            config::run(config, &in_force, &secrets)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Completions(completions) => {
+            completions.run()?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Man(man) => {
+            man.run()?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        _ => {}
     }
-    log_to_stderr(flags.debug)?;
+    // Writes the last lines to the log file when this function returns.
+    let _log = program.common.log().install()?;
     let runtime =
         Runtime::new().map_err(|error| Failure::run(format!("cannot start threads: {error}")))?;
     let result = runtime.block_on(async {
-        match &flags.command {
-            Some(Command::Inbox(command)) => {
-                let database = flags.database_url.as_deref();
-                let inbox = database::open_existing(database, &flags.data_dir).await?;
-                inbox::run(command, &inbox).await
+        match &program.command {
+            Command::Inbox(command) => inbox::run(command, &secrets).await,
+            Command::Deliver(delivery) => deliver::run(delivery, &secrets).await,
+            Command::Health(health) => health::run(health).await,
+            Command::Check(check) => {
+                let private = or_default(check.listen(), private);
+                check::run(check, &secrets, &private).await
             }
-            Some(Command::Deliver(delivery)) => deliver::run(delivery).await,
-            Some(Command::Health(check)) => health::run(check).await,
-            Some(Command::Serve(serve)) => run(&flags, serve, handlers).await,
-            _ => run(&flags, &flags.serve, handlers).await,
+            Command::Serve(settings) => {
+                let private = or_default(&settings.listen, private);
+                run(settings, &secrets, handlers, private).await
+            }
+            Command::Doctor(_) | Command::Config(_) | Command::Completions(_) | Command::Man(_) => {
+                unreachable!("these commands returned above")
+            }
         }
     });
     // Does not wait for tasks that hang, such as a write to a broken disk.
@@ -60,40 +105,64 @@ fn start(
     result.map(|()| ExitCode::SUCCESS)
 }
 
+fn or_default(listen: &Listen, default: impl FnOnce(&Listen) -> Private) -> Private {
+    let private = listen.private.clone();
+    private.unwrap_or_else(|| default(listen))
+}
+
 async fn run(
-    flags: &Flags,
-    serve: &Serve,
+    settings: &Settings,
+    secrets: &Secrets,
     handlers: impl FnOnce(HandlerRegistry) -> Result<HandlerRegistry, ConfigError>,
+    private: Private,
 ) -> Result<(), Failure> {
-    let secrets = secrets::webhook_secret()?.to_set()?;
-    let dir = &flags.data_dir;
-    let store = open_archive(serve.archive.as_deref(), dir).await?;
-    let inbox = database::open(flags.database_url.as_deref(), dir).await?;
-    let reconciler = serve.reconcile.reconciler(&inbox)?;
-    let mut server = Server::new(secrets, inbox, store)
+    let receives = settings.has(Role::Receive);
+    // Before anything is created.
+    let webhook = match receives {
+        true => Some(secrets.webhook()?.to_set()?),
+        false => None,
+    };
+    let place = database::Place::new(&settings.database, secrets)?;
+    let store = store::open(&settings.database, place.is_local()).await?;
+    let inbox = place.open().await?;
+    let mut server = match webhook {
+        Some(webhook) => Server::new(webhook, inbox.clone(), store),
+        None => Server::without_webhook(inbox.clone(), store),
+    };
+    server = server
+        .with_handlers(|registry| registry.with_handler_timeout(settings.worker.handler_timeout))
+        .map_err(|error| Failure::usage(format!("--handler-timeout: {error}")))?
         .with_handlers(handlers)
         .map_err(Failure::run)?;
-    // Receivers that share a remote store may have inboxes of their own, in SQLite.
-    if serve.archive.is_none() || is_postgres(flags.database_url.as_deref()) {
-        server = server.with_archive(Archive::behind_inbox);
-    }
-    if serve.no_handlers {
+    server = settings.worker.apply(server)?;
+    server = server
+        .with_limits(settings.limits.clone())
+        .map_err(|error| settings.limits.invalid(&error))?
+        .with_drain_timeout(settings.listen.drain_timeout);
+    if !settings.has(Role::Work) || !settings.worker.handlers() {
         server = server.without_handlers();
     }
-    if let Some(reconciler) = reconciler {
+    if settings.has(Role::Reconcile) {
+        let reconciler = reconcile::reconciler(&settings.reconcile, secrets, &inbox)?;
         server = server.with_reconciler(reconciler);
+    }
+    if let Private::At { host, port } = &private {
+        server = server.with_private_listener(host, *port);
     }
 
     // Before the address is printed, because a reader of that line may stop the server at once.
     let mut signals = Signals::new()?;
-    let (host, port) = (serve.host.as_str(), serve.port);
-    let bound = server.bind(host, port).await.map_err(|error| match error {
-        ServerError::Listen(error) => Failure::run(format!(
-            "--host {host}, --port {port} (or WEBHOOK_SERVER_HOST, WEBHOOK_SERVER_PORT): cannot listen there: {error}"
-        )),
-        error => Failure::run(in_full(&error)),
-    })?;
-    announce(bound.address(), flags, serve)?;
+    let hangup = Hangup::new()?;
+    let (host, port) = (settings.listen.host.as_str(), settings.listen.port);
+    let bound = server.bind(host, port).await;
+    let bound = bound.map_err(|error| cannot_bind(&error, &settings.listen, &private))?;
+    announce(&bound, settings)?;
+    let reload = Reload {
+        settings,
+        secrets,
+        inbox: &inbox,
+        rotation: bound.rotation(),
+    };
 
     let (stop, stopped) = oneshot::channel::<()>();
     let served = bound.run_until(async {
@@ -108,41 +177,44 @@ async fn run(
     tokio::select! {
         served = served => served.map_err(|error| Failure::run(in_full(&error))),
         signal = second_signal => Err(Failure::run(format!("stopped at once by a second {signal}"))),
+        () = reload.at_each(hangup) => unreachable!("signals do not end"),
     }
 }
 
-async fn open_archive(url: Option<&str>, data_dir: &Path) -> Result<Store, Failure> {
-    let Some(url) = url else {
-        let opened = store::open_directory(data_dir).await;
-        return opened.map(Store::from).map_err(|error| {
-            let dir = data_dir.display();
-            Failure::run(format!("--data-dir {dir}: cannot store there: {error}"))
-        });
-    };
-    // The inbox may be in it.
-    fs::create_dir_all(data_dir)
-        .map_err(|error| Failure::run(format!("--data-dir {}: {error}", data_dir.display())))?;
-    let opened = store::open_store(url).await;
-    opened.map_err(|error| {
-        Failure::run(format!(
-            "--archive (or WEBHOOK_SERVER_ARCHIVE): {}",
-            in_full(&error)
-        ))
-    })
+/// Names the setting of an address that cannot be bound.
+fn cannot_bind(error: &ServerError, listen: &Listen, private: &Private) -> Failure {
+    match (error, private) {
+        (ServerError::Listen(error), _) => listen.cannot_listen(error),
+        (ServerError::ListenPrivate(error), private) => private.cannot_listen(error),
+        (error, _) => Failure::run(in_full(error)),
+    }
 }
 
-fn is_postgres(url: Option<&str>) -> bool {
-    url.is_some_and(|url| url.starts_with("postgres"))
-}
-
-/// Logs the endpoints and prints the address to stdout.
-fn announce(address: SocketAddr, flags: &Flags, serve: &Serve) -> Result<(), Failure> {
-    let (data_dir, handlers) = (flags.data_dir.display(), !serve.no_handlers);
+/// Logs the endpoints and prints the addresses to stdout.
+fn announce(bound: &BoundServer, settings: &Settings) -> Result<(), Failure> {
+    let data_dir = settings.database.data_dir.display();
+    let handlers = settings.has(Role::Work) && settings.worker.handlers();
     let version = env!("CARGO_PKG_VERSION");
+    let address = bound.address();
     tracing::info!(%address, %data_dir, handlers, "pyannote-receiver {version} listens");
     let url = format!("http://{address}");
-    for (method, path, about) in ENDPOINTS {
-        tracing::info!("{method} {url}{path}: {about}");
+    let mut lines = format!("listening on {url}\n");
+    let private = bound.private_address();
+    let own: &[_] = match (settings.has(Role::Receive), private) {
+        (true, None) => endpoints::SHARED,
+        (true, Some(_)) => &[endpoints::PUBLIC],
+        (false, _) => endpoints::PRIVATE,
+    };
+    let mut all = vec![(url, own)];
+    if let Some(private) = private.filter(|private| *private != address) {
+        let url = format!("http://{private}");
+        lines += &format!("private pages on {url}\n");
+        all.push((url, endpoints::PRIVATE));
     }
-    print(format!("listening on {url}\n"))
+    for (url, endpoints) in all {
+        for (method, path, about) in endpoints {
+            tracing::info!("{method} {url}{path}: {about}");
+        }
+    }
+    print(lines)
 }

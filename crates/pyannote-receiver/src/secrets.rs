@@ -1,30 +1,150 @@
-//! Reads secrets from the environment: from a variable, or from the file that `{variable}_FILE` names.
+//! Reads secrets: from a variable, or from a file that a flag, a variable or the settings file names.
 
-use std::{env, fs, path::PathBuf};
+use std::{cmp::Ordering, env, fs, path::Path};
 
 use pyannote_cli::Failure;
 use tower_pyannote::{SecretSet, WebhookSecret};
 use zeroize::Zeroizing;
 
+use crate::settings::{InForce, Origin};
+
+/// Where the secrets are.
+#[derive(Clone)]
+pub(crate) struct Secrets {
+    webhook: Source,
+    api_key: Source,
+    database_url: Source,
+}
+
+#[derive(Clone)]
+enum Source {
+    Unset,
+    Value {
+        place: String,
+        value: Zeroizing<Vec<u8>>,
+    },
+    File {
+        place: String,
+        path: String,
+    },
+    Both(String),
+}
+
 /// A secret as it was set, which may be invalid.
 pub(crate) struct Setting {
-    /// The variable that is set.
-    variable: String,
+    /// The variable, the flag or the key that sets it.
+    place: String,
     value: Zeroizing<Vec<u8>>,
 }
 
-/// Reads the webhook secret, or several separated by commas.
-pub(crate) fn webhook_secret() -> Result<Setting, Failure> {
-    read(WEBHOOK_SECRET)?.ok_or_else(|| {
-        Failure::usage(format!(
-            "environment variable {WEBHOOK_SECRET} is not set: copy the secret from the pyannoteAI dashboard"
-        ))
-    })
+impl Secrets {
+    pub(crate) fn new(settings: &InForce) -> Self {
+        Self {
+            webhook: Source::of_variable(settings, WEBHOOK_SECRET, "webhook.secret_file"),
+            api_key: Source::of_variable(settings, API_KEY, "reconcile.api_key_file"),
+            database_url: Source::of_database(settings),
+        }
+    }
+
+    /// Reads the webhook secret, or several separated by commas.
+    pub(crate) fn webhook(&self) -> Result<Setting, Failure> {
+        self.webhook.read()?.ok_or_else(|| {
+            Failure::usage(format!(
+                "environment variable {WEBHOOK_SECRET} is not set: copy the secret from the pyannoteAI dashboard"
+            ))
+        })
+    }
+
+    /// Reads the API key. Returns `None` if it is not set.
+    pub(crate) fn api_key(&self) -> Result<Option<Setting>, Failure> {
+        self.api_key.read()
+    }
+
+    /// Reads the URL of the database. Returns `None` if it is not set.
+    pub(crate) fn database_url(&self) -> Result<Option<Setting>, Failure> {
+        self.database_url.read()
+    }
+
+    /// Returns the places of the webhook secret and of the API key, for `config`.
+    pub(crate) fn places(&self) -> [(&'static str, Option<String>); 2] {
+        let place = |source: &Source| match source {
+            Source::Unset => None,
+            Source::Value { place, .. } | Source::File { place, .. } | Source::Both(place) => {
+                Some(place.clone())
+            }
+        };
+        [
+            ("webhook.secret", place(&self.webhook)),
+            ("reconcile.api_key", place(&self.api_key)),
+        ]
+    }
 }
 
-/// Reads the API key. Returns `None` if it is not set.
-pub(crate) fn api_key() -> Result<Option<Setting>, Failure> {
-    read(API_KEY)
+impl Source {
+    /// Returns the source of a secret whose value is in a variable, or in the file that the setting `key` names.
+    fn of_variable(settings: &InForce, variable: &str, key: &str) -> Self {
+        let value = env::var_os(variable).map(|value| {
+            let value = Zeroizing::new(value.into_encoded_bytes());
+            (Origin::Environment, of_environment(variable), value)
+        });
+        Self::of(settings, value, key)
+    }
+
+    fn of_database(settings: &InForce) -> Self {
+        let value = settings.get("database.url").and_then(|url| {
+            let value = Zeroizing::new(url.value.clone()?.into_bytes());
+            let place = "--database-url (or DATABASE_URL)".to_owned();
+            Some((url.origin, place, value))
+        });
+        Self::of(settings, value, "database.url_file")
+    }
+
+    /// Returns the value or the file, whichever has the greater origin.
+    fn of(
+        settings: &InForce,
+        value: Option<(Origin, String, Zeroizing<Vec<u8>>)>,
+        key: &str,
+    ) -> Self {
+        let file = settings.get(key).and_then(|file| {
+            let place = match file.origin {
+                Origin::Environment => of_environment(&file.place),
+                Origin::File => format!("{key} in {}", file.place),
+                Origin::Flag | Origin::Default => file.place.clone(),
+            };
+            Some((file.origin, place, file.value.clone()?))
+        });
+        match (value, file) {
+            (None, None) => Self::Unset,
+            (Some((_, place, value)), None) => Self::Value { place, value },
+            (None, Some((_, place, path))) => Self::File { place, path },
+            (Some((of_value, one, value)), Some((of_file, other, path))) => {
+                match of_value.cmp(&of_file) {
+                    Ordering::Greater => Self::Value { place: one, value },
+                    Ordering::Less => Self::File { place: other, path },
+                    Ordering::Equal => Self::Both(both(&one, &other)),
+                }
+            }
+        }
+    }
+
+    fn read(&self) -> Result<Option<Setting>, Failure> {
+        match self {
+            Self::Unset => Ok(None),
+            Self::Value { place, value } => Ok(Some(Setting {
+                place: place.clone(),
+                value: value.clone(),
+            })),
+            Self::File { place, path } => {
+                let value = read_file(path.as_ref())
+                    .map_err(|error| Failure::usage(format!("{place}: {error}")))?;
+                Ok(Some(Setting {
+                    place: place.clone(),
+                    value: Zeroizing::new(value),
+                }))
+            }
+            Self::Both(error) => Err(Failure::usage(error)),
+        }
+    }
 }
 
 impl Setting {
@@ -34,6 +154,11 @@ impl Setting {
 
     pub(crate) fn as_text(&self) -> Result<&str, Failure> {
         std::str::from_utf8(&self.value).map_err(|_| self.invalid("the value is not UTF-8"))
+    }
+
+    /// Returns the variable, the flag or the key that sets the secret.
+    pub(crate) fn place(&self) -> &str {
+        &self.place
     }
 
     /// Returns the secrets that a receiver accepts.
@@ -48,32 +173,27 @@ impl Setting {
     }
 
     fn invalid(&self, error: impl std::fmt::Display) -> Failure {
-        Failure::usage(format!("environment variable {}: {error}", self.variable))
+        Failure::usage(format!("{}: {error}", self.place))
     }
 }
 
-fn read(variable: &str) -> Result<Option<Setting>, Failure> {
-    let file = format!("{variable}_FILE");
-    let (variable, value) = match (env::var_os(variable), env::var_os(&file)) {
-        (None, None) => return Ok(None),
-        (Some(value), None) => (variable.to_owned(), value.into_encoded_bytes()),
-        (None, Some(path)) => {
-            let value = read_file(path.into())
-                .map_err(|error| Failure::usage(format!("environment variable {file}: {error}")))?;
-            (file, value)
+fn both(one: &str, other: &str) -> String {
+    let variables = [one, other].map(|place| place.strip_prefix(VARIABLE));
+    match variables {
+        [Some(one), Some(other)] => {
+            format!("environment variables {one} and {other}: set only one")
         }
-        (Some(_), Some(_)) => {
-            let both = format!("environment variables {variable} and {file}: set only one");
-            return Err(Failure::usage(both));
-        }
-    };
-    let value = Zeroizing::new(value);
-    Ok(Some(Setting { variable, value }))
+        _ => format!("{one} and {other}: set only one"),
+    }
+}
+
+fn of_environment(variable: &str) -> String {
+    format!("{VARIABLE}{variable}")
 }
 
 /// Reads a file without the line break at its end, which an editor or `echo` adds.
-fn read_file(path: PathBuf) -> Result<Vec<u8>, String> {
-    let read = fs::read(&path);
+fn read_file(path: &Path) -> Result<Vec<u8>, String> {
+    let read = fs::read(path);
     let mut value = read.map_err(|error| format!("{}: cannot be read: {error}", path.display()))?;
     for end in [b'\n', b'\r'] {
         if value.last() == Some(&end) {
@@ -83,5 +203,6 @@ fn read_file(path: PathBuf) -> Result<Vec<u8>, String> {
     Ok(value)
 }
 
-pub(crate) const WEBHOOK_SECRET: &str = "PYANNOTEAI_WEBHOOK_SECRET";
+const VARIABLE: &str = "environment variable ";
+const WEBHOOK_SECRET: &str = "PYANNOTEAI_WEBHOOK_SECRET";
 const API_KEY: &str = "PYANNOTEAI_API_KEY";

@@ -1,11 +1,20 @@
 use std::{
+    convert::Infallible,
     future::{Future, poll_fn},
+    net::IpAddr,
     pin::{Pin, pin},
     sync::Arc,
     time::Duration,
 };
 
-use axum::Router;
+use axum::{
+    Router,
+    http::{
+        HeaderValue, StatusCode,
+        header::{CONNECTION, RETRY_AFTER},
+    },
+    response::{IntoResponse, Response},
+};
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
@@ -16,7 +25,13 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-use crate::{connections::Connections, limits::READ_AT_ONCE, progress::Progress};
+use crate::{
+    clients::Clients,
+    connections::Connections,
+    heads::{self, Watched},
+    limits::READ_AT_ONCE,
+    progress::Progress,
+};
 
 /// Listens like `TcpListener::bind`, but with a longer queue, because when a burst fills the queue the system drops
 /// connections, and their senders retry only after 1 s.
@@ -37,44 +52,76 @@ pub(crate) async fn listen(host: &str, port: u16) -> io::Result<TcpListener> {
     Err(failed)
 }
 
-/// Serves until `stop` completes, then accepts no more connections and gives the requests in flight 10 s.
-pub(crate) async fn serve(listener: TcpListener, app: Router, stop: impl Future<Output = ()>) {
-    let connections = Arc::new(Connections::new());
+/// What a listener serves, and how.
+pub(crate) struct Serving {
+    /// The service of the moment. It changes when a secret does.
+    pub(crate) app: watch::Receiver<Router>,
+    pub(crate) connections: Connections,
+    pub(crate) clients: Arc<Clients>,
+    /// How long requests in flight may take after `stop`.
+    pub(crate) drain: Duration,
+}
+
+/// Serves until `stop` completes, then accepts no more connections and gives the requests in flight some time.
+pub(crate) async fn serve(listener: TcpListener, serving: Serving, stop: impl Future<Output = ()>) {
+    let Serving {
+        app,
+        connections,
+        clients,
+        drain: drain_timeout,
+    } = serving;
+    let connections = Arc::new(connections);
     let (draining, drain) = watch::channel(());
     let mut stop = pin!(stop);
     loop {
         let next = async {
-            let stream = accept(&listener).await;
-            (stream, connections.slot().await)
+            let (stream, peer) = accept(&listener).await;
+            let Ok(counted) = clients.connect(peer) else {
+                tracing::debug!(%peer, "too many connections of one address: closed the new one");
+                return None;
+            };
+            Some((stream, peer, counted, connections.slot().await))
         };
-        let (stream, slot) = tokio::select! {
+        let (stream, peer, counted, slot) = tokio::select! {
             () = &mut stop => break,
-            next = next => next,
+            next = next => match next {
+                Some(next) => next,
+                None => continue,
+            },
         };
-        let (app, drain) = (app.clone(), drain.clone());
-        connections.spawn(slot, |progress| connection(stream, app, progress, drain));
+        let requests = Requests {
+            app: app.clone(),
+            clients: Arc::clone(&clients),
+            peer,
+        };
+        let drain = drain.clone();
+        connections.spawn(slot, |progress| async move {
+            connection(stream, requests, progress, drain).await;
+            drop(counted);
+        });
     }
 
     drop(listener);
     drop(draining);
     let open = connections.count();
     tracing::info!(open, "draining connections");
-    match time::timeout(DRAIN, connections.none()).await {
+    match time::timeout(drain_timeout, connections.none()).await {
         Ok(()) => tracing::info!("stopped"),
         Err(_) => {
             let open = connections.count();
             tracing::warn!(
                 open,
-                "stopped; requests in flight exceeded 10 s and were cut off"
+                "stopped; requests in flight exceeded {} s and were cut off",
+                drain_timeout.as_secs()
             );
         }
     }
 }
 
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(listener: &TcpListener) -> (TcpStream, IpAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return stream,
+            Ok((stream, peer)) => return (stream, peer.ip()),
             Err(error) if is_transient(&error) => {}
             Err(error) => {
                 tracing::error!(%error, "cannot accept connections");
@@ -84,24 +131,63 @@ async fn accept(listener: &TcpListener) -> TcpStream {
     }
 }
 
+/// Answers the requests of one connection.
+#[derive(Clone)]
+struct Requests {
+    app: watch::Receiver<Router>,
+    clients: Arc<Clients>,
+    peer: IpAddr,
+}
+
+impl Requests {
+    async fn respond(
+        self,
+        request: Request<Incoming>,
+        progress: Arc<Progress>,
+        is_last: bool,
+    ) -> Result<Response, Infallible> {
+        if let Some(reason) = heads::violation(&request) {
+            tracing::debug!(reason, "refused a request with 400");
+            return Ok(closing(StatusCode::BAD_REQUEST.into_response()));
+        }
+        let Ok(_counted) = self.clients.request(self.peer, request.headers()) else {
+            tracing::debug!("too many requests of one client: refused one with 503");
+            let busy = (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "5")]);
+            return Ok(closing(busy.into_response()));
+        };
+        let app = self.app.borrow().clone();
+        let response = app.oneshot(progress.watch(request)).await;
+        progress.answered();
+        match is_last {
+            true => response.map(closing),
+            false => response,
+        }
+    }
+}
+
+/// Makes a response the last one of its connection.
+fn closing(mut response: Response) -> Response {
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(CONNECTION, close);
+    response
+}
+
 /// Serves one connection. Each request and the connection have a time limit.
 async fn connection(
     stream: TcpStream,
-    app: Router,
+    requests: Requests,
     progress: Arc<Progress>,
     mut drain: watch::Receiver<()>,
 ) {
-    let respond = |request: Request<Incoming>| {
-        let (app, progress) = (app.clone(), Arc::clone(&progress));
-        Box::pin(async move {
-            let request = progress.watch(request);
-            let response = app.oneshot(request).await;
-            progress.answered();
-            response
-        })
-    };
     // Responses are small, and the sender waits for them.
     let _ = stream.set_nodelay(true);
+    let (stream, framing) = Watched::new(stream);
+    let respond = |request: Request<Incoming>| {
+        // hyper calls this before it reads on.
+        let is_last = framing.begin(&request);
+        let progress = Arc::clone(&progress);
+        Box::pin(requests.clone().respond(request, progress, is_last))
+    };
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_READ_TIMEOUT)
@@ -129,7 +215,7 @@ async fn connection(
         }
     };
     match ended {
-        Ok(Ok(())) => hang_up(connection.into_parts().io.into_inner()).await,
+        Ok(Ok(())) => hang_up(connection.into_parts().io.into_inner().into_inner()).await,
         Ok(Err(error)) => tracing::debug!(%error, "the connection failed"),
         Err(_) => tracing::debug!("the connection was cut off because its last request timed out"),
     }
@@ -177,5 +263,3 @@ const LAST_REQUEST: Duration = Duration::from_secs(60);
 /// How long the rest of a refused body is discarded, and how long it may pause.
 const LINGER: Duration = Duration::from_secs(2);
 const LULL: Duration = Duration::from_millis(500);
-
-const DRAIN: Duration = Duration::from_secs(10);

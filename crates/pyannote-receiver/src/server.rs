@@ -1,20 +1,35 @@
 use std::{
-    future::Future,
-    net::SocketAddr,
-    sync::{Arc, OnceLock},
+    fmt,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
 };
 
-use axum::Router;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::sync::{mpsc, watch};
 use tower_pyannote::{ConfigError, HandlerRegistry, SecretSet};
-use tower_pyannote_archive::Archive;
 use tower_pyannote_inbox::{Inbox, InboxWorker, Reconciler};
 
-use crate::{app, error::ServerError, handlers, metrics, serve, store::Store};
+use crate::{
+    app::{self, Webhook},
+    bound::{BoundServer, Listener, Work},
+    clients::Clients,
+    connections::Connections,
+    endpoints,
+    error::ServerError,
+    handlers,
+    health::{Health, InboxCounts},
+    limits::PRIVATE_CONNECTIONS,
+    metrics,
+    rotation::{Rotation, Served},
+    serve::{self, Serving},
+    settings::Limits,
+    state::{Answers, State},
+    store::Store,
+};
 
 /// A receiver: verifies deliveries, commits them to an inbox, and runs handlers over them.
 ///
-/// It serves `POST /webhook`, and `/`, `/health` and `/metrics` for the operator.
+/// It serves `POST /webhook`, and for the operator `/`, `/livez`, `/readyz`, `/health` and `/metrics`, which can have a
+/// [listener of their own](Self::with_private_listener).
 ///
 /// # Example: a receiver in a program of your own
 ///
@@ -41,18 +56,22 @@ use crate::{app, error::ServerError, handlers, metrics, serve, store::Store};
 ///     Ok(())
 /// }
 /// ```
-#[derive(Debug)]
 #[must_use]
 pub struct Server {
-    secrets: SecretSet,
+    /// `None` for a receiver without `/webhook`.
+    secrets: Option<SecretSet>,
     inbox: Inbox,
     store: Store,
-    archive: Archive,
-    late_archive: Arc<OnceLock<Archive>>,
     handlers: Option<HandlerRegistry>,
-    concurrency: usize,
+    configure: Configure,
     reconciler: Option<Reconciler>,
+    private: Option<(String, u16)>,
+    limits: Limits,
+    drain: Duration,
 }
+
+/// Sets up a worker. The settings were checked before.
+type Configure = Box<dyn FnOnce(InboxWorker) -> InboxWorker + Send>;
 
 impl Server {
     /// Makes a receiver with the handlers `archive`, which keeps each event in `store`, and `log`.
@@ -60,49 +79,28 @@ impl Server {
     /// [`open_directory`](crate::open_directory) opens a local directory as a store, and [`open_store`](crate::open_store) any
     /// store by its URL.
     pub fn new(secrets: SecretSet, inbox: Inbox, store: impl Into<Store>) -> Self {
-        let store = store.into();
-        let late_archive = Arc::default();
-        let handlers = handlers::registry(Arc::clone(&late_archive));
         Self {
-            secrets,
-            inbox,
-            archive: store.archive(),
-            store,
-            late_archive,
-            handlers: Some(handlers),
-            concurrency: 4,
-            reconciler: None,
+            secrets: Some(secrets),
+            ..Self::without_webhook(inbox, store)
         }
     }
 
-    /// Changes the settings of the handler `archive`.
-    ///
-    /// Default: the root of the store, with a claim per event, so that receivers with inboxes of their own may share the
-    /// store. A store of [`open_store`](crate::open_store) that has metadata keeps that of each delivery.
-    ///
-    /// Use [`Archive::behind_inbox`] if no other inbox writes to the store: it halves the flushes of the disk.
-    ///
-    /// # Example: one inbox, one directory
-    ///
-    /// ```no_run
-    /// use pyannote_receiver::{Server, open_directory};
-    /// use tower_pyannote::SecretSet;
-    /// use tower_pyannote_archive::{Archive, Metadata};
-    /// use tower_pyannote_inbox::Inbox;
-    ///
-    /// # #[tokio::main]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let secrets = SecretSet::from_env("PYANNOTEAI_WEBHOOK_SECRET")?;
-    /// let inbox = Inbox::open("sqlite://data/inbox.sqlite").await?;
-    /// let server = Server::new(secrets, inbox, open_directory("data").await?)
-    ///     .with_archive(|archive| archive.behind_inbox().with_metadata(Metadata::Sidecar));
-    /// # drop(server);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn with_archive(mut self, change: impl FnOnce(Archive) -> Archive) -> Self {
-        self.archive = change(self.archive);
-        self
+    /// Makes a receiver that only handles the events which other receivers commit to the same inbox. It serves the pages
+    /// for the operator, but not `/webhook`.
+    pub fn without_webhook(inbox: Inbox, store: impl Into<Store>) -> Self {
+        let store = store.into();
+        let handlers = handlers::registry(store.archive());
+        Self {
+            secrets: None,
+            inbox,
+            store,
+            handlers: Some(handlers),
+            configure: Box::new(|worker| worker),
+            reconciler: None,
+            private: None,
+            limits: Limits::default(),
+            drain: DRAIN,
+        }
     }
 
     /// Adds handlers, which run after `archive` and `log`. Does nothing after [`without_handlers`](Self::without_handlers).
@@ -132,11 +130,40 @@ impl Server {
     ///
     /// Returns the error of [`InboxWorker::with_concurrency`] for 0, and for more than 10,000.
     pub fn with_concurrency(
-        mut self,
+        self,
         events: usize,
     ) -> Result<Self, tower_pyannote_inbox::ConfigError> {
-        let worker = self.inbox.worker(HandlerRegistry::new());
-        self.concurrency = worker.with_concurrency(events).map(|_| events)?;
+        self.with_worker(move |worker| worker.with_concurrency(events))
+    }
+
+    /// Sets up the worker, with any setting of [`InboxWorker`]. Default: the worker's own defaults.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of `configure`.
+    ///
+    /// # Example: a longer retention
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// use pyannote_receiver::Server;
+    /// use tower_pyannote_inbox::ConfigError;
+    ///
+    /// fn configure(server: Server) -> Result<Server, ConfigError> {
+    ///     server.with_worker(|worker| worker.with_retention(Duration::from_secs(30 * 24 * 60 * 60)))
+    /// }
+    /// ```
+    pub fn with_worker<E: fmt::Debug>(
+        mut self,
+        configure: impl Fn(InboxWorker) -> Result<InboxWorker, E> + Send + 'static,
+    ) -> Result<Self, E> {
+        // Checks the settings now. The handlers are complete only when the receiver is bound.
+        let _ = configure(self.inbox.worker(HandlerRegistry::new()))?;
+        let before = self.configure;
+        self.configure = Box::new(move |worker| {
+            configure(before(worker)).expect("the settings were accepted before")
+        });
         Ok(self)
     }
 
@@ -148,100 +175,131 @@ impl Server {
         self
     }
 
-    /// Listens on a host and port. Port 0 chooses a free port.
+    /// Serves the pages for the operator on a listener of their own, so that the public one has only `/webhook`. Default: one
+    /// listener for all. Port 0 chooses a free port.
+    pub fn with_private_listener(mut self, host: impl Into<String>, port: u16) -> Self {
+        self.private = Some((host.into(), port));
+        self
+    }
+
+    /// Sets how long requests and handlers in flight may take after the receiver is stopped. Default: 10 s.
+    pub fn with_drain_timeout(mut self, timeout: Duration) -> Self {
+        self.drain = timeout;
+        self
+    }
+
+    /// Sets the limits on bodies and connections, which have to fit together.
+    pub(crate) fn with_limits(mut self, limits: Limits) -> Result<Self, ConfigError> {
+        Webhook::new(&limits, self.inbox.clone())?;
+        self.limits = limits;
+        Ok(self)
+    }
+
+    /// Listens on a host and port. Port 0 chooses a free port. A receiver without `/webhook` that has a private listener
+    /// does not use this address.
     ///
     /// Installs a metrics recorder for the process, so a process can bind only one receiver.
     ///
     /// # Errors
     ///
-    /// Returns [`ServerError::Listen`] if the address cannot be bound, and [`ServerError::Metrics`] if the process already
-    /// has a metrics recorder.
+    /// Returns [`ServerError::Listen`] or [`ServerError::ListenPrivate`] if an address cannot be bound, and
+    /// [`ServerError::Metrics`] if the process already has a metrics recorder.
     pub async fn bind(self, host: &str, port: u16) -> Result<BoundServer, ServerError> {
-        let listener = serve::listen(host, port)
-            .await
-            .map_err(ServerError::Listen)?;
-        let address = listener.local_addr().map_err(ServerError::Listen)?;
-        self.late_archive.get_or_init(|| self.archive);
-        let worker = self.handlers.map(|handlers| {
-            let worker = self.inbox.worker(handlers);
-            let worker = worker.with_concurrency(self.concurrency);
-            worker.expect("the setter checked the concurrency")
-        });
+        let has_public = self.secrets.is_some() || self.private.is_none();
+        let public = match has_public {
+            true => Some(
+                serve::listen(host, port)
+                    .await
+                    .map_err(ServerError::Listen)?,
+            ),
+            false => None,
+        };
+        let private = match &self.private {
+            Some((host, port)) => {
+                let listener = serve::listen(host, *port).await;
+                Some(listener.map_err(ServerError::ListenPrivate)?)
+            }
+            None => None,
+        };
+
         let metrics = metrics::install().map_err(|error| ServerError::Metrics(error.into()))?;
-        let app = app::router(self.secrets, self.inbox, self.store, metrics);
-        Ok(BoundServer {
-            listener,
-            address,
+        let is_shared = self.secrets.is_some() && private.is_none();
+        let state = Arc::new(State {
+            answers: Answers::default(),
+            health: Health::new(self.inbox.clone(), Arc::clone(self.store.object_store())),
+            inbox: InboxCounts::new(self.inbox.clone()),
+            metrics,
+            endpoints: match is_shared {
+                true => endpoints::SHARED,
+                false => endpoints::PRIVATE,
+            },
+            draining: AtomicBool::new(false),
+        });
+        let pages = app::pages(&state);
+        let served = self.secrets.map(|secrets| {
+            let webhook = Webhook::new(&self.limits, self.inbox.clone());
+            let webhook = webhook.expect("the setter checked the limits");
+            let beside = match is_shared {
+                true => pages.clone(),
+                false => axum::Router::new(),
+            };
+            Arc::new(Served::new(webhook, secrets, Arc::clone(&state), beside))
+        });
+
+        let clients = Arc::new(Clients::new(&self.limits));
+        let beside = match private {
+            Some(_) => PRIVATE_CONNECTIONS,
+            None => 0,
+        };
+        let serving = |app, wanted, beside| Serving {
             app,
-            worker,
-            reconciler: self.reconciler,
+            connections: Connections::new(wanted, beside),
+            clients: Arc::clone(&clients),
+            drain: self.drain,
+        };
+        // The sender of the pages is dropped at once. A receiver keeps the last value.
+        let only_pages = || watch::channel(pages.clone()).1;
+        let public = public.map(|listener| {
+            let app = served
+                .as_ref()
+                .map_or_else(only_pages, |served| served.subscribe());
+            Listener::new(listener, serving(app, self.limits.connections, beside))
+        });
+        let private = private
+            .map(|listener| Listener::new(listener, serving(only_pages(), PRIVATE_CONNECTIONS, 0)));
+        let worker = self.handlers.map(|handlers| {
+            let worker = (self.configure)(self.inbox.worker(handlers));
+            worker.with_drain_timeout(self.drain)
+        });
+        let (reconcilers, replacements) = mpsc::unbounded_channel();
+        Ok(BoundServer {
+            public: public.transpose().map_err(ServerError::Listen)?,
+            private: private.transpose().map_err(ServerError::ListenPrivate)?,
+            state,
+            work: Work {
+                worker,
+                reconciler: self.reconciler,
+                replacements,
+            },
+            rotation: Rotation {
+                webhook: served,
+                reconcilers,
+            },
         })
     }
 }
 
-/// A receiver that listens. It serves once it [runs](Self::run_until).
-#[derive(Debug)]
-#[must_use = "a receiver responds to nothing until it runs"]
-pub struct BoundServer {
-    listener: TcpListener,
-    address: SocketAddr,
-    app: Router,
-    worker: Option<InboxWorker>,
-    reconciler: Option<Reconciler>,
-}
-
-impl BoundServer {
-    /// Returns the address on which the receiver listens.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Serves until `stop` completes, then drains: requests and handlers in flight have 10 s to complete.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`ServerError::Worker`] or [`ServerError::WorkerPanicked`] if the inbox's worker ended by itself. The
-    /// receiver then drains too, because it must not acknowledge events that nobody handles.
-    pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), ServerError> {
-        let (stopping, stopped) = watch::channel(());
-        let wait = || {
-            let mut stopped = stopped.clone();
-            async move {
-                let _ = stopped.changed().await;
-            }
-        };
-        let (worker, stopped) = (self.worker, wait());
-        let mut worked = tokio::spawn(async {
-            match worker {
-                Some(worker) => worker.run_until(stopped).await,
-                None => {
-                    stopped.await;
-                    Ok(())
-                }
-            }
-        });
-        let served = serve::serve(self.listener, self.app, wait());
-        let reconciled = async {
-            if let Some(reconciler) = self.reconciler {
-                reconciler.run_until(wait()).await;
-            }
-        };
-        let worked = async {
-            let ended = tokio::select! {
-                ended = &mut worked => Some(ended),
-                () = stop => None,
-            };
-            drop(stopping);
-            match ended {
-                Some(ended) => ended,
-                None => worked.await,
-            }
-        };
-        let ((), (), worked) = tokio::join!(served, reconciled, worked);
-        match worked {
-            Ok(worked) => worked.map_err(ServerError::Worker),
-            Err(panic) => Err(ServerError::WorkerPanicked(panic.to_string())),
-        }
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("secrets", &self.secrets)
+            .field("handlers", &self.handlers)
+            .field("reconciler", &self.reconciler)
+            .field("private", &self.private)
+            .field("limits", &self.limits)
+            .field("drain_timeout", &self.drain)
+            .finish_non_exhaustive()
     }
 }
+
+const DRAIN: Duration = Duration::from_secs(10);

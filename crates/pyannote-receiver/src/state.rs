@@ -1,10 +1,16 @@
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    fmt,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+};
 
 use axum::http::{Response, StatusCode};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tower_pyannote::layer::Rejection;
 
-use crate::health::{Health, InboxCounts};
+use crate::{
+    endpoints::Endpoint,
+    health::{Health, InboxCounts},
+};
 
 /// The data behind the pages.
 pub(crate) struct State {
@@ -12,6 +18,16 @@ pub(crate) struct State {
     pub(crate) health: Health,
     pub(crate) inbox: InboxCounts,
     pub(crate) metrics: PrometheusHandle,
+    /// The endpoints that the status page lists.
+    pub(crate) endpoints: &'static [Endpoint],
+    /// Whether the receiver stops.
+    pub(crate) draining: AtomicBool,
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State").finish_non_exhaustive()
+    }
 }
 
 /// The number of answers to deliveries since the start.

@@ -236,6 +236,12 @@ impl Inbox {
         InboxBuilder::new(Target::Address(address.into()))
     }
 
+    /// Creates a builder for the inbox in an SQLite file, as [`sqlite`](Self::sqlite) takes it.
+    #[cfg(feature = "sqlite")]
+    pub fn builder_from_path(path: impl AsRef<Path>) -> InboxBuilder {
+        InboxBuilder::new(Target::File(path.as_ref().to_owned()))
+    }
+
     /// Creates a builder for an inbox over a pool of your own.
     #[cfg(feature = "postgres")]
     pub fn builder_from_pool(pool: sqlx::PgPool) -> InboxBuilder {

@@ -1,5 +1,7 @@
 use std::{error::Error, fmt, sync::Arc};
 
+use crate::sql::schema_error::SchemaError;
+
 /// Why an inbox could not do something.
 ///
 /// The [source](Error::source) is the database's error. After an error of any kind but
@@ -50,6 +52,18 @@ impl InboxError {
             kind: InboxErrorKind::Open,
             ..self
         }
+    }
+
+    /// Returns whether there is no inbox to open: no file, or a database without the inbox's tables.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        let Some(source) = &self.source else {
+            return false;
+        };
+        let is_no_file = source
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::NotFound);
+        is_no_file || matches!(source.downcast_ref(), Some(SchemaError::NoInbox))
     }
 
     /// Returns the kind of the error.

@@ -46,6 +46,10 @@ impl Server {
     pub fn start_on_any_port(dir: TempDir, flags: &[&str], env: &[(&str, &str)]) -> Self {
         let mut command = command(dir.path(), flags, env);
         command.args(["--data-dir", "data"]);
+        // One listener, unless the test asks for two.
+        if !flags.contains(&"--private-listen") {
+            command.args(["--private-listen", "none"]);
+        }
         Self::run(command, dir)
     }
 
@@ -55,7 +59,7 @@ impl Server {
         command
             .args([
                 "-c",
-                "ulimit -n \"$1\" && exec \"$0\" --port 0 --data-dir data",
+                "ulimit -n \"$1\" && exec \"$0\" --port 0 --data-dir data --private-listen none",
             ])
             .arg(program::binary(RECEIVER))
             .arg(descriptors.to_string())

@@ -9,7 +9,7 @@ use reqwest::{Url, redirect::Policy};
 use tower_pyannote::SigningKey;
 
 use super::{file, http_client};
-use crate::{error::in_full, secrets};
+use crate::{error::in_full, secrets::Secrets, settings::WebhookSecret};
 
 /// Sign a file as pyannoteAI does and send it; prints the status, and exits with 1 unless it is 2xx
 #[derive(Args)]
@@ -21,10 +21,13 @@ pub(crate) struct Delivery {
     /// The URL to send it to
     #[arg(long, default_value = "http://127.0.0.1:8000/webhook")]
     url: Url,
+
+    #[command(flatten)]
+    _secret: WebhookSecret,
 }
 
-pub(crate) async fn run(delivery: &Delivery) -> Result<(), Failure> {
-    let key = SigningKey::new(&secrets::webhook_secret()?.to_first()?);
+pub(crate) async fn run(delivery: &Delivery, secrets: &Secrets) -> Result<(), Failure> {
+    let key = SigningKey::new(&secrets.webhook()?.to_first()?);
     let body = file::read("FILE", &delivery.file)?;
     let timestamp = Timestamp::now().as_second().to_string();
     let signature = key.sign(&timestamp, &body).to_hex();

@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use pyannote_cli::{Failure, print};
 
 use super::file;
-use crate::{doctor::Doctor, secrets};
+use crate::{doctor::Doctor, secrets::Secrets, settings::WebhookSecret};
 
 /// Explain why a delivery is refused; exits with 0 if it is accepted, with 1 if it is refused
 #[derive(Args)]
@@ -32,10 +32,13 @@ pub(crate) struct Case {
     /// The time of the delivery in Unix seconds [default: now]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=MAX_TIME))]
     now: Option<u64>,
+
+    #[command(flatten)]
+    _secret: WebhookSecret,
 }
 
-pub(crate) fn run(case: &Case) -> Result<ExitCode, Failure> {
-    let secret = secrets::webhook_secret()?;
+pub(crate) fn run(case: &Case, secrets: &Secrets) -> Result<ExitCode, Failure> {
+    let secret = secrets.webhook()?;
     let (head, body) = case.read()?;
     let now = case.now.map_or_else(SystemTime::now, |seconds| {
         SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)

@@ -2,7 +2,10 @@ use std::{error::Error, fs, io, path::Path, sync::Arc};
 
 use object_store::{ObjectStore, local::LocalFileSystem};
 
-use super::probe::{probe, public_error};
+use super::{
+    Store,
+    probe::{probe, public_error},
+};
 
 /// Opens a directory as a store, and creates it if it does not exist.
 ///
@@ -11,7 +14,7 @@ use super::probe::{probe, public_error};
 /// # Errors
 ///
 /// Returns an error if the directory cannot be created or written to.
-pub async fn open_directory(dir: impl AsRef<Path>) -> io::Result<Arc<dyn ObjectStore>> {
+pub async fn open_directory(dir: impl AsRef<Path>) -> io::Result<Store> {
     let dir = dir.as_ref();
     let open = || -> Result<LocalFileSystem, Box<dyn Error>> {
         fs::create_dir_all(dir)?;
@@ -19,5 +22,6 @@ pub async fn open_directory(dir: impl AsRef<Path>) -> io::Result<Arc<dyn ObjectS
     };
     let store = open().map_err(|error| io::Error::other(public_error(&*error)))?;
     probe(&store).await.map_err(io::Error::other)?;
-    Ok(Arc::new(store))
+    let store: Arc<dyn ObjectStore> = Arc::new(store);
+    Ok(store.into())
 }

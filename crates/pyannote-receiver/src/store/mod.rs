@@ -5,23 +5,48 @@ mod error;
 mod probe;
 mod remote;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, fs, sync::Arc};
 
 use object_store::ObjectStore;
-use tower_pyannote_archive::{Archive, Metadata};
+use pyannote_cli::Failure;
+use tower_pyannote_archive::Archive;
 
 pub(crate) use self::probe::probe;
 pub use self::{directory::open_directory, error::StoreError, remote::open_store};
+use crate::{error::in_full, settings::Database};
 
-/// A store for the archive of a [`Server`](crate::Server), and what the store is capable of.
+/// Opens the store of the settings. `is_shared` says whether other inboxes may write to a remote store.
+pub(crate) async fn open(settings: &Database, is_shared: bool) -> Result<Store, Failure> {
+    let directory = &settings.data_dir;
+    let Some(url) = &settings.archive else {
+        let opened = open_directory(directory).await.map_err(|error| {
+            let directory = directory.display();
+            Failure::run(format!(
+                "--data-dir {directory}: cannot store there: {error}"
+            ))
+        });
+        return Ok(opened?.with_archive(Archive::behind_inbox));
+    };
+    // The inbox may be in the directory.
+    fs::create_dir_all(directory)
+        .map_err(|error| Failure::run(format!("--data-dir {}: {error}", directory.display())))?;
+    let store = open_store(url)
+        .await
+        .map_err(|error| Failure::run(format!("--archive: {}", in_full(&error))))?;
+    Ok(match is_shared {
+        true => store,
+        false => store.with_archive(Archive::behind_inbox),
+    })
+}
+
+/// A store for the archive of a [`Server`](crate::Server), and the archive's settings.
 ///
-/// [`open_store`] opens one by its URL. Any other `object_store` converts to one. It is then taken to have
+/// [`open_directory`] and [`open_store`] open one. Any other `object_store` converts to one. It needs
 /// [`PutMode::Create`](object_store::PutMode::Create).
 #[derive(Clone)]
 pub struct Store {
     objects: Arc<dyn ObjectStore>,
-    creates: bool,
-    has_attributes: bool,
+    archive: Archive,
 }
 
 impl Store {
@@ -31,28 +56,49 @@ impl Store {
         &self.objects
     }
 
-    /// Returns an archive at the root of the store, which keeps the metadata of deliveries where that costs nothing.
+    /// Changes the settings of the handler `archive`.
+    ///
+    /// Default: the root of the store, with a claim per event, so that receivers with inboxes of their own may share the
+    /// store. A remote store keeps the metadata of each delivery as attributes of its object.
+    ///
+    /// Use [`Archive::behind_inbox`] if no other inbox writes to the store: it halves the flushes of the disk.
+    ///
+    /// # Example: one inbox, one directory
+    ///
+    /// ```no_run
+    /// use pyannote_receiver::{Server, open_directory};
+    /// use tower_pyannote::SecretSet;
+    /// use tower_pyannote_archive::Metadata;
+    /// use tower_pyannote_inbox::Inbox;
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let secrets = SecretSet::from_env("PYANNOTEAI_WEBHOOK_SECRET")?;
+    /// let inbox = Inbox::open("sqlite://data/inbox.sqlite").await?;
+    /// let store = open_directory("data")
+    ///     .await?
+    ///     .with_archive(|archive| archive.behind_inbox().with_metadata(Metadata::Sidecar));
+    /// let server = Server::new(secrets, inbox, store);
+    /// # drop(server);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_archive(mut self, change: impl FnOnce(Archive) -> Archive) -> Self {
+        self.archive = change(self.archive);
+        self
+    }
+
     pub(crate) fn archive(&self) -> Archive {
-        let archive = Archive::new(Arc::clone(&self.objects), "");
-        let archive = archive.expect("the root of a store is a valid prefix");
-        let archive = match self.creates {
-            true => archive,
-            false => archive.without_conditional_create(),
-        };
-        match self.has_attributes {
-            true => archive.with_metadata(Metadata::Attributes),
-            false => archive,
-        }
+        self.archive.clone()
     }
 }
 
 impl From<Arc<dyn ObjectStore>> for Store {
     fn from(objects: Arc<dyn ObjectStore>) -> Self {
-        Self {
-            objects,
-            creates: true,
-            has_attributes: false,
-        }
+        let archive = Archive::new(Arc::clone(&objects), "");
+        let archive = archive.expect("the root of a store is a valid prefix");
+        Self { objects, archive }
     }
 }
 

@@ -4,6 +4,7 @@ use object_store::{ObjectStore, ObjectStoreScheme, parse_url_opts, prefix::Prefi
 use reqwest::Url;
 use rustls::crypto::ring;
 use tokio::time;
+use tower_pyannote_archive::{Archive, Metadata};
 
 use super::{
     Store, StoreError,
@@ -67,7 +68,7 @@ pub async fn open_store(url: &str) -> Result<Store, StoreError> {
             let dir = url.to_file_path();
             let dir = dir.map_err(|()| invalid("the path is not absolute"))?;
             let opened = open_directory(dir).await;
-            return opened.map(Store::from).map_err(StoreError::Directory);
+            return opened.map_err(StoreError::Directory);
         }
         ObjectStoreScheme::AmazonS3 => S3,
         ObjectStoreScheme::GoogleCloudStorage => GOOGLE,
@@ -92,20 +93,17 @@ pub async fn open_store(url: &str) -> Result<Store, StoreError> {
             settings: kind.settings,
         });
     };
-    let creates = match tested.map_err(|source| kind.unusable(source))? {
-        Creation::Conditional => true,
+    let opened =
+        Store::from(store).with_archive(|archive| archive.with_metadata(Metadata::Attributes));
+    Ok(match tested.map_err(|source| kind.unusable(source))? {
+        Creation::Conditional => opened,
         Creation::Overwrites => return Err(StoreError::NoConditionalCreate),
         Creation::Disabled => {
             tracing::warn!(
                 "AWS_CONDITIONAL_PUT=disabled: duplicates that arrive at once may be archived twice, or overwrite each other"
             );
-            false
+            opened.with_archive(Archive::without_conditional_create)
         }
-    };
-    Ok(Store {
-        objects: store,
-        creates,
-        has_attributes: true,
     })
 }
 

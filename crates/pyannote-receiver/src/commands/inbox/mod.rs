@@ -1,16 +1,35 @@
-//! `pyannote-receiver inbox`: lists, shows, replays and prunes events.
+//! `pyannote-receiver inbox`: lists, shows, replays and prunes events, and migrates the tables.
 
-use std::time::{Duration, SystemTime};
+mod view;
 
-use clap::{Subcommand, ValueEnum};
-use pyannote_cli::{Failure, plain, print};
-use tower_pyannote_inbox::{Inbox, InboxEntry, InboxError, InboxFilter, InboxState, Replay};
+use std::time::Duration;
 
-use crate::error::in_full;
+use clap::{Args, Subcommand, ValueEnum};
+use pyannote_cli::{Failure, print};
+use serde_json::json;
+use tower_pyannote_inbox::{self as inbox, InboxError, InboxFilter, InboxState, Replay};
+
+use self::view::View;
+use super::json;
+use crate::{database::Place, error::in_full, secrets::Secrets, settings::Database};
 
 /// List, show, replay or prune the events of an existing inbox; a server may run on it at the same time
+#[derive(Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Inbox {
+    #[command(flatten)]
+    database: Database,
+
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
 #[derive(Subcommand)]
-pub(crate) enum Command {
+enum Command {
     /// List events, the last received first
     List {
         /// Only events in this state
@@ -54,10 +73,12 @@ pub(crate) enum Command {
         #[arg(long, value_name = "DAYS", default_value_t = 7)]
         days: u32,
     },
+    /// Create the inbox's tables, or bring them up to date
+    Migrate,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-pub(crate) enum State {
+enum State {
     Waiting,
     Running,
     Handled,
@@ -77,9 +98,18 @@ impl From<State> for InboxState {
     }
 }
 
-pub(crate) async fn run(command: &Command, inbox: &Inbox) -> Result<(), Failure> {
-    let failed = |error: InboxError| Failure::run(in_full(&error));
-    match command {
+pub(crate) async fn run(command: &Inbox, secrets: &Secrets) -> Result<(), Failure> {
+    let as_json = command.json;
+    let place = Place::new(&command.database, secrets)?;
+    if let Command::Migrate = command.command {
+        place.migrate().await?;
+        return print(match as_json {
+            true => json(&json!({ "migrated": true }))?,
+            false => "the inbox's tables are up to date\n".to_owned(),
+        });
+    }
+    let inbox = place.open_existing().await?;
+    match &command.command {
         Command::List {
             state,
             job_id,
@@ -93,13 +123,19 @@ pub(crate) async fn run(command: &Command, inbox: &Inbox) -> Result<(), Failure>
                 filter = filter.with_job_id(job_id);
             }
             let entries = inbox.list(&filter).await.map_err(failed)?;
-            print(list(&entries))
+            print(match as_json {
+                true => json(&entries.iter().map(View::new).collect::<Vec<_>>())?,
+                false => view::table(&entries),
+            })
         }
         Command::Show { id, body: false } => {
             let filter = InboxFilter::new().with_id(id);
             let entries = inbox.list(&filter).await.map_err(failed)?;
             let entry = entries.first().ok_or_else(|| unknown(id))?;
-            print(describe(entry))
+            print(match as_json {
+                true => json(&View::new(entry))?,
+                false => view::rows(entry),
+            })
         }
         Command::Show { id, body: true } => {
             let event = inbox.event(id).await.map_err(failed)?;
@@ -111,34 +147,57 @@ pub(crate) async fn run(command: &Command, inbox: &Inbox) -> Result<(), Failure>
             dead,
             all_handlers,
         } => {
-            let ids = match dead {
-                true => dead_ids(inbox).await.map_err(failed)?,
-                false => ids.clone(),
-            };
-            let replay = match all_handlers {
-                true => Replay::All,
-                false => Replay::Unfinished,
-            };
-            let mut replayed = 0;
-            for id in &ids {
-                match inbox.replay(id, replay).await.map_err(failed)? {
-                    true => replayed += 1,
-                    // The event was replayed or pruned since it was listed.
-                    false if *dead => {}
-                    false => return Err(unknown(id)),
-                }
-            }
-            print(format!("{replayed} to be handled again\n"))
+            let replayed = replay(&inbox, ids, *dead, *all_handlers).await?;
+            print(done("replayed", replayed, "to be handled again", as_json)?)
         }
         Command::Prune { days } => {
             let age = Duration::from_secs(u64::from(*days) * 24 * 60 * 60);
             let pruned = inbox.prune(age).await.map_err(failed)?;
-            print(format!("{pruned} removed\n"))
+            print(done("pruned", pruned, "removed", as_json)?)
         }
+        Command::Migrate => Ok(()),
     }
 }
 
-async fn dead_ids(inbox: &Inbox) -> Result<Vec<String>, InboxError> {
+async fn replay(
+    inbox: &inbox::Inbox,
+    ids: &[String],
+    dead: bool,
+    all_handlers: bool,
+) -> Result<u64, Failure> {
+    let ids = match dead {
+        true => dead_ids(inbox).await.map_err(failed)?,
+        false => ids.to_vec(),
+    };
+    let replay = match all_handlers {
+        true => Replay::All,
+        false => Replay::Unfinished,
+    };
+    let mut replayed = 0;
+    for id in &ids {
+        match inbox.replay(id, replay).await.map_err(failed)? {
+            true => replayed += 1,
+            // The event was replayed or pruned since it was listed.
+            false if dead => {}
+            false => return Err(unknown(id)),
+        }
+    }
+    Ok(replayed)
+}
+
+/// Returns how many events a command changed, as `{"name": count}` or as a line.
+fn done(name: &str, count: u64, text: &str, as_json: bool) -> Result<String, Failure> {
+    match as_json {
+        true => json(&json!({ name: count })),
+        false => Ok(format!("{count} {text}\n")),
+    }
+}
+
+fn failed(error: InboxError) -> Failure {
+    Failure::run(in_full(&error))
+}
+
+async fn dead_ids(inbox: &inbox::Inbox) -> Result<Vec<String>, InboxError> {
     let dead = InboxFilter::new()
         .with_state(InboxState::Dead)
         .with_limit(u32::MAX);
@@ -150,56 +209,9 @@ fn unknown(id: &str) -> Failure {
     Failure::run(format!("{id}: no such event, or a worker holds it"))
 }
 
-fn list(entries: &[InboxEntry]) -> String {
-    let mut text = format!(
-        "{:<26}  {:<7}  {:>8}  {:>11}  {:<20}  {:<14}  {:<9}  {}\n",
-        "ID", "STATE", "ATTEMPTS", "BYTES", "RECEIVED", "KIND", "STATUS", "JOB"
-    );
-    for entry in entries {
-        text += &format!(
-            "{:<26}  {:<7}  {:>8}  {:>11}  {:<20}  {:<14}  {:<9}  {}\n",
-            entry.id,
-            entry.state,
-            entry.attempts,
-            entry.bytes,
-            when(entry.received_at),
-            entry.kind.map_or("-", |kind| kind.as_str()),
-            plain(&entry.status),
-            plain(&entry.job_id),
-        );
-    }
-    text
-}
-
-fn describe(entry: &InboxEntry) -> String {
-    let finished = entry.finished_at.map_or("-".to_owned(), when);
-    let rows = [
-        ("id", entry.id.clone()),
-        ("job", plain(&entry.job_id)),
-        ("status", plain(&entry.status)),
-        (
-            "kind",
-            entry.kind.map_or("-", |kind| kind.as_str()).to_owned(),
-        ),
-        ("state", entry.state.to_string()),
-        ("failed attempts", entry.attempts.to_string()),
-        ("bytes", entry.bytes.to_string()),
-        ("received", when(entry.received_at)),
-        ("finished", finished),
-        ("conflicts", entry.conflicts.to_string()),
-        (
-            "last error",
-            entry.last_error.as_deref().map_or("-".to_owned(), plain),
-        ),
-    ];
-    rows.iter()
-        .map(|(name, value)| format!("{name:<16} {value}\n"))
-        .collect()
-}
-
-fn when(time: SystemTime) -> String {
-    match jiff::Timestamp::try_from(time) {
-        Ok(time) => time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        Err(_) => "-".to_owned(),
-    }
-}
+const AFTER_HELP: &str = "\
+Examples:
+  pyannote-receiver inbox list --state dead --json
+  pyannote-receiver inbox show 42 --body > event.json
+  pyannote-receiver inbox replay --dead
+  pyannote-receiver inbox migrate --database-url postgres://owner@db/pyannote";

@@ -1,0 +1,200 @@
+//! `pyannote-receiver check`: tries the settings without serving.
+
+use std::error::Error;
+
+use clap::Args;
+use pyannote_cli::{Failure, print};
+use serde::Serialize;
+use tower_pyannote::HandlerRegistry;
+use tower_pyannote_inbox::Inbox;
+
+use super::json;
+use crate::{
+    database,
+    error::in_full,
+    reconcile,
+    secrets::Secrets,
+    serve,
+    server::Server,
+    settings::{Listen, Private, Role, Settings},
+    store,
+};
+
+/// Try the settings without serving: the secret, the archive, the database, the addresses and the API key; exits with 1 if
+/// one does not work
+#[derive(Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    settings: Settings,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// The result of one check.
+#[derive(Serialize)]
+struct Checked {
+    name: &'static str,
+    ok: bool,
+    /// What works, or what is wrong and how to fix it.
+    text: String,
+}
+
+impl Check {
+    pub(crate) fn listen(&self) -> &Listen {
+        &self.settings.listen
+    }
+}
+
+pub(crate) async fn run(
+    check: &Check,
+    secrets: &Secrets,
+    private: &Private,
+) -> Result<(), Failure> {
+    let settings = &check.settings;
+    let mut checked = Vec::new();
+    let mut add = |name, result: Result<String, Failure>| {
+        let ok = result.is_ok();
+        let text = result.unwrap_or_else(|failure| failure.to_string());
+        checked.push(Checked { name, ok, text });
+    };
+    if settings.has(Role::Receive) {
+        add("webhook secret", webhook_secret(secrets));
+    }
+    add("archive", archive(settings).await);
+    let (of_database, inbox) = open(settings, secrets).await;
+    add("database", of_database);
+    add("limits", limits(settings, inbox).await);
+    for (name, result) in listeners(settings, private).await {
+        add(name, result);
+    }
+    if settings.has(Role::Reconcile) {
+        add("API key", api_key(settings, secrets).await);
+    }
+
+    let failed = checked.iter().filter(|check| !check.ok).count();
+    print(match check.json {
+        true => json(&checked)?,
+        false => checked.iter().map(line).collect(),
+    })?;
+    match failed {
+        0 => Ok(()),
+        1 => Err(Failure::run("1 check failed")),
+        _ => Err(Failure::run(format!("{failed} checks failed"))),
+    }
+}
+
+fn line(check: &Checked) -> String {
+    let ok = match check.ok {
+        true => "ok",
+        false => "FAILED",
+    };
+    format!("{ok:<6}  {:<16}  {}\n", check.name, check.text)
+}
+
+fn webhook_secret(secrets: &Secrets) -> Result<String, Failure> {
+    let setting = secrets.webhook()?;
+    let count = setting.to_set()?.len();
+    Ok(match count {
+        1 => format!("1 secret, from {}", setting.place()),
+        _ => format!("{count} secrets, from {}", setting.place()),
+    })
+}
+
+async fn archive(settings: &Settings) -> Result<String, Failure> {
+    store::open(&settings.database, true).await?;
+    let place = match &settings.database.archive {
+        Some(url) => url.clone(),
+        None => settings.database.data_dir.display().to_string(),
+    };
+    Ok(format!("an object was written to {place} and deleted"))
+}
+
+/// Opens the inbox, and creates none.
+async fn open(settings: &Settings, secrets: &Secrets) -> (Result<String, Failure>, Option<Inbox>) {
+    let place = match database::Place::new(&settings.database, secrets) {
+        Ok(place) => place,
+        Err(error) => return (Err(error), None),
+    };
+    let setting = place.setting().to_owned();
+    match place.existing().await {
+        Ok(Some(inbox)) => {
+            let checked = inbox.check().await;
+            let checked = checked
+                .map(|()| "the inbox accepts writes".to_owned())
+                .map_err(|error| Failure::run(format!("{setting}: {}", in_full(&error))));
+            (checked, Some(inbox))
+        }
+        Ok(None) if settings.database.migrate() => {
+            let text = "there is no inbox yet; `serve` creates it".to_owned();
+            (Ok(text), None)
+        }
+        Ok(None) => {
+            let text = format!(
+                "{setting}: there is no inbox: run `pyannote-receiver inbox migrate`, as a role that may create tables"
+            );
+            (Err(Failure::run(text)), None)
+        }
+        Err(error) => (Err(error), None),
+    }
+}
+
+/// Checks the settings that have to fit together.
+async fn limits(settings: &Settings, inbox: Option<Inbox>) -> Result<String, Failure> {
+    settings.limits.check()?;
+    let _ = HandlerRegistry::new()
+        .with_handler_timeout(settings.worker.handler_timeout)
+        .map_err(|error| Failure::usage(format!("--handler-timeout: {error}")))?;
+    if let Some(inbox) = inbox {
+        let store = store::open(&settings.database, true).await?;
+        let _ = settings
+            .worker
+            .apply(Server::without_webhook(inbox, store))?;
+    }
+    Ok("the limits fit together".to_owned())
+}
+
+async fn listeners(
+    settings: &Settings,
+    private: &Private,
+) -> Vec<(&'static str, Result<String, Failure>)> {
+    let listen = &settings.listen;
+    let free = |address: String| format!("{address} is free");
+    let mut checked = Vec::new();
+    if settings.has(Role::Receive) || *private == Private::Shared {
+        let listener = serve::listen(&listen.host, listen.port).await;
+        let result = listener.map_err(|error| listen.cannot_listen(&error));
+        checked.push((
+            "public address",
+            result.map(|_| free(format!("{}:{}", listen.host, listen.port))),
+        ));
+    }
+    if let Private::At { host, port } = private {
+        let listener = serve::listen(host, *port).await;
+        let result = listener.map_err(|error| private.cannot_listen(&error));
+        checked.push((
+            "private address",
+            result.map(|_| free(format!("{host}:{port}"))),
+        ));
+    }
+    checked
+}
+
+async fn api_key(settings: &Settings, secrets: &Secrets) -> Result<String, Failure> {
+    let client = reconcile::client(&settings.reconcile, secrets)?;
+    let tested = client.test_key().await;
+    tested.map_err(|error| {
+        let error: &dyn Error = &error;
+        Failure::run(format!("PYANNOTEAI_API_KEY: {}", in_full(error)))
+    })?;
+    Ok("the API accepts the key".to_owned())
+}
+
+const AFTER_HELP: &str = "\
+No event is received, handled or fetched. An inbox that does not exist is not created.
+
+Examples:
+  pyannote-receiver check --config /etc/pyannote-receiver.toml
+  pyannote-receiver check --reconcile --json";

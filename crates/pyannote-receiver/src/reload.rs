@@ -1,0 +1,68 @@
+//! Reads the secrets again at SIGHUP.
+
+use pyannote_cli::{Failure, Hangup};
+use tower_pyannote_inbox::Inbox;
+use zeroize::Zeroizing;
+
+use crate::{
+    reconcile,
+    rotation::Rotation,
+    secrets::Secrets,
+    settings::{Role, Settings},
+};
+
+/// What a running receiver needs to take new secrets.
+pub(crate) struct Reload<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) secrets: &'a Secrets,
+    pub(crate) inbox: &'a Inbox,
+    pub(crate) rotation: Rotation,
+}
+
+impl Reload<'_> {
+    /// Reads the secrets again at each signal. A secret that cannot be read stays as it was.
+    pub(crate) async fn at_each(&self, mut hangup: Hangup) {
+        let mut key = self.api_key().ok().flatten();
+        loop {
+            hangup.next().await;
+            if self.settings.has(Role::Receive) {
+                log("the webhook secret", self.webhook());
+            }
+            if self.settings.has(Role::Reconcile) {
+                log("the API key", self.reconciler(&mut key));
+            }
+        }
+    }
+
+    fn webhook(&self) -> Result<(), Failure> {
+        let secrets = self.secrets.webhook()?.to_set()?;
+        self.rotation.replace_secrets(secrets);
+        Ok(())
+    }
+
+    /// Replaces the reconciler if the API key differs, because a new reconciler waits for the lease of the old one.
+    fn reconciler(&self, key: &mut Option<Zeroizing<Vec<u8>>>) -> Result<(), Failure> {
+        let new = self.api_key()?;
+        if new != *key {
+            let reconciler =
+                reconcile::reconciler(&self.settings.reconcile, self.secrets, self.inbox)?;
+            self.rotation.replace_reconciler(reconciler);
+            *key = new;
+        }
+        Ok(())
+    }
+
+    fn api_key(&self) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
+        let key = self.secrets.api_key()?;
+        Ok(key.map(|key| Zeroizing::new(key.as_bytes().to_vec())))
+    }
+}
+
+fn log(secret: &str, read: Result<(), Failure>) {
+    match read {
+        Ok(()) => tracing::info!("SIGHUP: {secret} was read again"),
+        Err(error) => {
+            tracing::error!(%error, "SIGHUP: {secret} cannot be read; the one before stays in use")
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! All settings. The id of an argument is its key in the settings file; the flag, the variable, the default and the help
+//! text stand beside it.
+
+mod common;
+mod database;
+mod limits;
+mod listen;
+mod reconcile;
+mod worker;
+
+use clap::Args;
+
+pub(crate) use self::{
+    common::{Common, WebhookSecret},
+    database::Database,
+    limits::Limits,
+    listen::Listen,
+    reconcile::Reconcile,
+    worker::Worker,
+};
+use super::Role;
+
+/// The settings of `serve`.
+#[derive(Args)]
+pub(crate) struct Settings {
+    #[command(flatten)]
+    pub(crate) listen: Listen,
+    #[command(flatten)]
+    pub(crate) database: Database,
+    #[command(flatten)]
+    pub(crate) worker: Worker,
+    #[command(flatten)]
+    pub(crate) reconcile: Reconcile,
+    #[command(flatten)]
+    pub(crate) limits: Limits,
+    #[command(flatten)]
+    pub(crate) secrets: WebhookSecret,
+}
+
+impl Settings {
+    /// Returns whether this process has a role. `--reconcile` adds one.
+    pub(crate) fn has(&self, role: Role) -> bool {
+        let is_added = role == Role::Reconcile && self.reconcile.enabled;
+        is_added || self.listen.roles.contains(&role)
+    }
+}
