@@ -4,7 +4,7 @@ use std::{str::FromStr, time::Duration};
 
 use bytesize::ByteSize;
 use clap::ValueEnum;
-use jiff::SignedDuration;
+use jiff::{Span, SpanRelativeTo};
 
 /// What a process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -51,8 +51,11 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     if let Ok(seconds) = text.parse() {
         return Ok(Duration::from_secs(seconds));
     }
-    let parsed = text.parse::<SignedDuration>().ok();
-    let positive = parsed.and_then(|duration| Duration::try_from(duration).ok());
+    let days = SpanRelativeTo::days_are_24_hours();
+    let parsed = text.parse::<Span>().and_then(|span| span.to_duration(days));
+    let positive = parsed
+        .ok()
+        .and_then(|duration| Duration::try_from(duration).ok());
     positive.ok_or_else(|| "expected seconds, or a duration such as 90s, 10m or 7d".to_owned())
 }
 

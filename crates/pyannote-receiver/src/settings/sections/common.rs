@@ -6,7 +6,7 @@ use clap::{
 };
 use pyannote_cli::LogFormat;
 
-/// The settings of every command.
+// The settings of every command.
 #[derive(Args)]
 pub(crate) struct Common {
     /// The settings file, in TOML
@@ -25,6 +25,7 @@ pub(crate) struct Common {
         global = true,
         env = "WEBHOOK_SERVER_DEBUG",
         value_name = "BOOL",
+        hide_possible_values = true,
         default_value_t = false,
         num_args = 0..=1,
         require_equals = true,
@@ -69,7 +70,7 @@ pub(crate) struct Common {
     pub(crate) log_keep: usize,
 }
 
-/// Where the webhook secret is.
+// Where the webhook secret is.
 #[derive(Args)]
 #[command(next_help_heading = "Secrets")]
 pub(crate) struct WebhookSecret {

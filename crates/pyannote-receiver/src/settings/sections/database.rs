@@ -4,7 +4,7 @@ use clap::{ArgAction, Args, builder::BoolishValueParser};
 
 use crate::settings::values::duration;
 
-/// The inbox's database, and the directory around it.
+// The inbox's database, and the directory around it.
 #[derive(Args)]
 #[command(next_help_heading = "Storage")]
 pub(crate) struct Database {
@@ -93,6 +93,7 @@ pub(crate) struct Database {
         global = true,
         env = "WEBHOOK_SERVER_MIGRATE",
         value_name = "BOOL",
+        hide_possible_values = true,
         default_value_t = true,
         num_args = 0..=1,
         require_equals = true,

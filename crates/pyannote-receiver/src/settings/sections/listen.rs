@@ -11,6 +11,7 @@ pub(crate) struct Listen {
     #[arg(
         id = "server.host",
         long = "host",
+        value_name = "HOST",
         env = "WEBHOOK_SERVER_HOST",
         default_value = "127.0.0.1"
     )]
@@ -21,6 +22,7 @@ pub(crate) struct Listen {
         id = "server.port",
         short = 'p',
         long = "port",
+        value_name = "PORT",
         env = "WEBHOOK_SERVER_PORT",
         default_value_t = 8000
     )]

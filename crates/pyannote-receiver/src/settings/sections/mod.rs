@@ -20,7 +20,7 @@ pub(crate) use self::{
 };
 use super::Role;
 
-/// The settings of `serve`.
+// The settings of `serve`.
 #[derive(Args)]
 pub(crate) struct Settings {
     #[command(flatten)]

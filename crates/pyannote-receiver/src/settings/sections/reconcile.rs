@@ -7,7 +7,7 @@ use clap::{
 
 use crate::settings::values::duration;
 
-/// Fetches events whose webhook did not arrive.
+// Fetches events whose webhook did not arrive.
 #[derive(Args)]
 #[command(next_help_heading = "Lost events")]
 pub(crate) struct Reconcile {
@@ -17,6 +17,7 @@ pub(crate) struct Reconcile {
         long = "reconcile",
         env = "WEBHOOK_SERVER_RECONCILE",
         value_name = "BOOL",
+        hide_possible_values = true,
         default_value_t = false,
         num_args = 0..=1,
         require_equals = true,

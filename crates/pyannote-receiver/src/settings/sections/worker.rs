@@ -13,6 +13,7 @@ pub(crate) struct Worker {
         long = "handlers",
         env = "WEBHOOK_SERVER_HANDLERS",
         value_name = "BOOL",
+        hide_possible_values = true,
         default_value_t = true,
         num_args = 0..=1,
         require_equals = true,
