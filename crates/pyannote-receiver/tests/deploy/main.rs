@@ -9,3 +9,4 @@ mod nginx;
 mod program;
 mod proxied;
 mod systemd;
+mod trial;
