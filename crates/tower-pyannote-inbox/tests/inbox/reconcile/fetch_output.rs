@@ -86,7 +86,10 @@ fn noting(registry: HandlerRegistry, log: &Log) -> HandlerRegistry {
     registry
         .on_diarization("turns", move |event: TypedEvent<Diarization>| {
             let has_turns = !event.output().diarization.is_empty();
-            turns.add(format!("turns {} {has_turns}", event.attempt()));
+            turns.add(format!(
+                "turns {} {has_turns}",
+                event.webhook_event().attempt()
+            ));
             async { Ok(()) }
         })
         .unwrap()
@@ -148,14 +151,14 @@ async fn a_retry_of_one_handler_fetches_again_and_runs_that_handler_alone(place:
     let registry = gated.registry();
     let registry = registry
         .on_diarization("sound", move |event: TypedEvent<Diarization>| {
-            first.add(format!("sound {}", event.attempt()));
+            first.add(format!("sound {}", event.webhook_event().attempt()));
             async { Ok(()) }
         })
         .unwrap()
         .on_diarization("fails once", move |event: TypedEvent<Diarization>| {
-            second.add(format!("fails once {}", event.attempt()));
+            second.add(format!("fails once {}", event.webhook_event().attempt()));
             async move {
-                match event.attempt() {
+                match event.webhook_event().attempt() {
                     1 => Err("not yet".into()),
                     _ => Ok(()),
                 }
