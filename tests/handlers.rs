@@ -1260,3 +1260,132 @@ mod logged {
         );
     }
 }
+
+mod preparation {
+    use tower_pyannote::handler::EventPreparation;
+
+    use super::*;
+
+    /// What the preparation does, and how often it did.
+    #[derive(Clone)]
+    struct Prepares(Act, Arc<AtomicUsize>);
+
+    #[derive(Clone, Copy)]
+    enum Act {
+        AddsOutput,
+        Fails,
+        FailsForGood,
+        Panics,
+        Hangs,
+    }
+
+    impl EventPreparation for Prepares {
+        async fn prepare(&self, event: WebhookEvent) -> Result<WebhookEvent, HandlerError> {
+            self.1.fetch_add(1, Ordering::Relaxed);
+            match self.0 {
+                Act::AddsOutput => Ok(super::event(VOICEPRINT)),
+                Act::Fails => Err(HandlerError::new("busy").retry_after(Duration::from_secs(7))),
+                Act::FailsForGood => Err(HandlerError::permanent("gone")),
+                Act::Panics => panic!("no words for {}", event.job_id()),
+                Act::Hangs => std::future::pending().await,
+            }
+        }
+    }
+
+    fn prepared(act: Act) -> (HandlerRegistry, Log, Arc<AtomicUsize>) {
+        let (log, count) = (Log::default(), Arc::new(AtomicUsize::new(0)));
+        let (typed, any, bare) = (log.clone(), log.clone(), log.clone());
+        let registry = HandlerRegistry::new()
+            .with_preparation("output", Prepares(act, Arc::clone(&count)))
+            .unwrap()
+            .on_voiceprint("typed", move |event| {
+                typed.add(format!("typed {}", event.output().voiceprint));
+                async { Ok(()) }
+            })
+            .unwrap()
+            .on_any("any", move |event| {
+                any.add(format!("any {:?}", event.kind()));
+                async { Ok(()) }
+            })
+            .unwrap()
+            .on_status_only("bare", move |_| {
+                bare.add("bare");
+                async { Ok(()) }
+            })
+            .unwrap();
+        (registry, log, count)
+    }
+
+    #[tokio::test]
+    async fn all_handlers_get_the_event_that_was_prepared_once() {
+        let (registry, log, count) = prepared(Act::AddsOutput);
+        let report = registry.handle(event(STATUS_ONLY)).await;
+        assert_eq!(
+            outcomes(&report),
+            [("typed", "success"), ("any", "success")]
+        );
+        assert_eq!(log.take(), ["typed AAAA", "any Some(Voiceprint)"]);
+        assert_eq!(count.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_preparation_that_fails_is_the_only_failure_and_no_handler_runs() {
+        for (act, outcome, is_retryable, delay) in [
+            (Act::Fails, "error", true, Some(Duration::from_secs(7))),
+            (Act::FailsForGood, "permanent", false, None),
+            (Act::Panics, "panic", true, None),
+            (Act::Hangs, "timeout", true, None),
+        ] {
+            let (registry, log, _) = prepared(act);
+            let begun = tokio::time::Instant::now();
+            let report = registry.handle(event(STATUS_ONLY)).await;
+            assert_eq!(outcomes(&report), [("output", outcome)]);
+            assert_eq!(report.is_retryable(), is_retryable, "{outcome}");
+            assert_eq!(report.runs()[0].outcome.retry_delay(), delay, "{outcome}");
+            assert!(log.take().is_empty(), "{outcome}");
+            let expected = if outcome == "timeout" { 60 } else { 0 };
+            assert_eq!(begun.elapsed().as_secs(), expected, "{outcome}");
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_prepared_if_no_handler_is_left() {
+        let (registry, log, count) = prepared(Act::AddsOutput);
+        let mut handlers = registry.begin(event(STATUS_ONLY), |_| true).await;
+        assert!(handlers.next().is_none());
+        assert_eq!(count.load(Ordering::Relaxed), 0);
+        assert!(log.take().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_timeout_of_a_preparation_can_be_set() {
+        let (registry, _, _) = prepared(Act::Hangs);
+        let registry = registry
+            .with_timeout_for("output", Duration::from_secs(5))
+            .unwrap();
+        let begun = tokio::time::Instant::now();
+        let report = registry.handle(event(STATUS_ONLY)).await;
+        assert_eq!(outcomes(&report), [("output", "timeout")]);
+        assert_eq!(begun.elapsed().as_secs(), 5);
+    }
+
+    fn assert_duplicate(taken: Result<HandlerRegistry, ConfigError>, expected: &str) {
+        match taken.unwrap_err() {
+            ConfigError::DuplicateHandler { name, .. } => assert_eq!(&*name, expected),
+            error => panic!("{error:?}"),
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_preparation_is_its_own() {
+        let count = Arc::new(AtomicUsize::new(0));
+        let prepares = Prepares(Act::Fails, count);
+        let (registry, _, _) = prepared(Act::Fails);
+        let taken = registry.clone().with_preparation("any", prepares.clone());
+        assert_duplicate(taken, "any");
+        let taken = registry.clone().on_any("output", async |_| Ok(()));
+        assert_duplicate(taken, "output");
+        let blank = registry.with_preparation(" ", prepares);
+        assert_eq!(blank.unwrap_err(), ConfigError::EmptyHandlerName);
+    }
+}

@@ -46,6 +46,12 @@ impl<T> TypedEvent<T> {
         self.event.status()
     }
 
+    /// Returns the reference that was submitted with the job, as [`WebhookEvent::reference`] does.
+    #[must_use]
+    pub fn reference(&self) -> Option<&str> {
+        self.event.reference()
+    }
+
     /// Borrows the event, with all that is not part of the output.
     #[must_use]
     pub const fn webhook_event(&self) -> &WebhookEvent {
