@@ -631,3 +631,96 @@ fn debug_of_requests_leaves_out_voiceprints_and_queries() {
         "{shown}"
     );
 }
+
+#[test]
+fn references_outside_their_limits_are_refused() {
+    let at_most = "é".repeat(127) + "x";
+    assert_eq!(at_most.len(), 255);
+    let request: JobRequest = diarize().with_reference(&at_most).unwrap().into();
+    assert_eq!(request.reference().unwrap(), &*at_most);
+    for (reference, reason) in [
+        ("", "is empty: give a key of your own, or leave it out"),
+        (
+            &(at_most + "x"),
+            "is longer than 255 bytes: give a key, and keep the rest in the metadata",
+        ),
+        ("a\nb", "has a control character: give plain text"),
+        ("a\0", "has a control character: give plain text"),
+    ] {
+        let refused = diarize().with_reference(reference).unwrap_err();
+        assert_eq!((refused.field(), refused.reason()), ("reference", reason));
+    }
+}
+
+#[test]
+fn metadata_outside_its_limits_is_refused_and_debug_hides_it() {
+    // With its quotes.
+    let request = diarize().with_metadata(&"x".repeat(4_094)).unwrap();
+    let refused = request
+        .clone()
+        .with_metadata(&"x".repeat(4_095))
+        .unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "`metadata` has more than 4,096 bytes of json: keep the rest in a store of your own"
+    );
+    let unnamed = std::collections::HashMap::from([([1], 2)]);
+    let refused = diarize().with_metadata(&unnamed).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "`metadata` cannot be written as json: give a value that json can express"
+    );
+    let debug = format!("{request:?}");
+    assert!(
+        debug.contains("JobMetadata([4096 bytes])") && !debug.contains("xx"),
+        "{debug}"
+    );
+}
+
+#[test]
+fn at_most_50_voiceprints_are_identified_with_the_known_speakers() {
+    let speakers = |from: usize, to| (from..to).map(|number| (format!("S{number}"), "AAAA"));
+    let request = IdentifyRequest::new(AUDIO, speakers(0, 20)).unwrap();
+    let request = request.with_speakers(speakers(20, 50)).unwrap();
+    let refused = request.with_speakers([("Ann", "AAAA")]).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "`voiceprints` has more than 50: submit several identifications"
+    );
+    let endless = (0..).map(|number| (format!("S{number}"), "AAAA"));
+    let request = IdentifyRequest::new(AUDIO, [("Ann", "AAAA")]).unwrap();
+    let refused = request.clone().with_speakers(endless).unwrap_err();
+    assert_eq!(refused.field(), "voiceprints");
+    let refused = request
+        .with_speakers([("Bob", "BBBB"), ("Ann", "CCCC")])
+        .unwrap_err();
+    assert_eq!(refused.field(), "voiceprints[2].label");
+}
+
+#[tokio::test]
+async fn speakers_are_sent_after_the_voiceprints_and_own_data_is_not_sent() {
+    let server = Server::start([Reply::submitted()]).await;
+    let request = IdentifyRequest::new(AUDIO, [("Ann", "AAAA")])
+        .unwrap()
+        .with_speakers([("Bob", "BBBB")])
+        .unwrap()
+        .with_reference("meeting-42")
+        .unwrap()
+        .with_metadata(&json!({"room": "Blue"}))
+        .unwrap();
+    let job = client(&server).identify(request).await.unwrap();
+    assert_eq!(job.reference.as_deref(), Some("meeting-42"));
+    assert_eq!(job.metadata.unwrap().as_str(), r#"{"room":"Blue"}"#);
+    // Without a log nobody must know of it before.
+    assert_eq!(job.intent_id, None);
+    assert_eq!(
+        server.requests()[0].json(),
+        json!({
+            "url": AUDIO,
+            "voiceprints": [
+                {"label": "Ann", "voiceprint": "AAAA"},
+                {"label": "Bob", "voiceprint": "BBBB"},
+            ],
+        })
+    );
+}

@@ -3,8 +3,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pyannoteai_client::{
-    Client, ClientErrorKind, IdentifyRequest, JobRequest, SubmissionLog, SubmittedJob,
-    VoiceprintRequest,
+    Client, ClientErrorKind, IdentifyRequest, JobRequest, SubmissionIntent, SubmissionLog,
+    SubmittedJob, VoiceprintRequest,
 };
 use tokio::net::TcpListener;
 use tower_pyannote::Kind;
@@ -223,4 +223,159 @@ async fn a_refused_submission_is_not_recorded() {
         .unwrap();
     client.diarize(diarize()).await.unwrap_err();
     assert!(log.jobs.lock().unwrap().is_empty());
+}
+
+/// Writes down what it is told, with the number of the intent.
+#[derive(Default)]
+struct Diary {
+    lines: Mutex<Vec<String>>,
+    ids: Mutex<Vec<String>>,
+    refuses: bool,
+}
+
+impl Diary {
+    fn add(&self, what: &str, id: &str) {
+        let mut ids = self.ids.lock().unwrap();
+        let number = ids.iter().position(|known| known == id);
+        let number = number.unwrap_or_else(|| {
+            ids.push(id.to_owned());
+            ids.len() - 1
+        });
+        self.lines.lock().unwrap().push(format!("{what} {number}"));
+    }
+
+    fn lines(&self) -> Vec<String> {
+        self.lines.lock().unwrap().clone()
+    }
+}
+
+impl SubmissionLog for Diary {
+    async fn submitted(&self, job: &SubmittedJob) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let id = job.intent_id.as_deref().unwrap_or("none");
+        self.add(
+            &format!("{} {}", job.job_id, job.reference.as_deref().unwrap_or("-")),
+            id,
+        );
+        Ok(())
+    }
+
+    async fn submitting(
+        &self,
+        intent: &SubmissionIntent,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let seconds = intent.begun_at.duration_since(now()).unwrap().as_secs();
+        let reference = intent.reference.as_deref().unwrap_or("-");
+        self.add(
+            &format!("submitting {} {reference} at {seconds} s", intent.kind),
+            &intent.id,
+        );
+        match self.refuses {
+            true => Err("disk full".into()),
+            false => Ok(()),
+        }
+    }
+
+    async fn not_submitted(
+        &self,
+        intent: &SubmissionIntent,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        self.add("not submitted", &intent.id);
+        Ok(())
+    }
+
+    async fn unanswered(
+        &self,
+        intent: &SubmissionIntent,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        self.add("unanswered", &intent.id);
+        Ok(())
+    }
+}
+
+async fn keeping(diary: &Arc<Diary>, replies: Vec<Reply>) -> (Server, Client) {
+    let server = Server::start(replies).await;
+    let builder = builder(&server).1.with_submission_log(Arc::clone(diary));
+    let builder = builder.with_timeout(Duration::from_millis(200)).unwrap();
+    (server, builder.build().unwrap())
+}
+
+#[tokio::test]
+async fn the_log_is_told_of_a_reference_before_each_attempt_and_of_its_end() {
+    let limited = Reply::new(429, "").with_header("retry-after", 1);
+    let cases = [
+        (
+            vec![Reply::submitted()],
+            &["submitting diarization m at 0 s 0", "job-1 m 0"][..],
+        ),
+        (
+            vec![limited, Reply::submitted()],
+            &[
+                "submitting diarization m at 0 s 0",
+                "not submitted 0",
+                "submitting diarization m at 1 s 0",
+                "job-1 m 0",
+            ],
+        ),
+        (
+            vec![Reply::new(400, "")],
+            &["submitting diarization m at 0 s 0", "not submitted 0"],
+        ),
+        (
+            vec![Reply::new(500, "")],
+            &["submitting diarization m at 0 s 0", "unanswered 0"],
+        ),
+        (
+            vec![Reply::never()],
+            &["submitting diarization m at 0 s 0", "unanswered 0"],
+        ),
+        // The job exists, but its id cannot be read.
+        (
+            vec![Reply::new(200, "{}")],
+            &["submitting diarization m at 0 s 0", "unanswered 0"],
+        ),
+    ];
+    for (replies, expected) in cases {
+        let diary = Arc::new(Diary::default());
+        let (_server, client) = keeping(&diary, replies).await;
+        let request = diarize().with_reference("m").unwrap();
+        let submitted = client.diarize(request).await;
+        assert_eq!(diary.lines(), expected, "{submitted:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_log_is_told_of_metadata_alone_and_of_nothing_before_a_job_without_own_data() {
+    let diary = Arc::new(Diary::default());
+    let (_server, client) = keeping(&diary, vec![Reply::submitted(), Reply::submitted()]).await;
+    client.diarize(diarize()).await.unwrap();
+    let request = VoiceprintRequest::new(AUDIO)
+        .unwrap()
+        .with_metadata(&7)
+        .unwrap();
+    client.voiceprint(request).await.unwrap();
+    let expected = ["job-1 - 0", "submitting voiceprint - at 0 s 1", "job-1 - 1"];
+    assert_eq!(diary.lines(), expected);
+}
+
+#[tokio::test]
+async fn a_job_whose_reference_cannot_be_recorded_is_not_submitted() {
+    let diary = Arc::new(Diary {
+        refuses: true,
+        ..Diary::default()
+    });
+    let (server, client) = keeping(&diary, vec![Reply::submitted()]).await;
+    let request = diarize().with_reference("m").unwrap();
+    let error = client.diarize(request).await.unwrap_err();
+    assert_eq!(error.kind(), ClientErrorKind::NotRecorded);
+    assert!(!error.may_have_been_submitted());
+    assert_eq!(
+        error.to_string(),
+        "the submission log failed, so the job was not submitted: submit it again"
+    );
+    assert_eq!(error.source().unwrap().to_string(), "disk full");
+    assert_eq!(server.count(), 0);
+    assert_eq!(
+        diary.lines(),
+        ["submitting diarization m at 0 s 0", "not submitted 0"]
+    );
 }
