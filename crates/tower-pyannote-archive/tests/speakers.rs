@@ -429,3 +429,44 @@ proptest! {
         });
     }
 }
+
+/// An event as an inbox hands it to a worker.
+fn referring(reference: Option<&str>, voiceprint: &str) -> WebhookEvent {
+    let event = voiceprint_event("job", voiceprint);
+    let delivery = event.delivery().clone();
+    let delivery = delivery.with_reference(reference.map(Into::into));
+    WebhookEvent::new(event.raw().clone(), delivery).unwrap()
+}
+
+#[tokio::test]
+async fn a_voiceprint_is_kept_under_the_reference_of_its_job() {
+    let (store, speakers) = in_memory();
+    let registry = HandlerRegistry::new();
+    let registry = registry.register("speakers", speakers.clone()).unwrap();
+    for (reference, voiceprint) in [("Ann", "AAAA"), ("Bob", "BBBB"), ("Ann", "CCCC")] {
+        let report = registry
+            .handle(referring(Some(reference), voiceprint))
+            .await;
+        assert!(report.is_success(), "{report:?}");
+    }
+    let report = registry.handle(referring(None, "DDDD")).await;
+    assert!(report.is_success(), "{report:?}");
+    assert_eq!(
+        pairs(speakers.all().await.unwrap()),
+        [pair("Ann", "CCCC"), pair("Bob", "BBBB")]
+    );
+    assert_eq!(objects(&store, "speakers").await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_reference_that_is_no_label_is_a_permanent_error() {
+    let (store, speakers) = in_memory();
+    let registry = HandlerRegistry::new();
+    let registry = registry.register("speakers", speakers).unwrap();
+    for reference in ["speaker_7", &"x".repeat(101)] {
+        let report = registry.handle(referring(Some(reference), "AAAA")).await;
+        assert_eq!(report.failures().count(), 1, "{reference}");
+        assert!(!report.is_retryable(), "{reference}");
+    }
+    assert!(objects(&store, "speakers").await.is_empty());
+}

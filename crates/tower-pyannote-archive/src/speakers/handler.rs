@@ -4,7 +4,32 @@ use tower_pyannote::{HandlerError, TypedEvent, Voiceprint, WebhookEvent, Webhook
 
 use super::{Speakers, SpeakersError};
 
-/// A handler that keeps the voiceprint of each voiceprint job that succeeds, from [`Speakers::handler`].
+/// Keeps the voiceprint of each voiceprint job that succeeds and was submitted with a reference, under the reference as its
+/// label.
+impl WebhookHandler for Speakers {
+    async fn voiceprint(&self, event: &TypedEvent<Voiceprint>) -> Result<(), HandlerError> {
+        match event.reference() {
+            Some(label) => self.keep_of(label, event).await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl Speakers {
+    async fn keep_of(
+        &self,
+        label: &str,
+        event: &TypedEvent<Voiceprint>,
+    ) -> Result<(), HandlerError> {
+        let kept = self.keep(label, &event.output().voiceprint).await;
+        kept.map_err(|error| match error {
+            SpeakersError::Store { .. } => HandlerError::new(error),
+            error => HandlerError::permanent(error),
+        })
+    }
+}
+
+/// A handler that keeps voiceprints under labels of your choice, from [`Speakers::handler`].
 #[derive(Clone)]
 #[must_use]
 pub struct SpeakersHandler<F> {
@@ -23,14 +48,10 @@ where
     F: Fn(&WebhookEvent) -> Option<String> + Send + Sync + 'static,
 {
     async fn voiceprint(&self, event: &TypedEvent<Voiceprint>) -> Result<(), HandlerError> {
-        let Some(label) = (self.label_of)(event.webhook_event()) else {
-            return Ok(());
-        };
-        let kept = self.speakers.keep(&label, &event.output().voiceprint).await;
-        kept.map_err(|error| match error {
-            SpeakersError::Store { .. } => HandlerError::new(error),
-            error => HandlerError::permanent(error),
-        })
+        match (self.label_of)(event.webhook_event()) {
+            Some(label) => self.speakers.keep_of(&label, event).await,
+            None => Ok(()),
+        }
     }
 }
 

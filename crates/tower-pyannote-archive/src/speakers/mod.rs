@@ -17,10 +17,15 @@ pub use self::{error::SpeakersError, handler::SpeakersHandler, voiceprints::Voic
 
 /// Keeps the voiceprints of known speakers by label, so that they are recognized in later meetings.
 ///
-/// 1. Submit a voiceprint job for each speaker, and register [`handler`](Self::handler): it keeps the voiceprint under the label
-///    that you give it.
+/// 1. Register `Speakers` as a handler behind an inbox, and submit a voiceprint job for each speaker with
+///    `VoiceprintRequest::with_reference("Ann")` of the crate `pyannoteai-client`. When the job succeeds, the voiceprint is kept
+///    under the reference as its label. [`handler`](Self::handler) chooses other labels.
 /// 2. Submit an identification with the voiceprints from [`voiceprints_of`](Self::voiceprints_of) or [`all`](Self::all):
-///    `IdentifyRequest::new(url, voiceprints)` of the crate `pyannoteai-client` takes them as they are.
+///    `IdentifyRequest::new(url, voiceprints)` takes them as they are, and so does `with_speakers`.
+///
+/// As a handler, `Speakers` keeps the voiceprint of the event that was handled last. It keeps none for a job without a
+/// reference, and for an event without output, as `webhookStatusOnly` asks for: put `FetchOutput` of `pyannoteai-client` before
+/// it. A reference that is no valid label is a permanent error, and an error of the store a retryable one.
 ///
 /// A voiceprint is kept at `{prefix}/{SHA-256 of the label}.json`, so that names of objects name nobody. Another voiceprint of
 /// the same label replaces it. Objects are written whole or not at all if the store does so, as object stores and
@@ -33,7 +38,7 @@ pub use self::{error::SpeakersError, handler::SpeakersHandler, voiceprints::Voic
 /// # Example: a voice that is known in the next meeting
 ///
 /// ```
-/// use std::{collections::HashMap, sync::Arc};
+/// use std::sync::Arc;
 ///
 /// use object_store::memory::InMemory;
 /// use tower_pyannote::{HandlerRegistry, WebhookEvent, event::Delivery};
@@ -43,13 +48,12 @@ pub use self::{error::SpeakersError, handler::SpeakersHandler, voiceprints::Voic
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let speakers = Speakers::new(Arc::new(InMemory::new()), "speakers")?;
 ///
-/// // Your own record of which job was submitted for whom.
-/// let submitted = HashMap::from([("3c8a89a5".to_owned(), "Ann".to_owned())]);
-/// let handler = speakers.handler(move |event: &WebhookEvent| submitted.get(event.job_id()).cloned());
-/// let registry = HandlerRegistry::new().register("speakers", handler)?;
+/// let registry = HandlerRegistry::new().register("speakers", speakers.clone())?;
 ///
+/// // The event of a voiceprint job that was submitted with the reference, as an inbox hands it to the worker.
 /// let body = r#"{"jobId":"3c8a89a5","status":"succeeded","output":{"voiceprint":"AAAA"}}"#;
-/// let event = WebhookEvent::new(body.into(), Delivery::at(std::time::UNIX_EPOCH))?;
+/// let delivery = Delivery::at(std::time::UNIX_EPOCH).with_reference(Some("Ann".into()));
+/// let event = WebhookEvent::new(body.into(), delivery)?;
 /// assert!(registry.handle(event).await.is_success());
 ///
 /// let known: Vec<(String, String)> = speakers.voiceprints_of(["Ann"]).await?.into_iter().collect();
@@ -76,14 +80,24 @@ impl Speakers {
         Ok(Self { store, prefix })
     }
 
-    /// Returns a handler that keeps the voiceprint of each voiceprint job that succeeds.
+    /// Returns a handler that keeps the voiceprint of each voiceprint job that succeeds, under a label of your choice in place of
+    /// the reference.
     ///
-    /// `label_of` returns the label of the event's speaker, or `None` if the voiceprint is not to be kept. It decides by the job
-    /// id, for example, which your program noted when it submitted the job. Note that an event may arrive before the answer to
-    /// the submission.
+    /// `label_of` returns the label of the event's speaker, or `None` if the voiceprint is not to be kept. It decides by the
+    /// metadata of the event, for example, or by the job id, which your program noted when it submitted the job. Note that an
+    /// event may arrive before the answer to the submission.
     ///
-    /// The voiceprint of the event that was handled last stays. An invalid label is a permanent error, and an error of the store a retryable one. Events without output, as
-    /// `webhookStatusOnly` asks for, hold no voiceprint to keep.
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use object_store::memory::InMemory;
+    /// use tower_pyannote::{HandlerRegistry, WebhookEvent};
+    /// # use tower_pyannote_archive::Speakers;
+    ///
+    /// # let speakers = Speakers::new(Arc::new(InMemory::new()), "speakers").unwrap();
+    /// let label_of = |event: &WebhookEvent| Some(format!("team-7 {}", event.reference()?));
+    /// let registry = HandlerRegistry::new().register("speakers", speakers.handler(label_of))?;
+    /// # Ok::<(), tower_pyannote::ConfigError>(())
+    /// ```
     pub fn handler<F>(&self, label_of: F) -> SpeakersHandler<F>
     where
         F: Fn(&WebhookEvent) -> Option<String>,
