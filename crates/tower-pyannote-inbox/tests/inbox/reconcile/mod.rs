@@ -6,6 +6,7 @@ mod fetch_output;
 mod jobs;
 mod own_data;
 mod properties;
+mod speakers;
 mod store;
 mod telemetry;
 mod turns;
