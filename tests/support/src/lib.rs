@@ -18,4 +18,8 @@ pub mod pgbouncer;
 pub mod postgres;
 pub mod process;
 pub mod program;
+#[cfg(unix)]
+pub mod python;
+#[cfg(unix)]
+pub mod s3;
 pub mod typing;

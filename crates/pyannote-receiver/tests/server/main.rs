@@ -1,6 +1,7 @@
 //! The receiver over real sockets, started as a process, with its environment, signals and errors.
 #![cfg(unix)]
 
+mod archive;
 mod deliver;
 mod deliveries;
 mod doctor;

@@ -10,7 +10,7 @@ use std::{
     sync::LazyLock,
 };
 
-use tower_pyannote_test_support::program;
+use tower_pyannote_test_support::{program, python};
 
 const SECRET: &str = "whs_00112233445566778899aabbccddeeff";
 const API_KEY: &str = "sk_of_the_test";
@@ -83,44 +83,11 @@ fn path(dir: &Path) -> &str {
     dir.to_str().unwrap()
 }
 
-/// Returns the Python of a virtual environment with the pinned SDK. Creates it if it is missing or has another version.
+/// Returns the Python of a virtual environment with the pinned SDK.
 fn python_with_sdk() -> Result<PathBuf, String> {
-    let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python-sdk");
-    let python = venv.join("bin/python");
-    let wanted = here().join("requirements.txt");
-    let wanted_text = fs::read_to_string(&wanted).unwrap();
-    let installed = venv.join("installed.txt");
-    if fs::read_to_string(&installed).is_ok_and(|text| text == wanted_text) {
-        return Ok(python);
-    }
-    run(Command::new("python3")
-        .args(["-m", "venv", "--clear"])
-        .arg(&venv))?;
-    let pip = [
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--requirement",
-    ];
-    run(Command::new(&python).args(pip).arg(&wanted))?;
-    fs::write(installed, wanted_text).unwrap();
-    Ok(python)
-}
-
-fn run(command: &mut Command) -> Result<(), String> {
-    let output = command
-        .output()
-        .map_err(|error| format!("{command:?}: {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let printed = [output.stdout, output.stderr].concat();
-    Err(format!(
-        "{command:?}: {}",
-        String::from_utf8_lossy(&printed)
-    ))
+    let requirements = fs::read_to_string(here().join("requirements.txt")).unwrap();
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    python::with_packages(directory, "python-sdk", &requirements)
 }
 
 fn here() -> PathBuf {
