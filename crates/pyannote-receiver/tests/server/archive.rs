@@ -1,7 +1,7 @@
 //! The archive in a store that is named by its URL: a directory, and a real S3 server with faults.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs,
     sync::{
         Mutex,
@@ -123,29 +123,29 @@ fn s3_that_fails_and_loses_answers_keeps_each_event_once() {
     ];
     static MADE: [AtomicUsize; FAULTS.len()] = [const { AtomicUsize::new(0) }; FAULTS.len()];
 
-    // The first write of an object goes wrong, for events or for claims.
-    let writes = Mutex::new(HashMap::<String, usize>::new());
+    // The first write of most events goes wrong, and of some claims.
+    let writes = Mutex::new(HashMap::<bool, HashSet<String>>::new());
     let s3 = S3::start_with(env!("CARGO_TARGET_TMPDIR"), move |request| {
-        let target = request.target();
+        let target = request.target().to_owned();
         if request.method() != "PUT" || target.contains("/.health/") {
             return Fault::None;
         }
+        let is_claim = target.contains("/.claims/");
         let mut writes = writes.lock().unwrap();
-        let objects = writes.len();
-        let is_first = writes.insert(target.to_owned(), objects).is_none();
-        match objects % (FAULTS.len() + 2) {
-            fault if is_first && fault < FAULTS.len() => {
-                MADE[fault].fetch_add(1, Ordering::Relaxed);
-                FAULTS[fault]
-            }
-            _ => Fault::None,
+        let written = writes.entry(is_claim).or_default();
+        let number = written.len();
+        if !written.insert(target) || is_claim && number > 2 {
+            return Fault::None;
         }
+        let fault = number % FAULTS.len();
+        MADE[fault].fetch_add(1, Ordering::Relaxed);
+        FAULTS[fault]
     });
     let Some(s3) = s3 else {
         return;
     };
     let server = start(dir(), &s3, &[]);
-    let bodies: Vec<_> = (0..30)
+    let bodies: Vec<_> = (0..12)
         .map(|number| bodies::diarization(&bodies::job(number), number % 7 * 40_000))
         .collect();
     thread::scope(|scope| {
