@@ -1,0 +1,219 @@
+//! A handler that posts events to an HTTP endpoint.
+
+mod answer;
+mod builder;
+mod error;
+mod guard;
+mod secret;
+mod signer;
+mod tls;
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use http::{HeaderMap, HeaderName, StatusCode};
+use recloser::AsyncRecloser;
+use reqwest::Url;
+use tokio::{
+    sync::Semaphore,
+    time::{self, Instant},
+};
+use tower_pyannote::{HandlerError, WebhookEvent, WebhookHandler};
+
+use self::{
+    error::{ForwardError, Problem},
+    signer::Signer,
+};
+use crate::{
+    cloud_event::{CloudEvent, Source},
+    filter::EventFilter,
+    telemetry,
+};
+
+pub use self::{builder::ForwardBuilder, secret::SigningSecret};
+
+/// A handler that posts each event to an HTTP endpoint, byte for byte as received.
+///
+/// 1. **One request per event.** A 2xx answer is success. 410, and each [status that you
+///    add](ForwardBuilder::add_permanent_status), is a permanent error. Everything else is a failure that an inbox retries:
+///    another status, no answer, a [timeout](ForwardBuilder::with_timeout). Redirects are not followed.
+/// 2. **`Retry-After` is honoured**, up to 24 h. The retry waits at least as long as the inbox's default backoff, so that
+///    short pauses do not use up the attempts.
+/// 3. **Signed** by Standard Webhooks with each [secret](ForwardBuilder::add_secret), and on demand [as pyannoteAI
+///    signs](ForwardBuilder::with_pyannote_secret). The timestamp is that of the attempt.
+/// 4. **At least once.** If an answer is lost, the event comes again with the same `webhook-id`, the
+///    [event key](crate::event_key). Consumers must ignore a key that they have handled.
+/// 5. **No way inward.** A name that resolves to a private, link-local or reserved address is refused unless it is
+///    [allowed](ForwardBuilder::with_allow_private). The connection goes to the address that was checked.
+/// 6. **An endpoint that is down holds back no other handler**: at most [8 requests](ForwardBuilder::with_in_flight) are in
+///    flight, and a [circuit breaker](ForwardBuilder::with_circuit_breaker) fails events at once while the endpoint is down.
+///
+/// The inbox handles one event of a job at a time, so the events of a job arrive in order. Events of different jobs do not.
+/// An event that uses up its attempts is a dead letter of the inbox, and can be replayed.
+///
+/// Register each endpoint under a name of its own, such as `forward:crm`. Cloning is cheap; clones share the slots and the
+/// circuit breaker.
+///
+/// # Example: two endpoints behind an inbox
+///
+/// ```no_run
+/// use tower_pyannote::{HandlerRegistry, Status};
+/// use tower_pyannote_forward::{EventFilter, Forward, SigningSecret};
+/// use tower_pyannote_inbox::Inbox;
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let crm = Forward::to("https://crm.example.com/pyannote")
+///     .add_secret(SigningSecret::new(&std::env::var("CRM_SECRET")?)?)
+///     .build()?;
+/// let alerts = Forward::to("http://127.0.0.1:9000/failed")
+///     .with_allow_private(true)
+///     .with_filter(EventFilter::new().with_statuses([Status::Failed]))
+///     .build()?;
+/// let registry = HandlerRegistry::new()
+///     .register("forward:crm", crm)?
+///     .register("forward:alerts", alerts)?;
+///
+/// let inbox = Inbox::open("sqlite://inbox.sqlite").await?;
+/// inbox.worker(registry).run_until(std::future::pending()).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct Forward {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    url: Url,
+    /// The scheme, host and port, which logs and errors show.
+    origin: Arc<str>,
+    name: Arc<str>,
+    filter: EventFilter,
+    signer: Signer,
+    source: Source,
+    headers: HeaderMap,
+    permanent: Vec<StatusCode>,
+    timeout: Duration,
+    slots: Semaphore,
+    breaker: AsyncRecloser,
+    http: reqwest::Client,
+    now: Now,
+}
+
+type Now = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+
+impl Forward {
+    /// Sends an event if the filter accepts it. The handler calls this method for every event.
+    ///
+    /// # Errors
+    ///
+    /// Returns a permanent error for 410 and the other statuses that a retry cannot fix, and a retryable error for every
+    /// other failure.
+    pub async fn send(&self, event: &WebhookEvent) -> Result<(), HandlerError> {
+        let inner = &*self.inner;
+        if !inner.filter.accepts(event) {
+            return Ok(());
+        }
+        let sent = inner.send(event).await.map_err(|problem| ForwardError {
+            origin: Arc::clone(&inner.origin),
+            problem,
+        });
+        telemetry::forwarded(
+            &inner.name,
+            sent.as_ref()
+                .map_or_else(ForwardError::outcome, |()| "sent"),
+        );
+        sent.map_err(|error| error.into_handler_error(event.attempt()))
+    }
+}
+
+impl Inner {
+    async fn send(&self, event: &WebhookEvent) -> Result<(), Problem> {
+        let deadline = Instant::now() + self.timeout;
+        let slot = time::timeout_at(deadline, self.slots.acquire()).await;
+        // The error inside is that of a closed semaphore, and this one stays open.
+        let _slot = slot.map_err(|_| Problem::Busy(self.timeout))?;
+        if Instant::now() >= deadline {
+            return Err(Problem::Busy(self.timeout));
+        }
+        let exchange = async {
+            match time::timeout_at(deadline, self.exchange(event)).await {
+                Ok(answered) => answered,
+                Err(_) => Err(Problem::TimedOut(self.timeout)),
+            }
+        };
+        let called = self.breaker.call_with(Problem::is_outage, exchange).await;
+        called.map_err(|error| match error {
+            recloser::Error::Inner(problem) => problem,
+            recloser::Error::Rejected => Problem::Open,
+        })
+    }
+
+    async fn exchange(&self, event: &WebhookEvent) -> Result<(), Problem> {
+        let described = CloudEvent::of(event, &self.source);
+        let mut headers = self.headers.clone();
+        headers.extend(
+            described
+                .headers()
+                .map(|(name, value)| (HeaderName::from_static(name), signer::value(&value))),
+        );
+        let signed = self.signer.headers(described.id, (self.now)(), event.raw());
+        headers.extend(signed.await);
+        let request = self
+            .http
+            .post(self.url.clone())
+            .headers(headers)
+            .body(event.raw().clone());
+        let unanswered = |error: reqwest::Error| Problem::Unanswered(error.without_url());
+        let response = request.send().await.map_err(unanswered)?;
+        let judged = answer::judge(
+            response.status(),
+            response.headers(),
+            &self.permanent,
+            (self.now)(),
+        );
+        // Only a connection whose answer was read to its end can be used again.
+        let _ = time::timeout(LULL, discard(response)).await;
+        judged
+    }
+}
+
+/// Reads and discards the start of a body.
+async fn discard(mut response: reqwest::Response) {
+    let mut left = DISCARDED;
+    while let Ok(Some(chunk)) = response.chunk().await {
+        match left.checked_sub(chunk.len()) {
+            Some(rest) => left = rest,
+            None => return,
+        }
+    }
+}
+
+impl WebhookHandler for Forward {
+    fn needs_output(&self) -> bool {
+        false
+    }
+
+    async fn any(&self, event: &WebhookEvent) -> Result<(), HandlerError> {
+        self.send(event).await
+    }
+}
+
+impl fmt::Debug for Forward {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Forward")
+            .field("endpoint", &self.inner.origin)
+            .field("name", &self.inner.name)
+            .field("filter", &self.inner.filter)
+            .field("timeout", &self.inner.timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How much of an answer's body is read, and for how long.
+const DISCARDED: usize = 64 << 10;
+const LULL: Duration = Duration::from_secs(1);

@@ -1,0 +1,7 @@
+//! `Forward` against endpoints in this process.
+
+mod addresses;
+mod answers;
+mod endpoint;
+mod requests;
+mod settings;
