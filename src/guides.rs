@@ -10,6 +10,7 @@ macro_rules! guide {
         #[doc = "[deploying]: crate::guides::deploying"]
         #[doc = "[operating]: crate::guides::operating"]
         #[doc = "[troubleshooting]: crate::guides::troubleshooting"]
+        #[doc = "[other languages]: crate::guides::other_languages"]
         #[doc = ""]
         #[doc = include_str!($file)]
         pub mod $name {}
@@ -21,3 +22,4 @@ guide!(from_fastapi, "../docs/from-fastapi.md");
 guide!(deploying, "../docs/deploying.md");
 guide!(operating, "../docs/operating.md");
 guide!(troubleshooting, "../docs/troubleshooting.md");
+guide!(other_languages, "../docs/other-languages.md");

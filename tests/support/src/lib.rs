@@ -11,6 +11,7 @@
 pub mod bodies;
 pub mod delivery;
 pub mod http;
+pub mod language;
 pub mod observe;
 #[cfg(unix)]
 pub mod pgbouncer;

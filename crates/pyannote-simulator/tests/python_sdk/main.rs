@@ -3,14 +3,12 @@
 #![cfg(unix)]
 
 use std::{
-    env, fs,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::LazyLock,
 };
 
-use tower_pyannote_test_support::{program, python};
+use tower_pyannote_test_support::{language, program};
 
 const SECRET: &str = "whs_00112233445566778899aabbccddeeff";
 const API_KEY: &str = "sk_of_the_test";
@@ -53,14 +51,9 @@ fn limits(style: &str) {
 
 /// Runs a script against a simulator with further settings.
 fn check(dir: &Path, script: &str, settings: &[&str], arguments: &[&str]) {
-    static PYTHON: LazyLock<Result<PathBuf, String>> = LazyLock::new(python_with_sdk);
-    let python = match &*PYTHON {
-        Ok(python) => python,
-        Err(why) => {
-            assert!(env::var_os("CI").is_none(), "no Python SDK on CI: {why}");
-            println!("skipped: {why}");
-            return;
-        }
+    let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python-sdk");
+    let Some(python) = language::python(&venv, &here().join("requirements.txt")) else {
+        return;
     };
     let (_simulator, url) = Simulator::start(dir, settings);
     let check = Command::new(python)
@@ -81,13 +74,6 @@ fn check(dir: &Path, script: &str, settings: &[&str], arguments: &[&str]) {
 
 fn path(dir: &Path) -> &str {
     dir.to_str().unwrap()
-}
-
-/// Returns the Python of a virtual environment with the pinned SDK.
-fn python_with_sdk() -> Result<PathBuf, String> {
-    let requirements = fs::read_to_string(here().join("requirements.txt")).unwrap();
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    python::with_packages(directory, "python-sdk", &requirements)
 }
 
 fn here() -> PathBuf {
