@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn json_of_4096_bytes_is_taken_and_one_byte_more_refused() {
-        let text = |bytes| format!("\"{}\"", "é".repeat((bytes - 2) / 2));
+        let text = |bytes: usize| format!("\"{}\"", "é".repeat((bytes - 2) / 2));
         assert_eq!(
             JobMetadata::from_json(text(4_096)).unwrap().as_str().len(),
             4_096

@@ -20,7 +20,5 @@ pub mod postgres;
 pub mod process;
 pub mod program;
 #[cfg(unix)]
-pub mod python;
-#[cfg(unix)]
 pub mod s3;
 pub mod typing;
