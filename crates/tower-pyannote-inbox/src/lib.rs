@@ -63,7 +63,7 @@ pub use self::{
     unanswered::UnansweredSubmission,
 };
 
-/// Compiles the README's example.
-#[cfg(all(doctest, feature = "sqlite"))]
+/// Compiles the README's examples.
+#[cfg(all(doctest, feature = "sqlite", feature = "reconcile"))]
 #[doc = include_str!("../README.md")]
 mod readme {}
