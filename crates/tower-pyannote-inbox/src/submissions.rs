@@ -95,7 +95,7 @@ impl SubmissionLog for Submissions {
                 reference: intent.reference.clone(),
                 metadata: intent.metadata.clone(),
             },
-            lifetime: intent.timeout.saturating_add(RECORDING),
+            lifetime: intent.timeout.saturating_add(RECORDING).min(LONGEST_WAIT),
         };
         let opened = self.inbox.persist(|store| store.open_intent(&intent));
         Ok(opened.await?)
@@ -194,3 +194,6 @@ impl Inbox {
 
 /// How long recording the answer may take after it arrived.
 const RECORDING: Duration = Duration::from_secs(15);
+
+/// How long an event waits for an answer at most, whatever the client's timeout.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);

@@ -169,6 +169,7 @@ pub(crate) fn in_span<F: Future>(event: &WebhookEvent, work: F) -> impl Future<O
         status = event.status().as_str(),
         kind = event.kind().map(Kind::as_str),
         attempt = event.attempt(),
+        reference = event.reference(),
     );
     work.instrument(span)
 }

@@ -13,6 +13,7 @@ CREATE TABLE pyannote_intents (
     begun_at INTEGER NOT NULL,
     expires_at INTEGER NOT NULL
 ) WITHOUT ROWID;
+CREATE INDEX inbox_open ON pyannote_intents (expires_at);
 
 -- When the event was stored, if it waits for the answer to a submission that may be that of its job.
 ALTER TABLE pyannote_events ADD COLUMN held_at INTEGER;
