@@ -37,7 +37,7 @@ pub trait EventPreparation: Send + Sync + 'static {
 impl HandlerRegistry {
     /// Sets a preparation of events, which runs before the handlers. Default: none. A second one replaces the first.
     ///
-    /// Its timeout is 60 s; [`with_timeout_for`](Self::with_timeout_for) changes it. The registry catches its panics.
+    /// Its timeout is 3 minutes; [`with_timeout_for`](Self::with_timeout_for) changes it. The registry catches its panics.
     ///
     /// # Errors
     ///
@@ -116,5 +116,5 @@ impl<P: EventPreparation> DynPreparation for P {
     }
 }
 
-/// As long as the default timeout of a request of the client.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+/// Longer than the 2 minutes for which the client waits at most if the API asks for a pause.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3 * 60);

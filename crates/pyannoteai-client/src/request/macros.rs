@@ -12,6 +12,8 @@ macro_rules! common_setters {
         }
 
         /// Sets whether the webhook has only the status, without the output. Default: no.
+        ///
+        /// [`FetchOutput`](crate::FetchOutput) fetches the output before the handlers run.
         pub fn with_webhook_status_only(mut self, status_only: bool) -> Self {
             self.common.webhook_status_only = Some(status_only);
             self
