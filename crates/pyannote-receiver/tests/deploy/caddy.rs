@@ -39,14 +39,14 @@ fn caddyfile_is_formatted() {
 }
 
 /// A running Caddy.
-struct Caddy {
-    proxy: Proxy,
+pub(crate) struct Caddy {
+    pub(crate) proxy: Proxy,
     _process: Background,
     _dir: TempDir,
 }
 
 impl Caddy {
-    fn start(receiver: SocketAddr) -> Option<Self> {
+    pub(crate) fn start(receiver: SocketAddr) -> Option<Self> {
         let program = find("caddy")?;
         let (dir, port) = (dir(), free_port());
         let mut command = Command::new(program);

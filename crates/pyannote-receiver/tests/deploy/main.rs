@@ -8,5 +8,6 @@ mod monitoring;
 mod nginx;
 mod program;
 mod proxied;
+mod rehearsal;
 mod systemd;
 mod trial;

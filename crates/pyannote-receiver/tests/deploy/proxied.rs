@@ -33,7 +33,9 @@ impl Proxy {
     /// Waits until the proxy answers with its certificate.
     pub(crate) fn wait(&self, log: &Path) {
         let answers = comes_within(Duration::from_secs(20), || {
-            self.authority.is_file() && self.try_status("GET", "/", &[]).is_ok()
+            // The proxy may be writing the file.
+            CertificateDer::from_pem_file(&self.authority).is_ok()
+                && self.try_status("GET", "/", &[]).is_ok()
         });
         assert!(answers, "{}", fs::read_to_string(log).unwrap());
     }
@@ -64,17 +66,7 @@ impl Proxy {
         let mut roots = RootCertStore::empty();
         let authority = CertificateDer::from_pem_file(&self.authority).unwrap();
         roots.add(authority).unwrap();
-        let tls = ClientConfig::builder_with_provider(ring::default_provider().into())
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .no_proxy()
-            .timeout(Duration::from_secs(10))
-            .build()
-            .unwrap();
+        let client = client(roots);
         let url = format!("https://localhost:{}{path}", self.port);
         let mut request = client.request(method.parse().unwrap(), url);
         for (name, value) in headers {
@@ -85,6 +77,21 @@ impl Proxy {
             .block_on(async { request.send().await });
         Ok(response?.status().as_u16())
     }
+}
+
+/// Returns a client that trusts these authorities.
+pub(crate) fn client(roots: RootCertStore) -> Client {
+    let tls = ClientConfig::builder_with_provider(ring::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Client::builder()
+        .tls_backend_preconfigured(tls)
+        .no_proxy()
+        .timeout(Duration::from_secs(10))
+        .build()
+        .unwrap()
 }
 
 /// Asserts that the proxy passes deliveries of 1 KB and 100 MiB on to the receiver, and no other path.
