@@ -14,7 +14,7 @@ use crate::error::in_full;
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Health {
     /// The URL of the health check
-    #[arg(long, default_value = "http://127.0.0.1:8000/health")]
+    #[arg(long, default_value = "http://127.0.0.1:8001/readyz")]
     url: Url,
 }
 
@@ -49,5 +49,6 @@ const TIMEOUT: Duration = Duration::from_secs(8);
 const AFTER_HELP: &str = "\
 For the health check of a container, whose image has no curl.
 
-Example:
+Examples:
+  pyannote-receiver health
   pyannote-receiver health --url http://127.0.0.1:8000/health";
