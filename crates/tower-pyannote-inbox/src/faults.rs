@@ -1,11 +1,13 @@
 use std::{
     collections::HashSet,
     fmt,
-    future::pending,
+    future::{pending, poll_fn},
+    pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -74,6 +76,36 @@ pub enum StoreFault {
     LosesAnswers,
 }
 
+/// Decides when and how the calls of a store go on.
+#[doc(hidden)]
+pub trait StoreGate: Send + Sync + 'static {
+    /// Holds up a call, before it has an effect and again before its answer.
+    fn pass(&self, call: &'static str, moment: StoreMoment) -> StorePass<'_>;
+}
+
+#[doc(hidden)]
+pub type StorePass<'a> = Pin<Box<dyn Future<Output = StoreStep> + Send + 'a>>;
+
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreMoment {
+    BeforeEffect,
+    BeforeAnswer,
+}
+
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreStep {
+    GoesOn,
+    Fails,
+    /// The call is dropped after it was polled this often, as in a process that is killed, and is never answered.
+    Dies {
+        polls: u32,
+    },
+}
+
 #[derive(Debug, Default)]
 struct State {
     fault: Mutex<Option<StoreFault>>,
@@ -92,8 +124,20 @@ impl StoreFaults {
         let store = FaultyStore {
             store: inbox.store(),
             state: Arc::clone(&state),
+            gate: None,
         };
         (Inbox::over(Arc::new(store)), Self { state })
+    }
+
+    /// Returns an inbox over the same database whose calls wait at a gate, for a test that decides when each of them goes on.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn gated(inbox: &Inbox, gate: Arc<dyn StoreGate>) -> Inbox {
+        Inbox::over(Arc::new(FaultyStore {
+            store: inbox.store(),
+            state: Arc::default(),
+            gate: Some(gate),
+        }))
     }
 
     /// Begins a fault, for all calls from now on.
@@ -131,11 +175,19 @@ impl State {
 struct FaultyStore {
     store: Arc<dyn Store>,
     state: Arc<State>,
+    gate: Option<Arc<dyn StoreGate>>,
 }
 
 impl FaultyStore {
-    fn through<'a, T: Send + 'a>(&'a self, work: StoreFuture<'a, T>) -> StoreFuture<'a, T> {
+    fn through<'a, T: Send + 'a>(
+        &'a self,
+        call: &'static str,
+        work: StoreFuture<'a, T>,
+    ) -> StoreFuture<'a, T> {
         Box::pin(async move {
+            if let Some(gate) = &self.gate {
+                return gated(&**gate, call, work).await;
+            }
             match self.state.meet() {
                 None => work.await,
                 Some(StoreFault::Fails) => Err(commanded()),
@@ -155,6 +207,34 @@ impl fmt::Debug for FaultyStore {
     }
 }
 
+async fn gated<T>(
+    gate: &dyn StoreGate,
+    call: &'static str,
+    mut work: StoreFuture<'_, T>,
+) -> Result<T, InboxError> {
+    let done = match gate.pass(call, StoreMoment::BeforeEffect).await {
+        StoreStep::GoesOn => work.await,
+        StoreStep::Fails => return Err(commanded()),
+        StoreStep::Dies { mut polls } => {
+            let cut_off = poll_fn(|context| {
+                if polls == 0 || work.as_mut().poll(context).is_ready() {
+                    return Poll::Ready(());
+                }
+                polls -= 1;
+                Poll::Pending
+            });
+            cut_off.await;
+            drop(work);
+            gate.pass(call, StoreMoment::BeforeAnswer).await;
+            return pending().await;
+        }
+    };
+    match gate.pass(call, StoreMoment::BeforeAnswer).await {
+        StoreStep::GoesOn => done,
+        _ => Err(commanded()),
+    }
+}
+
 fn commanded() -> InboxError {
     InboxError::because(InboxErrorKind::Store, "a fault of StoreFaults")
 }
@@ -165,15 +245,15 @@ impl Store for FaultyStore {
     }
 
     fn commit<'a>(&'a self, batch: &'a [Record]) -> StoreFuture<'a, Vec<Commit>> {
-        self.through(self.store.commit(batch))
+        self.through("commit", self.store.commit(batch))
     }
 
     fn probe(&self) -> StoreFuture<'_, ()> {
-        self.through(self.store.probe())
+        self.through("probe", self.store.probe())
     }
 
     fn keep_alive<'a>(&'a self, worker: &'a str, lease: Duration) -> StoreFuture<'a, u64> {
-        self.through(self.store.keep_alive(worker, lease))
+        self.through("keep_alive", self.store.keep_alive(worker, lease))
     }
 
     fn claim<'a>(
@@ -182,35 +262,35 @@ impl Store for FaultyStore {
         places: usize,
         is_idle: bool,
     ) -> StoreFuture<'a, Vec<Claimed>> {
-        self.through(self.store.claim(worker, places, is_idle))
+        self.through("claim", self.store.claim(worker, places, is_idle))
     }
 
     fn write<'a>(&'a self, batch: &'a [Outcome]) -> StoreFuture<'a, Vec<bool>> {
-        self.through(self.store.write(batch))
+        self.through("write", self.store.write(batch))
     }
 
     fn release<'a>(&'a self, worker: &'a str, held: &'a HashSet<i64>) -> StoreFuture<'a, u64> {
-        self.through(self.store.release(worker, held))
+        self.through("release", self.store.release(worker, held))
     }
 
     fn stats(&self) -> StoreFuture<'_, InboxStats> {
-        self.through(self.store.stats())
+        self.through("stats", self.store.stats())
     }
 
     fn list<'a>(&'a self, filter: &'a InboxFilter) -> StoreFuture<'a, Vec<InboxEntry>> {
-        self.through(self.store.list(filter))
+        self.through("list", self.store.list(filter))
     }
 
     fn event(&self, id: i64) -> StoreFuture<'_, Option<Stored>> {
-        self.through(self.store.event(id))
+        self.through("event", self.store.event(id))
     }
 
     fn replay(&self, id: i64, replay: Replay) -> StoreFuture<'_, bool> {
-        self.through(self.store.replay(id, replay))
+        self.through("replay", self.store.replay(id, replay))
     }
 
     fn prune(&self, before: i64) -> StoreFuture<'_, u64> {
-        self.through(self.store.prune(before))
+        self.through("prune", self.store.prune(before))
     }
 }
 
@@ -221,35 +301,35 @@ impl SubmissionStore for FaultyStore {
         submission: &'a Submission,
         intent_id: Option<&'a str>,
     ) -> StoreFuture<'a, ()> {
-        self.through(self.store.record(submission, intent_id))
+        self.through("record", self.store.record(submission, intent_id))
     }
 
     fn open_intent<'a>(&'a self, intent: &'a NewIntent) -> StoreFuture<'a, ()> {
-        self.through(self.store.open_intent(intent))
+        self.through("open_intent", self.store.open_intent(intent))
     }
 
     fn close_intent<'a>(&'a self, id: &'a str, may_exist: bool) -> StoreFuture<'a, ()> {
-        self.through(self.store.close_intent(id, may_exist))
+        self.through("close_intent", self.store.close_intent(id, may_exist))
     }
 
     fn unanswered(&self) -> StoreFuture<'_, Vec<UnansweredSubmission>> {
-        self.through(self.store.unanswered())
+        self.through("unanswered", self.store.unanswered())
     }
 
     fn answer<'a>(&'a self, id: &'a str, job_id: &'a Text) -> StoreFuture<'a, bool> {
-        self.through(self.store.answer(id, job_id))
+        self.through("answer", self.store.answer(id, job_id))
     }
 
     fn recorded<'a>(&'a self, job_ids: &'a [Text]) -> StoreFuture<'a, Vec<bool>> {
-        self.through(self.store.recorded(job_ids))
+        self.through("recorded", self.store.recorded(job_ids))
     }
 
     fn awaited(&self) -> StoreFuture<'_, Vec<Submission>> {
-        self.through(self.store.awaited())
+        self.through("awaited", self.store.awaited())
     }
 
     fn settled<'a>(&'a self, job_ids: &'a [Text]) -> StoreFuture<'a, Vec<bool>> {
-        self.through(self.store.settled(job_ids))
+        self.through("settled", self.store.settled(job_ids))
     }
 
     fn lease<'a>(
@@ -258,10 +338,10 @@ impl SubmissionStore for FaultyStore {
         holder: &'a str,
         duration: Duration,
     ) -> StoreFuture<'a, bool> {
-        self.through(self.store.lease(name, holder, duration))
+        self.through("lease", self.store.lease(name, holder, duration))
     }
 
     fn give_up<'a>(&'a self, submission: &'a Submission) -> StoreFuture<'a, ()> {
-        self.through(self.store.give_up(submission))
+        self.through("give_up", self.store.give_up(submission))
     }
 }

@@ -47,6 +47,9 @@ compile_error!("tower-pyannote-inbox needs the feature `sqlite` or `postgres`");
 
 #[cfg(feature = "testing")]
 pub use self::faults::{StoreFault, StoreFaults};
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub use self::faults::{StoreGate, StoreMoment, StorePass, StoreStep};
 pub use self::{
     builder::InboxBuilder,
     config_error::ConfigError,
