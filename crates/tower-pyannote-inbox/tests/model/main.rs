@@ -30,7 +30,7 @@ prop_state_machine! {
 }
 
 prop_state_machine! {
-    #![proptest_config(config(40))]
+    #![proptest_config(config(30))]
 
     #[test]
     fn postgresql_agrees_with_the_model(sequential 10..80 => Machine<Postgresql>);
@@ -81,7 +81,7 @@ fn config(cases: u32) -> Config {
     Config {
         cases: set.map_or(cases, |set| set.parse().expect("a number of cases")),
         failure_persistence: None,
-        max_shrink_time: 120_000,
+        max_shrink_time: 60_000,
         ..Config::default()
     }
 }

@@ -181,7 +181,7 @@ impl Model {
                 };
                 event == id
                     && old.state != "running"
-                    && new.due_at == new.queued_at
+                    && is_about(new.due_at - new.queued_at, 0)
                     && *new == replayed
             }
             Cause::Call {
@@ -195,7 +195,8 @@ impl Model {
                     ..at(old, new)
                 };
                 let delay = old.due_at - old.queued_at;
-                let is_rebased = old.queued_at > before.now && new.due_at - new.queued_at == delay;
+                let is_rebased =
+                    old.queued_at > before.now && is_about(new.due_at - new.queued_at, delay);
                 let is_same = (old.queued_at, old.due_at) == (new.queued_at, new.due_at);
                 let is_due = new.due_at <= after.now && is_first(after, id, new);
                 old.state == "waiting"
@@ -275,7 +276,7 @@ impl Model {
             }
             Some(End::Retry { minutes }) => {
                 let delay = i64::try_from(minutes).unwrap() * 60_000_000_000;
-                if new.due_at - new.queued_at != delay {
+                if !is_about(new.due_at - new.queued_at, delay) {
                     return false;
                 }
                 ("waiting", old.attempts + 1)
@@ -445,6 +446,11 @@ fn between(old: Option<&Event>, new: Option<&Event>) -> Vec<Event> {
         ..old.clone()
     };
     vec![was_waiting, had_results]
+}
+
+/// PostgreSQL's clock moves during a statement.
+fn is_about(delay: i64, expected: i64) -> bool {
+    (expected..expected + 1_000_000_000).contains(&delay)
 }
 
 fn ids(tables: &Snapshot, fits: impl Fn(i64, &Event) -> bool) -> Vec<i64> {

@@ -90,7 +90,7 @@ impl State {
         let inboxes = [database.open().await, database.open().await];
         let mut tables = database.tables().await;
         Self {
-            door: StoreFaults::under(&database.open().await),
+            door: StoreFaults::under(&inboxes[0]),
             last: tables.read().await,
             tables,
             database,
@@ -122,7 +122,7 @@ impl State {
                 self.kill(0).await;
                 self.kill(1).await;
                 self.inboxes = [self.database.open().await, self.database.open().await];
-                self.door = StoreFaults::under(&self.database.open().await);
+                self.door = StoreFaults::under(&self.inboxes[0]);
                 self.nothing_changes().await;
             }
             Command::Go(number) => {
