@@ -1,12 +1,15 @@
 use std::{
     fmt,
+    str::FromStr,
     time::{Duration, SystemTime},
 };
 
 use tower_pyannote::{
     Kind,
-    event::{JobMetadata, Source},
+    event::{JobMetadata, Retry, Source},
 };
+
+use crate::record::nanoseconds;
 
 /// Whether a committed event was new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -78,6 +81,49 @@ impl fmt::Display for InboxState {
     }
 }
 
+/// The place of an event in the list: its time of receipt and its id. Later events have greater cursors.
+///
+/// `Display` writes a text of digits and one `-`, which [`str::parse`] reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InboxCursor {
+    received_at: i64,
+    id: i64,
+}
+
+impl fmt::Display for InboxCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.received_at, self.id)
+    }
+}
+
+impl FromStr for InboxCursor {
+    type Err = InvalidCursor;
+
+    fn from_str(text: &str) -> Result<Self, InvalidCursor> {
+        // From the right, because times before 1970 are negative.
+        let (received_at, id) = text.rsplit_once('-').ok_or(InvalidCursor)?;
+        let parse = |number: &str| number.parse().map_err(|_| InvalidCursor);
+        Ok(Self {
+            received_at: parse(received_at)?,
+            id: parse(id)?,
+        })
+    }
+}
+
+/// The error of a text that is no [`InboxCursor`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidCursor;
+
+impl fmt::Display for InvalidCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "the cursor is not two numbers joined by `-`: take it from an entry of the list",
+        )
+    }
+}
+
+impl std::error::Error for InvalidCursor {}
+
 /// An event in the inbox, without its body.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -104,12 +150,27 @@ pub struct InboxEntry {
     pub bytes: u64,
     /// When the event was received.
     pub received_at: SystemTime,
+    /// The retry of the delivery that was committed. `None` at the first attempt of the sender.
+    pub retry: Option<Retry>,
+    /// When the next attempt is due. `None` unless the event is waiting.
+    pub next_attempt_at: Option<SystemTime>,
     /// When the event was handled or became dead.
     pub finished_at: Option<SystemTime>,
     /// Why the last attempt failed: the handler's name and its error.
     pub last_error: Option<String>,
     /// How many other bodies were delivered for the same job and status.
     pub conflicts: u64,
+}
+
+impl InboxEntry {
+    /// Returns the event's place in the list.
+    #[must_use]
+    pub fn cursor(&self) -> InboxCursor {
+        InboxCursor {
+            received_at: nanoseconds(self.received_at),
+            id: self.id.parse().unwrap_or_default(),
+        }
+    }
 }
 
 /// Selects the events that [`Inbox::list`](crate::Inbox::list) returns.
@@ -120,6 +181,12 @@ pub struct InboxFilter {
     pub(crate) job_id: Option<String>,
     pub(crate) id: Option<String>,
     pub(crate) reference: Option<String>,
+    pub(crate) status: Option<String>,
+    pub(crate) kind: Option<Option<Kind>>,
+    received_from: Option<SystemTime>,
+    received_to: Option<SystemTime>,
+    after: Option<InboxCursor>,
+    before: Option<InboxCursor>,
     pub(crate) limit: u32,
 }
 
@@ -131,6 +198,12 @@ impl InboxFilter {
             job_id: None,
             id: None,
             reference: None,
+            status: None,
+            kind: None,
+            received_from: None,
+            received_to: None,
+            after: None,
+            before: None,
             limit: 100,
         }
     }
@@ -159,10 +232,73 @@ impl InboxFilter {
         self
     }
 
+    /// Selects only events whose job ended so, as pyannoteAI wrote it. Default: any.
+    pub fn with_status(mut self, status: impl Into<String>) -> Self {
+        self.status = Some(status.into());
+        self
+    }
+
+    /// Selects only events of this kind, or of no kind. Default: any.
+    pub fn with_kind(mut self, kind: Option<Kind>) -> Self {
+        self.kind = Some(kind);
+        self
+    }
+
+    /// Selects only events received at this time or later. Default: all.
+    pub fn with_received_from(mut self, time: SystemTime) -> Self {
+        self.received_from = Some(time);
+        self
+    }
+
+    /// Selects only events received before this time. Default: all.
+    pub fn with_received_to(mut self, time: SystemTime) -> Self {
+        self.received_to = Some(time);
+        self
+    }
+
+    /// Selects only events later in the list than this cursor: the next newer ones, unless [`with_before`](Self::with_before)
+    /// is set too. Default: all.
+    pub fn with_after(mut self, cursor: InboxCursor) -> Self {
+        self.after = Some(cursor);
+        self
+    }
+
+    /// Selects only events earlier in the list than this cursor: the next older ones. Default: all.
+    ///
+    /// A page that begins at a cursor takes as long as the first page, however many events come before.
+    pub fn with_before(mut self, cursor: InboxCursor) -> Self {
+        self.before = Some(cursor);
+        self
+    }
+
     /// Sets the largest number of events. Default: 100.
     pub fn with_limit(mut self, limit: u32) -> Self {
         self.limit = limit;
         self
+    }
+
+    /// Returns whether the limit keeps the oldest of the selected events.
+    pub(crate) const fn is_oldest_first(&self) -> bool {
+        self.after.is_some() && self.before.is_none()
+    }
+
+    pub(crate) fn kind_name(&self) -> Option<&'static str> {
+        self.kind.map(|kind| kind.map_or("none", Kind::as_str))
+    }
+
+    /// Returns the places between which all selected events are, both excluded.
+    pub(crate) fn bounds(&self) -> ((i64, i64), (i64, i64)) {
+        let place = |cursor: InboxCursor| (cursor.received_at, cursor.id);
+        let start = |time: SystemTime| (nanoseconds(time), 0);
+        let after = self.after.map(place);
+        let before = self.before.map(place);
+        let after = after.max(self.received_from.map(start));
+        let to = self.received_to.map(start);
+        let before = [before, to].into_iter().flatten().min();
+        (
+            after.unwrap_or((i64::MIN, 0)),
+            before.unwrap_or((i64::MAX, i64::MAX)),
+        )
     }
 }
 
@@ -199,4 +335,29 @@ pub enum Replay {
     Unfinished,
     /// All of them.
     All,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_read_as_it_was_written() {
+        for (received_at, id) in [(1_767_225_600_123_456_789, 42), (-5, 1), (0, i64::MAX)] {
+            let cursor = InboxCursor { received_at, id };
+            assert_eq!(cursor.to_string().parse(), Ok(cursor));
+        }
+        for text in [
+            "",
+            "-",
+            "1",
+            "1-",
+            "-1",
+            "1-x",
+            "99999999999999999999-1",
+            "1-2-x",
+        ] {
+            assert_eq!(text.parse::<InboxCursor>(), Err(InvalidCursor), "{text}");
+        }
+    }
 }

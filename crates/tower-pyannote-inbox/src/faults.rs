@@ -12,6 +12,7 @@ use std::{
 };
 
 use crate::{
+    details::InboxDetails,
     entry::{Commit, InboxEntry, InboxFilter, InboxStats, Replay},
     error::{InboxError, InboxErrorKind},
     inbox::Inbox,
@@ -279,6 +280,18 @@ impl Store for FaultyStore {
 
     fn list<'a>(&'a self, filter: &'a InboxFilter) -> StoreFuture<'a, Vec<InboxEntry>> {
         self.through("list", self.store.list(filter))
+    }
+
+    fn details(&self, id: i64) -> StoreFuture<'_, Option<InboxDetails>> {
+        self.through("details", self.store.details(id))
+    }
+
+    fn arrivals(&self, since: i64, span: i64) -> StoreFuture<'_, Vec<(i64, i64)>> {
+        self.through("arrivals", self.store.arrivals(since, span))
+    }
+
+    fn mark_handled<'a>(&'a self, id: i64, reason: &'a str) -> StoreFuture<'a, bool> {
+        self.through("mark_handled", self.store.mark_handled(id, reason))
     }
 
     fn event(&self, id: i64) -> StoreFuture<'_, Option<Stored>> {

@@ -6,11 +6,12 @@ use std::{
 
 use crate::{
     committer::Committer,
+    details::InboxDetails,
     entry::{Commit, InboxEntry, InboxFilter, InboxStats, Replay},
     error::{InboxError, InboxErrorKind},
     held::Wake,
     pool::pool_for,
-    record::{Record, Source, nanoseconds},
+    record::{Record, Source, nanoseconds, storable_error},
     store::{Database, Store},
     telemetry, work,
 };
@@ -142,11 +143,91 @@ impl Inbox {
 
     /// Returns events without their bodies, the last received first.
     ///
+    /// # Example: the next page
+    ///
+    /// ```
+    /// # async fn next(inbox: tower_pyannote_inbox::Inbox) -> Result<(), tower_pyannote_inbox::InboxError> {
+    /// use tower_pyannote_inbox::{InboxFilter, InboxState};
+    ///
+    /// let dead = InboxFilter::new().with_state(InboxState::Dead).with_limit(50);
+    /// let page = inbox.list(&dead).await?;
+    /// if let Some(last) = page.last() {
+    ///     let next = inbox.list(&dead.with_before(last.cursor())).await?;
+    ///     assert!(next.len() <= 50);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// Returns an error if the database failed, or did not answer within 10 s.
     pub async fn list(&self, filter: &InboxFilter) -> Result<Vec<InboxEntry>, InboxError> {
         self.database.ask(|store| store.list(filter)).await
+    }
+
+    /// Returns an event with the results of its handlers and its conflicts, without its body; `None` if there is none with
+    /// this id.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database failed, or did not answer within 10 s.
+    pub async fn details(&self, id: &str) -> Result<Option<InboxDetails>, InboxError> {
+        let Ok(id) = id.parse() else {
+            return Ok(None);
+        };
+        self.database.ask(|store| store.details(id)).await
+    }
+
+    /// Returns how many events were received in each of the last `spans` spans of time, the oldest span first. The last span
+    /// ends now.
+    ///
+    /// Events that were pruned are not counted. A span is at least a millisecond.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database failed, or did not answer within 10 s.
+    pub async fn arrivals(&self, span: Duration, spans: u16) -> Result<Vec<u64>, InboxError> {
+        let span = span.max(Duration::from_millis(1));
+        let since = SystemTime::now().checked_sub(span * u32::from(spans));
+        let since = since.map_or(0, nanoseconds);
+        let nanos = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
+        let counted = self
+            .database
+            .ask(|store| store.arrivals(since, nanos))
+            .await?;
+        let mut counts = vec![0; usize::from(spans)];
+        let last = counts.len().saturating_sub(1);
+        for (index, count) in counted {
+            // An event that was received since the call began belongs to the last span.
+            let index = usize::try_from(index).unwrap_or_default().min(last);
+            if let Some(total) = counts.get_mut(index) {
+                *total += u64::try_from(count).unwrap_or_default();
+            }
+        }
+        Ok(counts)
+    }
+
+    /// Marks a dead event as handled, with the operator's reason. Returns `false` if no dead event has this id.
+    ///
+    /// No handler runs. The event is removed after the retention time, and the reason follows its last error.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database failed, or did not answer within 10 s.
+    pub async fn mark_handled(&self, id: &str, reason: &str) -> Result<bool, InboxError> {
+        let Ok(number) = id.parse() else {
+            return Ok(false);
+        };
+        let reason = storable_error("marked as handled", &reason);
+        let marked = self
+            .database
+            .ask(|store| store.mark_handled(number, &reason))
+            .await?;
+        if marked {
+            telemetry::marked_handled(id, &reason);
+        }
+        Ok(marked)
     }
 
     /// Returns an event with its body; `None` if there is none with this id.

@@ -12,6 +12,7 @@ mod backoff;
 mod builder;
 mod committer;
 mod config_error;
+mod details;
 mod entry;
 mod error;
 #[cfg(feature = "testing")]
@@ -53,7 +54,10 @@ pub use self::faults::{StoreGate, StoreMoment, StorePass, StoreStep};
 pub use self::{
     builder::InboxBuilder,
     config_error::ConfigError,
-    entry::{Commit, InboxEntry, InboxFilter, InboxState, InboxStats, Replay},
+    details::{HandlerResult, InboxConflict, InboxDetails},
+    entry::{
+        Commit, InboxCursor, InboxEntry, InboxFilter, InboxState, InboxStats, InvalidCursor, Replay,
+    },
     error::{InboxError, InboxErrorKind},
     inbox::Inbox,
     service::{InboxResponseFuture, InboxService},

@@ -3,6 +3,7 @@ use std::{collections::HashSet, fmt, future::Future, pin::Pin, sync::Arc, time::
 use tokio::time;
 
 use crate::{
+    details::InboxDetails,
     entry::{Commit, InboxEntry, InboxFilter, InboxStats, Replay},
     error::{InboxError, InboxErrorKind},
     recent::Recent,
@@ -49,6 +50,15 @@ pub(crate) trait Store: SubmissionStore + Send + Sync + 'static {
     fn stats(&self) -> StoreFuture<'_, InboxStats>;
 
     fn list<'a>(&'a self, filter: &'a InboxFilter) -> StoreFuture<'a, Vec<InboxEntry>>;
+
+    /// Returns an event with the results of its handlers.
+    fn details(&self, id: i64) -> StoreFuture<'_, Option<InboxDetails>>;
+
+    /// Counts the events received since a time, by spans of nanoseconds. Spans without events are left out.
+    fn arrivals(&self, since: i64, span: i64) -> StoreFuture<'_, Vec<(i64, i64)>>;
+
+    /// Makes a dead event handled; `false` if no dead event has this id.
+    fn mark_handled<'a>(&'a self, id: i64, reason: &'a str) -> StoreFuture<'a, bool>;
 
     /// Reads an event with its body.
     fn event(&self, id: i64) -> StoreFuture<'_, Option<Stored>>;

@@ -118,6 +118,11 @@ pub(crate) fn replayed(id: &str) {
     guarded(|| info!(id, "event replayed"));
 }
 
+/// Logs that an operator marked an event as handled.
+pub(crate) fn marked_handled(id: &str, reason: &str) {
+    guarded(|| info!(id, reason, "event marked as handled"));
+}
+
 /// Sets the gauges.
 pub(crate) fn stats(stats: &InboxStats) {
     guarded(|| {

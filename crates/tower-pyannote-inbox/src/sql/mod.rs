@@ -1,6 +1,8 @@
 //! The store over sqlx: one implementation for both databases, over a [`Session`](session::Session) of either.
 
 pub(crate) mod dialect;
+mod listing;
+mod read;
 mod schema;
 pub(crate) mod schema_error;
 pub(crate) mod session;
@@ -20,8 +22,6 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use sqlx::FromRow;
-
 pub(crate) use self::schema::prepare;
 use self::{
     session::{Engine, Session, Value},
@@ -29,8 +29,9 @@ use self::{
 };
 use crate::error::InboxError;
 use crate::{
+    details::InboxDetails,
     entry::{Commit, InboxEntry, InboxFilter, InboxState, InboxStats, Replay},
-    record::{Record, Stored, job_key, kind, metadata, nanoseconds, source, time},
+    record::{Record, Stored, nanoseconds, time},
     store::{Claimed, Grouping, Outcome, Store, StoreFuture},
     telemetry,
 };
@@ -218,21 +219,44 @@ impl Store for SqlStore {
 
     fn list<'a>(&'a self, filter: &'a InboxFilter) -> StoreFuture<'a, Vec<InboxEntry>> {
         Box::pin(async move {
-            let job_key = filter.job_id.as_deref().map(job_key);
-            // No event has a negative id.
-            let id = filter.id.as_deref().map(|id| id.parse().unwrap_or(-1));
-            let values = [
-                Value::MaybeText(filter.state.map(InboxState::as_str)),
-                Value::Bool(job_key.is_some()),
-                Value::Bytes(&job_key.unwrap_or_default()),
-                Value::MaybeInt(id),
-                Value::Int(filter.limit.into()),
-                Value::MaybeText(filter.reference.as_deref()),
-            ];
             let mut session = self.engine.read().await?;
-            let rows: Vec<EntryRow> = session.rows(sql::LIST, &values).await?;
+            let entries = read::list(&mut session, filter).await?;
             session.commit().await?;
-            Ok(rows.into_iter().map(InboxEntry::from).collect())
+            Ok(entries)
+        })
+    }
+
+    fn details(&self, id: i64) -> StoreFuture<'_, Option<InboxDetails>> {
+        Box::pin(async move {
+            let mut session = self.engine.read().await?;
+            let details = read::details(&mut session, id).await?;
+            session.commit().await?;
+            Ok(details)
+        })
+    }
+
+    fn arrivals(&self, since: i64, span: i64) -> StoreFuture<'_, Vec<(i64, i64)>> {
+        Box::pin(async move {
+            let values = [Value::Int(since), Value::Int(span)];
+            let mut session = self.engine.read().await?;
+            let counts = session.rows(listing::ARRIVALS, &values).await?;
+            session.commit().await?;
+            Ok(counts)
+        })
+    }
+
+    fn mark_handled<'a>(&'a self, id: i64, reason: &'a str) -> StoreFuture<'a, bool> {
+        Box::pin(async move {
+            let mut session = self.engine.write().await?;
+            let values = [Value::Int(id), Value::Text(reason)];
+            if session.run(listing::MARK_HANDLED, &values).await? == 0 {
+                return Ok(false);
+            }
+            session
+                .run(sql::FORGET_RESULTS, &[Value::Ids(&[id])])
+                .await?;
+            session.commit().await?;
+            Ok(true)
         })
     }
 
@@ -269,45 +293,6 @@ impl Store for SqlStore {
             }
             Ok(pruned)
         })
-    }
-}
-
-#[derive(FromRow)]
-struct EntryRow {
-    id: i64,
-    job_id: String,
-    status: String,
-    kind: Option<String>,
-    reference: Option<String>,
-    metadata: Option<String>,
-    source: String,
-    state: String,
-    attempts: i64,
-    body_bytes: i64,
-    received_at: i64,
-    finished_at: Option<i64>,
-    last_error: Option<String>,
-    conflicts: i64,
-}
-
-impl From<EntryRow> for InboxEntry {
-    fn from(row: EntryRow) -> Self {
-        Self {
-            id: row.id.to_string(),
-            job_id: row.job_id,
-            status: row.status,
-            kind: row.kind.as_deref().and_then(kind),
-            reference: row.reference,
-            metadata: row.metadata.and_then(metadata),
-            source: source(&row.source),
-            state: InboxState::from_name(&row.state),
-            attempts: u32::try_from(row.attempts).unwrap_or_default(),
-            bytes: unsigned(row.body_bytes),
-            received_at: time(row.received_at),
-            finished_at: row.finished_at.map(time),
-            last_error: row.last_error,
-            conflicts: unsigned(row.conflicts),
-        }
     }
 }
 

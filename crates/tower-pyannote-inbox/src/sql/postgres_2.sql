@@ -30,3 +30,7 @@ CREATE FUNCTION pyannote_hold() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE e
 END $$;
 CREATE TRIGGER inbox_hold AFTER INSERT ON pyannote_events
     REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION pyannote_hold();
+
+-- For pages of the list, newest first.
+CREATE INDEX inbox_received ON pyannote_events (received_at, id);
+CREATE INDEX inbox_dead ON pyannote_events (received_at, id) WHERE state = 'dead';

@@ -26,3 +26,7 @@ BEGIN
         SELECT MAX(expires_at) FROM pyannote_intents WHERE begun_at <= now_ns() AND expires_at > now_ns())
     WHERE id = NEW.id;
 END;
+
+-- For pages of the list, newest first.
+CREATE INDEX inbox_received ON pyannote_events (received_at, id);
+CREATE INDEX inbox_dead ON pyannote_events (received_at, id) WHERE state = 'dead';

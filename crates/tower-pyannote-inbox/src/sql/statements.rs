@@ -141,17 +141,6 @@ INSERT INTO pyannote_counts SELECT state, SUM(events) FROM changes GROUP BY stat
 pub(super) const OLDEST: &str =
     "SELECT MIN(received_at) FROM pyannote_events WHERE finished_at IS NULL";
 
-pub(super) const LIST: &str = "\
-SELECT e.id, e.job_id, e.status,
-    COALESCE(e.kind, s.kind) AS kind, s.reference, s.metadata, e.source, e.state, e.attempts, e.body_bytes, e.received_at, e.finished_at, e.last_error,
-    (SELECT COUNT(*) FROM pyannote_conflicts c WHERE c.event_id = e.id) AS conflicts
-FROM pyannote_events e LEFT JOIN pyannote_submissions s ON s.job_key = e.job_key
-WHERE (CAST($1 AS TEXT) IS NULL OR
-        CASE WHEN e.state IN ('waiting', 'running', 'handled', 'dead') THEN e.state ELSE 'unknown' END = $1)
-    AND (NOT $2 OR e.job_key = $3) AND (CAST($4 AS BIGINT) IS NULL OR e.id = $4)
-    AND (CAST($6 AS TEXT) IS NULL OR s.reference = $6)
-ORDER BY e.received_at DESC, e.id DESC LIMIT $5";
-
 pub(super) const EVENT_SQLITE: &str = "\
 SELECT e.received_at, e.signed_at, e.retry_number, e.retry_reason, e.source, b.body, s.kind AS job_kind, s.reference, s.metadata
 FROM pyannote_events e JOIN pyannote_bodies b ON b.event_id = e.id

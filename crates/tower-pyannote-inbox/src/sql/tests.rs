@@ -76,6 +76,18 @@ async fn sqlite_claims_from_a_backlog_of_100_000_events_by_an_index() {
         !plan.contains("SCAN e") && !plan.contains("TEMP B-TREE FOR ORDER BY"),
         "{plan}"
     );
+    for (statement, index) in pages() {
+        let explain = statement.replace("EXPLAIN", "EXPLAIN QUERY PLAN").leak();
+        let plan: Vec<(i64, i64, i64, String)> = session.rows(explain, &PAGE).await.unwrap();
+        let plan = plan.into_iter().map(|(_, _, _, step)| step);
+        let plan = plan.collect::<Vec<_>>().join("\n");
+        assert!(
+            plan.contains(&format!("SEARCH e USING INDEX {index} ")),
+            "{plan}"
+        );
+        let sorts = plan.contains("USE TEMP B-TREE FOR ORDER BY");
+        assert_eq!(sorts, index == "inbox_job", "{plan}");
+    }
     drop(session);
     counts_and_claims(&store).await;
 }
@@ -105,9 +117,46 @@ async fn postgresql_claims_from_a_backlog_of_100_000_events_by_an_index() {
         !plan.contains("Sort") && !plan.contains("Seq Scan on pyannote_events"),
         "{plan}"
     );
+    for (statement, index) in pages() {
+        let plan: Vec<(String,)> = session.rows(statement.leak(), &PAGE).await.unwrap();
+        let plan = plan.into_iter().map(|(step,)| step);
+        let plan = plan.collect::<Vec<_>>().join("\n");
+        assert!(plan.contains(index), "{plan}");
+    }
     drop(session);
     counts_and_claims(&store).await;
 }
+
+/// Returns the statement of each filter for which a page of 100,000 events needs an index, and the index.
+fn pages() -> Vec<(String, &'static str)> {
+    let dead = InboxFilter::new().with_state(InboxState::Dead);
+    let waiting = InboxFilter::new().with_state(InboxState::Waiting);
+    let cursor = "1-1".parse().unwrap();
+    [
+        (InboxFilter::new(), "inbox_received"),
+        (InboxFilter::new().with_after(cursor), "inbox_received"),
+        (dead.clone(), "inbox_dead"),
+        (dead.with_after(cursor), "inbox_dead"),
+        (waiting, "inbox_unfinished"),
+        (InboxFilter::new().with_job_id("a"), "inbox_job"),
+    ]
+    .map(|(filter, index)| (format!("EXPLAIN {}", listing::list(&filter)), index))
+    .to_vec()
+}
+
+const PAGE: [Value<'static>; 11] = [
+    Value::Int(0),
+    Value::Int(0),
+    Value::Int(50_000),
+    Value::Int(50_000),
+    Value::MaybeText(None),
+    Value::Bool(false),
+    Value::Bytes(b"job 1"),
+    Value::MaybeInt(None),
+    Value::MaybeText(None),
+    Value::MaybeText(None),
+    Value::Int(50),
+];
 
 async fn backlog(session: &mut Session, insert: &'static str) {
     session.run(insert, &[]).await.unwrap();

@@ -4,6 +4,7 @@
 mod commit;
 mod faults;
 mod files;
+mod listing;
 mod open;
 mod operate;
 mod place;
