@@ -15,15 +15,18 @@ CREATE TABLE pyannote_intents (
 );
 CREATE INDEX inbox_open ON pyannote_intents (expires_at);
 
--- When the event was stored, if it waits for the answer to a submission that may be that of its job.
+-- Set if the event waits for the answer to a submission that may be that of its job: when the event was stored, or when the
+-- latest such submission began, whichever is later.
 ALTER TABLE pyannote_events ADD COLUMN held_at BIGINT;
 CREATE INDEX inbox_held ON pyannote_events (held_at) WHERE held_at IS NOT NULL AND claims = 0;
-CREATE FUNCTION pyannote_hold() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE expiry BIGINT; BEGIN
-    -- The lock makes a transaction that closes an intent wait, so that it sees the new events and releases them.
-    SELECT MAX(o.expires_at) INTO expiry FROM (
-        SELECT i.expires_at FROM pyannote_intents i WHERE i.begun_at <= now_ns() AND i.expires_at > now_ns() FOR SHARE) o;
+CREATE FUNCTION pyannote_hold() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE begun BIGINT; expiry BIGINT; BEGIN
+    -- The lock makes a transaction that closes an intent wait, so that it sees the new events and releases them. A minute,
+    -- because a clock may be set back a little. After an hour, an intent would seem to be open for an hour.
+    SELECT MAX(o.begun_at), MAX(o.expires_at) INTO begun, expiry FROM (
+        SELECT i.begun_at, i.expires_at FROM pyannote_intents i
+        WHERE i.expires_at > now_ns() AND i.begun_at <= now_ns() + 60000000000 FOR SHARE) o;
     IF expiry IS NOT NULL THEN
-        UPDATE pyannote_events e SET held_at = now_ns(), due_at = expiry FROM added a
+        UPDATE pyannote_events e SET held_at = GREATEST(now_ns(), begun), due_at = expiry FROM added a
         WHERE e.id = a.id AND NOT EXISTS (SELECT 1 FROM pyannote_submissions s WHERE s.job_key = e.job_key);
     END IF;
     RETURN NULL;

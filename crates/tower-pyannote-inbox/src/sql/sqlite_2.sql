@@ -15,15 +15,18 @@ CREATE TABLE pyannote_intents (
 ) WITHOUT ROWID;
 CREATE INDEX inbox_open ON pyannote_intents (expires_at);
 
--- When the event was stored, if it waits for the answer to a submission that may be that of its job.
+-- Set if the event waits for the answer to a submission that may be that of its job: when the event was stored, or when the
+-- latest such submission began, whichever is later.
 ALTER TABLE pyannote_events ADD COLUMN held_at INTEGER;
 CREATE INDEX inbox_held ON pyannote_events (held_at) WHERE held_at IS NOT NULL AND claims = 0;
 CREATE TRIGGER inbox_hold AFTER INSERT ON pyannote_events
-WHEN EXISTS (SELECT 1 FROM pyannote_intents WHERE begun_at <= now_ns() AND expires_at > now_ns())
+-- A minute, because a clock may be set back a little. After an hour, an intent would seem to be open for an hour.
+WHEN EXISTS (SELECT 1 FROM pyannote_intents WHERE expires_at > now_ns() AND begun_at <= now_ns() + 60000000000)
     AND NOT EXISTS (SELECT 1 FROM pyannote_submissions s WHERE s.job_key = NEW.job_key)
 BEGIN
-    UPDATE pyannote_events SET held_at = now_ns(), due_at = (
-        SELECT MAX(expires_at) FROM pyannote_intents WHERE begun_at <= now_ns() AND expires_at > now_ns())
+    UPDATE pyannote_events SET held_at = MAX(now_ns(), open.begun_at), due_at = open.expires_at FROM (
+        SELECT MAX(begun_at) AS begun_at, MAX(expires_at) AS expires_at FROM pyannote_intents
+        WHERE expires_at > now_ns() AND begun_at <= now_ns() + 60000000000) open
     WHERE id = NEW.id;
 END;
 

@@ -24,6 +24,7 @@ on_each_store! {
     a_fetched_event_has_the_reference,
     a_retry_a_replay_a_restart_and_a_repeated_delivery_keep_the_reference,
     only_events_of_unknown_jobs_wait_for_an_answer_and_no_longer_than_it,
+    a_clock_that_was_set_back_a_little_ends_no_wait_and_by_an_hour_begins_none,
     many_submissions_at_once_keep_their_references_apart,
     a_process_that_was_killed_before_the_answer_leaves_an_unanswered_submission,
     a_lost_answer_leaves_an_unanswered_submission_and_delays_no_event,
@@ -218,6 +219,34 @@ async fn only_events_of_unknown_jobs_wait_for_an_answer_and_no_longer_than_it(pl
     expire(&place).await;
     until("handled", async || log.lines().len() == 3).await;
     assert_eq!(log.lines()[2], "foreign:succeeded");
+}
+
+async fn a_clock_that_was_set_back_a_little_ends_no_wait_and_by_an_hour_begins_none(place: Place) {
+    let world = World::start(&place, |config| {
+        config.with_faults(with(Fault::ApiStalls, Odds::First(1)))
+    })
+    .await;
+    // Without a webhook.
+    let client = builder(&world.simulator.url(), &world.inbox, &world.clock);
+    let client = client.build().unwrap();
+    let submission = tokio::spawn(async move { client.submit(request()).await });
+    world_has_job(&world).await;
+    for (seconds, job_id) in [(30, "a little"), (3_600, "an hour")] {
+        // As if the clock had been ahead when the submission began.
+        let later = format!(
+            "UPDATE pyannote_intents SET begun_at = begun_at + {seconds}000000000, expires_at = expires_at + {seconds}000000000"
+        );
+        place.execute(&later).await;
+        let event = event(job_id, "succeeded", "");
+        world.inbox.commit(&event).await.unwrap();
+    }
+    let log = Log::default();
+    // One at a time, so that events are handled in the order in which they are due.
+    let worker = hasty(&world.inbox, super::world::noting(&log));
+    let _worker = spawn(worker.with_concurrency(1).unwrap());
+    until_handled(&world.inbox, 1).await;
+    assert_eq!(log.lines(), ["an hour:succeeded"]);
+    submission.abort();
 }
 
 /// Shifts the intents and the events that wait for them, as if the client's timeout and 15 s had passed.
