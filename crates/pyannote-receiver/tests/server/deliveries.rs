@@ -292,15 +292,23 @@ fn retries_are_counted_by_reason() {
 #[test]
 fn concurrent_duplicates_archive_one_file() {
     let server = Server::start();
-    let body = bodies::diarization(&bodies::job(1), 200_000);
+    // Text, because a build without optimization takes 20 times as long to check numbers, and the inbox has 5 s to commit.
+    // Signed once, because the senders share the processor with the receiver.
+    let voiceprint = "A".repeat(200_000);
+    let job = bodies::job(1);
+    let body = format!(
+        r#"{{"jobId":"{job}","status":"succeeded","output":{{"voiceprint":"{voiceprint}"}}}}"#
+    );
+    let post = Post::new(body.as_bytes());
     thread::scope(|scope| {
         for _ in 0..64 {
-            scope.spawn(|| {
-                assert_eq!(Post::new(body.as_slice()).send(server.address).status, 200);
-            });
+            scope.spawn(|| assert_eq!(post.send(server.address).status, 200));
         }
     });
-    assert_eq!(server.kept().into_values().collect::<Vec<_>>(), [body]);
+    assert_eq!(
+        server.kept().into_values().collect::<Vec<_>>(),
+        [body.into_bytes()]
+    );
     assert_eq!(
         server.metric("pyannote_webhook_archive_conflicts_total"),
         0.0
