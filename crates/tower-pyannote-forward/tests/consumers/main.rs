@@ -2,6 +2,7 @@
 #![cfg(unix)]
 
 mod consumer;
+#[path = "../guide/mod.rs"]
 mod guide;
 
 use std::{collections::HashMap, path::Path, time::Duration};

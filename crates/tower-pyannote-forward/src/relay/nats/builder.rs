@@ -1,6 +1,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
-use async_nats::{Client, ServerAddr};
+use async_nats::{Client, ConnectOptions, ServerAddr};
+use percent_encoding::percent_decode_str;
 use tokio::sync::OnceCell;
 use tower_pyannote::HandlerError;
 
@@ -34,8 +35,8 @@ impl Relay<NatsPublisher> {
     /// Creates a builder for the stream on the server at a URL: `nats://HOST:PORT`, or `tls://HOST:PORT` for a connection
     /// that must be encrypted.
     ///
-    /// The URL may have a user and a password, `nats://USER:PASSWORD@HOST`. Several servers of a cluster are separated by
-    /// commas. [`NatsPublisher::over`] takes a client with other credentials.
+    /// The URL may have a user and a password, `nats://USER:PASSWORD@HOST`, or a token, `nats://TOKEN@HOST`. Several servers of
+    /// a cluster are separated by commas, and share the user. [`NatsPublisher::over`] takes a client with other credentials.
     ///
     /// # Example
     ///
@@ -183,15 +184,15 @@ impl NatsBuilder {
             Servers::Addresses(addresses) => {
                 let parsed = addresses.split(',').map(|address| address.trim().parse());
                 match parsed.collect::<Result<Vec<ServerAddr>, _>>() {
-                    Ok(servers) => Source::Servers(servers),
-                    // Without its reason, which may repeat the password.
-                    Err(_) => {
-                        return invalid(
-                            "url",
-                            "is not the URL of a NATS server: give one like nats://127.0.0.1:4222",
-                        );
-                    }
+                    Ok(servers) => login(servers),
+                    Err(_) => None,
                 }
+                // Without its reason, which may repeat the password.
+                .ok_or_else(|| {
+                    let reason =
+                        "is not the URL of a NATS server: give one like nats://127.0.0.1:4222";
+                    ConfigError::new("url", reason)
+                })?
             }
         };
         Ok(NatsPublisher {
@@ -211,4 +212,28 @@ impl fmt::Debug for NatsBuilder {
             .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
+}
+
+/// Takes the user of the first server that has one out of the addresses, because the client ignores it and may log addresses.
+fn login(servers: Vec<ServerAddr>) -> Option<Source> {
+    let decode = |text: &str| {
+        let decoded = percent_decode_str(text).decode_utf8().ok()?;
+        Some(decoded.into_owned())
+    };
+    let mut options = ConnectOptions::new();
+    if let Some(server) = servers.iter().find(|server| server.has_user_pass()) {
+        let user = decode(server.username()?)?;
+        options = match server.password() {
+            Some(password) => options.user_and_password(user, decode(password)?),
+            None => options.token(user),
+        };
+    }
+    let servers = servers.into_iter().map(|server| {
+        let mut url = server.into_inner();
+        url.set_username("").ok()?;
+        url.set_password(None).ok()?;
+        ServerAddr::from_url(url).ok()
+    });
+    let servers = servers.collect::<Option<_>>()?;
+    Some(Source::Servers(servers, Box::new(options)))
 }

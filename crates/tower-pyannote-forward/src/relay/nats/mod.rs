@@ -7,7 +7,7 @@ mod objects;
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_nats::{
-    Client,
+    Client, ConnectOptions, ServerAddr,
     connection::State,
     header::{HeaderMap, NATS_EXPECTED_STREAM, NATS_MESSAGE_ID},
     jetstream::{
@@ -62,7 +62,7 @@ struct Inner {
 }
 
 enum Source {
-    Servers(Vec<async_nats::ServerAddr>),
+    Servers(Vec<ServerAddr>, Box<ConnectOptions>),
     Client(Client),
 }
 
@@ -154,8 +154,8 @@ impl Inner {
         } = &self.settings;
         let client = match &self.source {
             Source::Client(client) => client.clone(),
-            Source::Servers(servers) => {
-                let options = async_nats::ConnectOptions::new()
+            Source::Servers(servers, options) => {
+                let options = ConnectOptions::clone(options)
                     .name(concat!(
                         "tower-pyannote-forward/",
                         env!("CARGO_PKG_VERSION")

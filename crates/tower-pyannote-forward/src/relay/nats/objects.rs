@@ -110,5 +110,5 @@ async fn digest(body: &Bytes) -> [u8; 32] {
     }
 }
 
-/// The default of NATS, 128 KiB.
-const CHUNK: usize = 128 << 10;
+/// Four times the default of NATS, because each chunk waits for the acknowledgement of the one before.
+const CHUNK: usize = 512 << 10;

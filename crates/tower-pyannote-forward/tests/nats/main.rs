@@ -1,0 +1,9 @@
+//! `Relay` against a NATS server with JetStream on the disk.
+#![cfg(unix)]
+
+#[path = "../guide/mod.rs"]
+mod guide;
+mod kills;
+mod messages;
+mod server;
+mod settings;
