@@ -32,6 +32,8 @@ use tower_pyannote_inbox::Inbox;
 use tower_pyannote_test_support::bodies;
 
 fn main() {
+    let provider = rustls::crypto::ring::default_provider();
+    provider.install_default().expect("it is the first");
     let endpoint = endpoint();
     let runtime = Runtime::new().expect("threads can be started");
     // `cargo test --benches` checks that the benchmark runs, and needs no figures.
