@@ -6,12 +6,13 @@ use tempfile::TempDir;
 use tower_pyannote_test_support::process::{Server, dir};
 
 use crate::{
-    program::{Background, file, find, free_port, printed, run, text},
+    program::{Background, file, find, free_port, heavy, printed, run, text},
     proxied::{Proxy, Upstream, passes_webhooks_only, replaces_forged_forwarding},
 };
 
 #[test]
 fn caddy_passes_webhooks_only() {
+    let _heavy = heavy();
     let server = Server::start();
     let Some(caddy) = Caddy::start(server.address) else {
         return;

@@ -6,12 +6,13 @@ use tempfile::TempDir;
 use tower_pyannote_test_support::process::{Server, dir};
 
 use crate::{
-    program::{Background, find, free_port, printed, replace, run, text},
+    program::{Background, find, free_port, heavy, printed, replace, run, text},
     proxied::{Proxy, Upstream, passes_webhooks_only, replaces_forged_forwarding},
 };
 
 #[test]
 fn nginx_passes_webhooks_only_and_writes_no_body_to_disk() {
+    let _heavy = heavy();
     let server = Server::start();
     let Some(nginx) = Nginx::start(server.address) else {
         return;

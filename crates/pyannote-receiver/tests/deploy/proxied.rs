@@ -40,8 +40,19 @@ impl Proxy {
         assert!(answers, "{}", fs::read_to_string(log).unwrap());
     }
 
-    /// Sends a body to `/webhook` with `pyannote-receiver deliver`.
-    pub(crate) fn deliver(&self, body: &[u8]) -> Ended {
+    /// Sends a body to `/webhook` with `pyannote-receiver deliver`, up to four times, as pyannoteAI does after a timeout.
+    fn deliver(&self, body: &[u8]) -> Ended {
+        let mut ended = self.deliver_once(body);
+        for _ in 0..3 {
+            if !ended.stderr.ends_with("operation timed out\n") {
+                break;
+            }
+            ended = self.deliver_once(body);
+        }
+        ended
+    }
+
+    fn deliver_once(&self, body: &[u8]) -> Ended {
         let dir = dir();
         fs::write(dir.path().join("event.json"), body).unwrap();
         let url = format!("https://localhost:{}/webhook", self.port);

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     net::{SocketAddr, TcpStream},
     thread,
+    time::Duration,
 };
 
 use rustls::RootCertStore;
@@ -13,18 +14,19 @@ use tower_pyannote_test_support::{
     http::{SECRET, get},
     pgbouncer::PgBouncer,
     postgres::Postgres,
-    process::{SECRET_NAME, Server, dir, kept_in, wait_until},
+    process::{SECRET_NAME, Server, dir, kept_in, wait_for, wait_until},
     program,
 };
 
 use crate::{
     caddy::Caddy,
-    program::{Background, free_port},
+    program::{Background, free_port, heavy},
     proxied::client,
 };
 
 #[test]
 fn each_of_500_jobs_is_handled_once_and_kept_once_across_a_restart() {
+    let _heavy = heavy();
     let port = free_port();
     let Some(caddy) = Caddy::start(([127, 0, 0, 1], port).into()) else {
         return;
@@ -58,7 +60,7 @@ fn each_of_500_jobs_is_handled_once_and_kept_once_across_a_restart() {
     jobs.extend(rest);
     assert_eq!(jobs.len(), JOBS);
 
-    wait_until("the last delivery", || {
+    wait_for("the last delivery", Duration::from_secs(120), || {
         let all = simulator.jobs();
         let delivered = all.iter().filter(|job| job["delivery"] == "delivered");
         assert!(!all.iter().any(|job| job["delivery"] == "lost"), "{all:?}");
@@ -104,7 +106,7 @@ impl Simulator {
             "--rate-limit",
             "off",
             "--time-scale",
-            "60",
+            "30",
             "--answer-timeout",
             "10",
             "--duration",
