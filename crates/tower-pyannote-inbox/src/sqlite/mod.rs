@@ -99,6 +99,9 @@ impl SqliteFile {
                 connected => break connected.map_err(unopened)?,
             }
         };
+        if missing == Missing::Made {
+            flush_folders(path);
+        }
         let readers = pool(readers).connect_lazy_with(options.create_if_missing(false));
         let file = OpenFile::of(wal).map_err(not_there)?;
         Ok(Self {
@@ -231,6 +234,19 @@ pub(crate) async fn kept(
         .into_iter()
         .map(|(key, id, sha256, source)| (key, Kept { id, sha256, source }));
     Ok(kept.collect())
+}
+
+/// Flushes the folders above a file, because a loss of power may remove a new folder with everything in it.
+///
+/// All of them, because a process that made one may have been killed before it flushed it. Errors are ignored, as SQLite does:
+/// some file systems cannot flush a folder, and a folder that cannot be opened was not made here.
+fn flush_folders(path: &Path) {
+    let Ok(path) = std::path::absolute(path) else {
+        return;
+    };
+    for folder in path.ancestors().skip(1) {
+        let _ = fs::File::open(folder).and_then(|folder| folder.sync_all());
+    }
 }
 
 /// Whether a file has the tables of an inbox. The file is not changed.
