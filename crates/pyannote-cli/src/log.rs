@@ -1,5 +1,5 @@
 use std::{
-    env,
+    env, fmt, fs,
     io::{self, IsTerminal},
     path::{Path, PathBuf},
 };
@@ -9,7 +9,10 @@ use tracing_appender::{
     rolling::{RollingFileAppender, Rotation},
 };
 use tracing_subscriber::{
-    EnvFilter, Layer, Registry, fmt, layer::SubscriberExt, registry::LookupSpan,
+    EnvFilter, Layer, Registry,
+    fmt::{MakeWriter, layer},
+    layer::SubscriberExt,
+    registry::LookupSpan,
     util::SubscriberInitExt,
 };
 
@@ -129,15 +132,18 @@ impl LogFile {
             Some(parent) if parent != Path::new("") => parent,
             _ => Path::new("."),
         };
+        let failed = |error: &dyn fmt::Display| {
+            Failure::run(format!("--log-file {path}: cannot be written: {error}"))
+        };
+        fs::create_dir_all(directory).map_err(|error| failed(&error))?;
         let file = RollingFileAppender::builder()
             .rotation(Rotation::DAILY)
             .filename_prefix(name)
             .max_log_files(self.keep)
             .build(directory)
-            .map_err(|error| {
-                let cause = std::error::Error::source(&error).map(ToString::to_string);
-                let cause = cause.unwrap_or_else(|| error.to_string());
-                Failure::run(format!("--log-file {path}: cannot be written: {cause}"))
+            .map_err(|error| match std::error::Error::source(&error) {
+                Some(cause) => failed(&cause),
+                None => failed(&error),
             })?;
         Ok(tracing_appender::non_blocking(file))
     }
@@ -146,10 +152,10 @@ impl LogFile {
 /// Returns the layer that writes lines in one format.
 fn lines<W>(json: bool, ansi: bool, writer: W) -> Box<dyn Layer<Registry> + Send + Sync>
 where
-    W: for<'a> fmt::MakeWriter<'a> + Send + Sync + 'static,
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
     Registry: for<'a> LookupSpan<'a>,
 {
-    let lines = fmt::layer().with_ansi(ansi).with_writer(writer);
+    let lines = layer().with_ansi(ansi).with_writer(writer);
     if json {
         let json = lines.json().flatten_event(true).with_span_list(false);
         Box::new(json)

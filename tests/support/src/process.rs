@@ -53,6 +53,20 @@ impl Server {
         Self::run(command, dir)
     }
 
+    /// Starts a receiver with these flags alone.
+    pub fn start_with(dir: TempDir, flags: &[&str], env: &[(&str, &str)]) -> Self {
+        let command = command(dir.path(), flags, env);
+        Self::run(command, dir)
+    }
+
+    /// Returns the address of the private listener, from the second line on stdout. Call it once.
+    pub fn private_address(&mut self) -> SocketAddr {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        let address = line.trim_end().strip_prefix("private pages on http://");
+        address.expect("a private listener").parse().unwrap()
+    }
+
     /// Starts a receiver on a free port, with a limit on its open files.
     pub fn start_limited(dir: TempDir, descriptors: u32, env: &[(&str, &str)]) -> Self {
         let mut command = Command::new("/bin/sh");

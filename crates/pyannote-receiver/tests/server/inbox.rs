@@ -221,3 +221,49 @@ fn database_error_names_the_setting_without_the_password() {
         assert!(!ended.stderr.contains("whs_password"));
     }
 }
+
+#[test]
+fn lists_counts_and_events_are_printed_as_json() {
+    let dir = dir();
+    let id = die(dir.path(), DEAD);
+    let json = |command: &[&str]| {
+        let ended = inbox(dir.path(), &[command, &["--json"]].concat());
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        serde_json::from_str::<serde_json::Value>(&ended.stdout).unwrap()
+    };
+    let list = json(&["list"]);
+    assert_eq!(list.as_array().unwrap().len(), 1);
+    let event = json(&["show", &id]);
+    assert_eq!(list[0], event);
+    assert_eq!(event["id"], *id);
+    assert_eq!(event["job_id"], "job-\u{1b}[2J\u{202e}");
+    assert_eq!(event["state"], "dead");
+    assert_eq!(event["kind"], "voiceprint");
+    assert_eq!(event["failed_attempts"], 1);
+    assert_eq!(event["bytes"], 83);
+    assert_eq!(
+        event["last_error"],
+        "archive: the disk is \u{1b}[31m\u{2066}full"
+    );
+    let received = event["received_at"].as_str().unwrap();
+    assert!(received.parse::<jiff::Timestamp>().is_ok(), "{received}");
+    assert_eq!(json(&["replay", &id]), serde_json::json!({ "replayed": 1 }));
+    assert_eq!(json(&["prune"]), serde_json::json!({ "pruned": 0 }));
+}
+
+#[test]
+fn completions_and_manual_pages_are_printed() {
+    let dir = dir();
+    for (command, contents) in [
+        (&["completions", "bash"][..], "complete -F"),
+        (&["completions", "zsh"], "#compdef pyannote-receiver"),
+        (&["completions", "fish"], "complete -c pyannote-receiver"),
+        (&["man"], ".TH pyannote-receiver 1"),
+        (&["man", "serve"], "WEBHOOK_SERVER_PORT"),
+    ] {
+        let ended = run(dir.path(), command, &[]);
+        assert_eq!(ended.code, Some(0), "{command:?} {}", ended.stderr);
+        assert!(ended.stdout.contains(contents), "{command:?}");
+    }
+    assert_eq!(run(dir.path(), &["man", "cook"], &[]).code, Some(2));
+}

@@ -143,3 +143,48 @@ fn secrets_and_signatures_are_neither_printed_nor_stored() {
     assert!(told.contains("webhook verified"));
     assert!(kept.contains(&*String::from_utf8_lossy(&body())));
 }
+
+#[test]
+fn log_file_of_the_day_has_what_stderr_has() {
+    let flags = ["--log-file", "logs/receiver.log"];
+    let mut server = Server::start_in(dir(), &flags, &[(SECRET_NAME, SECRET)]);
+    let post = Post::new(bodies::status_only("a"));
+    assert_eq!(post.send(server.address).status, 200);
+    server.settle();
+    server.signal("TERM");
+    assert_eq!(server.wait().code(), Some(0));
+    let stderr = server.log();
+    assert!(stderr.contains("\"message\":\"stopped\""), "{stderr}");
+    let mut files = fs::read_dir(server.dir.path().join("logs")).unwrap();
+    let file = files.next().unwrap().unwrap();
+    assert!(files.next().is_none());
+    let name = file.file_name().into_string().unwrap();
+    let date = name.strip_prefix("receiver.log.").unwrap();
+    assert!(date.parse::<jiff::civil::Date>().is_ok(), "{name}");
+    // The two are formatted at different times.
+    let lines = |log: &str| -> Vec<Value> {
+        let lines = log.lines().map(|line| serde_json::from_str(line).unwrap());
+        let without_time = lines.map(|mut line: Value| {
+            line.as_object_mut().unwrap().remove("timestamp");
+            line
+        });
+        without_time.collect()
+    };
+    let logged = fs::read_to_string(file.path()).unwrap();
+    assert_eq!(lines(&logged), lines(&stderr));
+}
+
+#[test]
+fn log_format_is_a_setting() {
+    for (format, is_json) in [("json", true), ("text", false), ("auto", true)] {
+        let flags = ["--log-format", format];
+        let server = Server::start_in(dir(), &flags, &[(SECRET_NAME, SECRET)]);
+        let log = server.log();
+        let first = log.lines().next().unwrap();
+        assert_eq!(
+            serde_json::from_str::<Value>(first).is_ok(),
+            is_json,
+            "{first}"
+        );
+    }
+}

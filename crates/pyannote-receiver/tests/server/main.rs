@@ -2,14 +2,21 @@
 #![cfg(unix)]
 
 mod archive;
+mod check;
+mod clients;
 mod deliver;
 mod deliveries;
 mod doctor;
 mod faults;
+mod file;
+mod heads;
 mod health;
 mod inbox;
+mod listeners;
 mod logs;
 mod pages;
 mod reconcile;
+mod roles;
+mod rotation;
 mod settings;
 mod stopping;

@@ -1,0 +1,168 @@
+//! `pyannote-receiver check`, run as a process.
+
+use std::{fs, net::TcpListener, path::Path};
+
+use pyannote_simulator::{Config, Simulator};
+use serde_json::Value;
+use tower_pyannote::WebhookSecret;
+use tower_pyannote_test_support::{
+    http::SECRET,
+    process::{SECRET_NAME, dir, run},
+};
+
+/// Returns the exit code, and each check by name: whether it succeeded, and its text.
+fn check(
+    dir: &Path,
+    flags: &[&str],
+    env: &[(&str, &str)],
+) -> (Option<i32>, Vec<(String, bool, String)>) {
+    let flags = [&["check", "--json"], flags].concat();
+    let places = [
+        ("WEBHOOK_SERVER_DATA_DIR", "data"),
+        ("WEBHOOK_SERVER_PORT", "0"),
+    ];
+    let ended = run(dir, &flags, &[&places, env].concat());
+    let checks: Vec<Value> = serde_json::from_str(&ended.stdout).unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let of = |check: &Value| {
+        (
+            text(&check["name"]),
+            check["ok"].as_bool().unwrap(),
+            text(&check["text"]),
+        )
+    };
+    (ended.code, checks.iter().map(of).collect())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn settings_that_work_pass_and_create_no_inbox() {
+    let config = Config::new(WebhookSecret::new(SECRET).unwrap());
+    let simulator = Simulator::start(config).await.unwrap();
+    let url = simulator.url();
+    tokio::task::spawn_blocking(move || {
+        let dir = dir();
+        let env = [
+            (SECRET_NAME, SECRET),
+            ("PYANNOTEAI_API_KEY", "sk_example"),
+            ("PYANNOTEAI_API_URL", &url),
+        ];
+        let (code, checks) = check(dir.path(), &["--reconcile"], &env);
+        assert_eq!(code, Some(0), "{checks:?}");
+        let names: Vec<_> = checks.iter().map(|(name, ..)| &**name).collect();
+        let all = [
+            "webhook secret",
+            "archive",
+            "database",
+            "limits",
+            "public address",
+            "private address",
+            "API key",
+        ];
+        assert_eq!(names, all);
+        assert!(checks.iter().all(|(_, ok, _)| *ok), "{checks:?}");
+        assert!(!dir.path().join("data/inbox.sqlite").exists());
+
+        let ended = run(dir.path(), &["inbox", "migrate", "--data-dir", "data"], &[]);
+        assert_eq!(ended.code, Some(0));
+        let (code, checks) = check(dir.path(), &[], &env);
+        assert_eq!(code, Some(0));
+        assert_eq!(checks[2].2, "the inbox accepts writes");
+    })
+    .await
+    .unwrap();
+}
+
+#[test]
+fn each_failing_check_says_what_to_do() {
+    let dir = dir();
+    fs::write(dir.path().join("file"), "").unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let secret = (SECRET_NAME, SECRET);
+    let key = ("PYANNOTEAI_API_KEY", "sk_a");
+    for (name, flags, env, text) in [
+        (
+            "webhook secret",
+            &[][..],
+            &[][..],
+            "copy the secret from the pyannoteAI dashboard",
+        ),
+        (
+            "archive",
+            &["--data-dir", "file"],
+            &[secret],
+            "--data-dir file: cannot store there",
+        ),
+        (
+            "database",
+            &["--database-url", "mysql://a"],
+            &[secret],
+            "it begins with neither sqlite:// nor postgres://",
+        ),
+        (
+            "database",
+            &["--no-migrate"],
+            &[secret],
+            "run `pyannote-receiver inbox migrate`",
+        ),
+        ("limits", &["--body-limit", "0"], &[secret], "--body-limit"),
+        (
+            "private address",
+            &["--private-listen", &taken],
+            &[secret],
+            "Address already in use",
+        ),
+        (
+            "API key",
+            &["--reconcile"],
+            &[secret],
+            "set PYANNOTEAI_API_KEY",
+        ),
+        (
+            "API key",
+            &["--reconcile", "--api-url", "http://127.0.0.1:1"],
+            &[secret, key],
+            "PYANNOTEAI_API_KEY: ",
+        ),
+    ] {
+        let (code, checks) = check(dir.path(), flags, env);
+        assert_eq!(code, Some(1), "{name} {checks:?}");
+        let failed: Vec<_> = checks.iter().filter(|(_, ok, _)| !ok).collect();
+        assert!(
+            failed
+                .iter()
+                .any(|(failed, _, said)| failed == name && said.contains(text)),
+            "{name} {failed:?}"
+        );
+        let told = format!("{checks:?}");
+        assert!(!told.contains("whs_") && !told.contains("sk_"), "{told}");
+    }
+}
+
+#[test]
+fn table_marks_what_failed() {
+    let dir = dir();
+    let ended = run(
+        dir.path(),
+        &["check", "--data-dir", "data", "--port", "0"],
+        &[],
+    );
+    assert_eq!(ended.code, Some(1));
+    assert!(
+        ended
+            .stdout
+            .starts_with("FAILED  webhook secret    environment variable"),
+        "{}",
+        ended.stdout
+    );
+    assert!(
+        ended.stdout.contains("\nok      archive "),
+        "{}",
+        ended.stdout
+    );
+    assert!(
+        ended.stderr.ends_with("error: 1 check failed\n"),
+        "{}",
+        ended.stderr
+    );
+}
