@@ -14,6 +14,7 @@ use tower_pyannote_inbox::{InboxWorker, Reconciler};
 
 use crate::{
     error::ServerError,
+    page::Mounted,
     rotation::Rotation,
     serve::{self, Serving},
     state::State,
@@ -26,6 +27,7 @@ pub struct BoundServer {
     pub(crate) public: Option<Listener>,
     pub(crate) private: Option<Listener>,
     pub(crate) state: Arc<State>,
+    pub(crate) page: Option<Mounted>,
     pub(crate) work: Work,
     pub(crate) rotation: Rotation,
 }
@@ -132,14 +134,14 @@ impl BoundServer {
             }
         };
         let reconciled = reconcile(reconciler, replacements, &stopped);
-        let state = self.state;
+        let (state, page) = (self.state, self.page);
         let worked = async {
             let ended = tokio::select! {
                 ended = &mut worked => Some(ended),
                 () = stop => None,
             };
             state.draining.store(true, Ordering::Relaxed);
-            drop(stopping);
+            drop((stopping, page));
             match ended {
                 Some(ended) => ended,
                 None => worked.await,

@@ -13,6 +13,9 @@ pub enum ServerError {
     ListenPrivate(io::Error),
     /// The metrics recorder cannot be installed, because the process already has one.
     Metrics(Box<dyn Error + Send + Sync>),
+    /// The page cannot be served at the address.
+    #[cfg(feature = "page")]
+    Page(crate::PageError),
     /// The inbox's worker ended with an error.
     Worker(InboxError),
     /// The inbox's worker panicked with this message.
@@ -25,6 +28,8 @@ impl fmt::Display for ServerError {
             Self::Listen(_) => f.write_str("cannot listen on the address"),
             Self::ListenPrivate(_) => f.write_str("cannot listen on the private address"),
             Self::Metrics(_) => f.write_str("cannot install the metrics recorder"),
+            #[cfg(feature = "page")]
+            Self::Page(_) => f.write_str("cannot serve the page"),
             Self::Worker(_) => f.write_str("the inbox's worker failed"),
             Self::WorkerPanicked(message) => write!(f, "the inbox's worker panicked: {message}"),
         }
@@ -42,6 +47,8 @@ impl Error for ServerError {
         match self {
             Self::Listen(error) | Self::ListenPrivate(error) => Some(error),
             Self::Metrics(error) => Some(&**error),
+            #[cfg(feature = "page")]
+            Self::Page(error) => Some(error),
             Self::Worker(error) => Some(error),
             Self::WorkerPanicked(_) => None,
         }

@@ -10,6 +10,7 @@ use crate::{endpoints::Endpoint, state::Answers};
 pub(crate) struct Index {
     endpoints: &'static [Endpoint],
     answers: [Row; 3],
+    has_page: bool,
     /// Empty while the inbox does not answer.
     events: Vec<Row>,
     counted_at: Option<Timestamp>,
@@ -23,6 +24,7 @@ impl Index {
         answers: &Answers,
         endpoints: &'static [Endpoint],
         counted: Option<(Timestamp, InboxStats)>,
+        has_page: bool,
     ) -> Self {
         let answers = [
             ("accepted", &answers.accepted, "verified and committed"),
@@ -45,6 +47,7 @@ impl Index {
             endpoints,
             answers: answers
                 .map(|(name, count, about)| (name, count.load(Ordering::Relaxed), about)),
+            has_page,
             events: events.unwrap_or_default(),
             counted_at: counted.map(|(at, _)| at),
         }
@@ -81,12 +84,16 @@ impl Index {
             rows.collect::<Vec<_>>().join("\n")
         };
         let counted_at = self.counted_at.map(|at| at.to_string());
+        let page = match self.has_page {
+            true => "<p><a href=\"/page\">Events, meetings and dead letters</a></p>\n",
+            false => "",
+        };
         format!(
             "<!doctype html>\n\
              <html lang=\"en\"><head><meta charset=\"utf-8\"><title>{NAME}</title>\n\
              <style>body {{ font: 16px/1.5 sans-serif; margin: 2em auto; max-width: 45em }} \
              td {{ padding: 0 1.5em 0 0 }}</style></head>\n\
-             <body><h1>{NAME} {VERSION}</h1>\n<p>{DESCRIPTION}</p>\n\
+             <body><h1>{NAME} {VERSION}</h1>\n<p>{DESCRIPTION}</p>\n{page}\
              <h2>Endpoints</h2>\n<table>\n{endpoints}\n</table>\n\
              <h2>Deliveries since the start</h2>\n<table>\n{answers}\n</table>\n\
              <h2>Events in the inbox</h2>\n<p>Counted: {counted_at}</p>\n<table>\n{events}\n</table>\n</body></html>\n",

@@ -30,6 +30,8 @@
     warn(clippy::as_conversions, clippy::print_stdout, clippy::unwrap_used)
 )]
 
+#[cfg(feature = "page")]
+mod api;
 #[cfg(feature = "server")]
 mod app;
 #[cfg(feature = "server")]
@@ -63,6 +65,10 @@ mod index;
 mod limits;
 #[cfg(feature = "server")]
 mod metrics;
+#[cfg(all(feature = "server", not(feature = "page")))]
+mod no_page;
+#[cfg(feature = "page")]
+mod page;
 #[cfg(feature = "server")]
 mod pages;
 #[cfg(feature = "server")]
@@ -88,6 +94,10 @@ mod state;
 #[cfg(feature = "server")]
 mod store;
 
+#[cfg(all(feature = "server", not(feature = "page")))]
+use self::no_page as page;
+#[cfg(feature = "page")]
+pub use self::page::{PageError, PageSettings, PageToken};
 #[cfg(feature = "server")]
 pub use self::{
     bound::BoundServer,

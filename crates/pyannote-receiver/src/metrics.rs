@@ -52,6 +52,37 @@ pub(crate) fn summary(text: &str) -> Value {
     })
 }
 
+/// Returns the most telling gauges and counters in the rendered text, with their labels.
+#[cfg(feature = "page")]
+pub(crate) fn gauges(text: &str) -> Vec<crate::api::Fact> {
+    let names = [
+        (webhook::IN_FLIGHT_BYTES, "Bytes of bodies in flight"),
+        (inbox::MISSING_JOBS, "Jobs whose webhook is missing"),
+        (inbox::PENDING_JOBS, "Jobs that are not finished"),
+        (inbox::PASSES, "Passes of the reconciler"),
+        (inbox::RECONCILED_JOBS, "Jobs that the reconciler looked at"),
+        (inbox::ATTEMPTS, "Attempts to handle an event"),
+    ];
+    let lines = names.into_iter().flat_map(|(name, title)| {
+        let lines = text.lines().filter_map(move |line| line.strip_prefix(name));
+        lines.filter_map(move |rest| {
+            let (labels, value) = rest.rsplit_once(' ')?;
+            let labels = match labels {
+                "" => "",
+                labels => labels.strip_prefix('{')?.strip_suffix('}')?,
+            };
+            let label = labels.split('"').nth(1).unwrap_or_default();
+            let name = match label {
+                "" => title.to_owned(),
+                label => format!("{title}: {label}"),
+            };
+            let value = value.to_owned();
+            Some(crate::api::Fact { name, value })
+        })
+    });
+    lines.collect()
+}
+
 /// Adds up all series of a counter.
 fn total(text: &str, name: &str) -> u64 {
     let series = text.lines().filter_map(|line| line.strip_prefix(name));

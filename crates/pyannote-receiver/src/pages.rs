@@ -15,7 +15,7 @@ use crate::{index::Index, metrics, state::State};
 /// Describes the receiver, to a browser or to a program.
 pub(crate) async fn index(state: extract::State<Arc<State>>, headers: HeaderMap) -> Response {
     let counted = state.inbox.get().await;
-    let index = Index::new(&state.answers, state.endpoints, counted);
+    let index = Index::new(&state.answers, state.endpoints, counted, state.has_page);
     let page = if prefers(&headers, "text/html", "application/json") {
         Html(index.to_html()).into_response()
     } else {

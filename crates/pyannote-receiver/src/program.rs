@@ -9,6 +9,7 @@ use crate::{
     commands::{check, config, deliver, doctor, health, inbox},
     database, endpoints,
     error::{ServerError, in_full},
+    page::About,
     reconcile,
     reload::Reload,
     secrets::Secrets,
@@ -76,6 +77,11 @@ fn start(
             man.run()?;
             return Ok(ExitCode::SUCCESS);
         }
+        #[cfg(feature = "page")]
+        Command::PageToken => {
+            crate::page::print_token()?;
+            return Ok(ExitCode::SUCCESS);
+        }
         _ => {}
     }
     // Writes the last lines to the log file when this function returns.
@@ -95,9 +101,7 @@ fn start(
                 let private = or_default(&settings.listen, private);
                 run(settings, &secrets, handlers, private).await
             }
-            Command::Doctor(_) | Command::Config(_) | Command::Completions(_) | Command::Man(_) => {
-                unreachable!("these commands returned above")
-            }
+            _ => unreachable!("the other commands returned above"),
         }
     });
     // Does not wait for tasks that hang, such as a write to a broken disk.
@@ -119,14 +123,16 @@ async fn run(
     let receives = settings.has(Role::Receive);
     // Before anything is created.
     let webhook = match receives {
-        true => Some(secrets.webhook()?.to_set()?),
+        true => Some(secrets.webhook()?),
         false => None,
     };
+    let secret_set = webhook.as_ref().map(|secret| secret.to_set()).transpose()?;
     let place = database::Place::new(&settings.database, secrets)?;
-    let store = store::open(&settings.database, place.is_local()).await?;
+    let is_local = place.is_local();
+    let store = store::open(&settings.database, is_local).await?;
     let inbox = place.open().await?;
-    let mut server = match webhook {
-        Some(webhook) => Server::new(webhook, inbox.clone(), store),
+    let mut server = match secret_set {
+        Some(secrets) => Server::new(secrets, inbox.clone(), store),
         None => Server::without_webhook(inbox.clone(), store),
     };
     server = server
@@ -149,6 +155,14 @@ async fn run(
     if let Private::At { host, port } = &private {
         server = server.with_private_listener(host, *port);
     }
+    let about = About {
+        secrets: webhook.as_ref().map_or(&[], |secret| secret.as_bytes()),
+        data_dir: &settings.database.data_dir,
+        is_postgres: !is_local,
+        has_handlers: settings.has(Role::Work) && settings.worker.handlers(),
+        is_shared: receives && private == Private::Shared,
+    };
+    server = settings.page.apply(server, &about)?;
 
     // Before the address is printed, because a reader of that line may stop the server at once.
     let mut signals = Signals::new()?;

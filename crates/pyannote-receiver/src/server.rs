@@ -19,6 +19,7 @@ use crate::{
     health::{Health, InboxCounts},
     limits::PRIVATE_CONNECTIONS,
     metrics,
+    page::{self, PageSettings},
     rotation::{Rotation, Served},
     serve::{self, Serving},
     settings::Limits,
@@ -66,6 +67,7 @@ pub struct Server {
     configure: Configure,
     reconciler: Option<Reconciler>,
     private: Option<(String, u16)>,
+    pub(crate) page: Option<PageSettings>,
     limits: Limits,
     drain: Duration,
 }
@@ -98,6 +100,7 @@ impl Server {
             configure: Box::new(|worker| worker),
             reconciler: None,
             private: None,
+            page: None,
             limits: Limits::default(),
             drain: DRAIN,
         }
@@ -233,9 +236,19 @@ impl Server {
                 true => endpoints::SHARED,
                 false => endpoints::PRIVATE,
             },
+            has_page: self.page.is_some(),
             draining: AtomicBool::new(false),
         });
         let pages = app::pages(&state);
+        let (pages, page) = match (self.page, private.as_ref().or(public.as_ref())) {
+            (Some(settings), Some(listener)) => {
+                let address = listener.local_addr().map_err(ServerError::Listen)?;
+                let (inbox, state) = (self.inbox.clone(), Arc::clone(&state));
+                let (page, mounted) = page::mount(settings, state, inbox, address, is_shared)?;
+                (pages.merge(page), Some(mounted))
+            }
+            _ => (pages, None),
+        };
         let served = self.secrets.map(|secrets| {
             let webhook = Webhook::new(&self.limits, self.inbox.clone());
             let webhook = webhook.expect("the setter checked the limits");
@@ -276,6 +289,7 @@ impl Server {
             public: public.transpose().map_err(ServerError::Listen)?,
             private: private.transpose().map_err(ServerError::ListenPrivate)?,
             state,
+            page,
             work: Work {
                 worker,
                 reconciler: self.reconciler,

@@ -83,7 +83,7 @@ fn split(request: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// Reads the headers of the request, and ignores all other lines that curl prints.
-fn headers(head: &str) -> Result<HeaderMap, Failure> {
+pub(crate) fn headers(head: &str) -> Result<HeaderMap, Failure> {
     let mut lines: Vec<(HeaderName, String)> = Vec::new();
     for line in head.lines() {
         let line = line.strip_prefix("> ").unwrap_or(line);

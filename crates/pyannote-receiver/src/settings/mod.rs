@@ -46,6 +46,9 @@ pub(crate) enum Command {
     Health(health::Health),
     Completions(generate::Completions),
     Man(generate::Man),
+    /// Make a token for the web page, and print it with its hash
+    #[cfg(feature = "page")]
+    PageToken,
 }
 
 /// A command and its settings.

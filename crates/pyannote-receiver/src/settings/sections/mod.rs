@@ -19,6 +19,7 @@ pub(crate) use self::{
     worker::Worker,
 };
 use super::Role;
+use crate::page::PageFlags;
 
 // The settings of `serve`.
 #[derive(Args)]
@@ -33,6 +34,8 @@ pub(crate) struct Settings {
     pub(crate) reconcile: Reconcile,
     #[command(flatten)]
     pub(crate) limits: Limits,
+    #[command(flatten)]
+    pub(crate) page: PageFlags,
     #[command(flatten)]
     pub(crate) secrets: WebhookSecret,
 }

@@ -1,0 +1,112 @@
+use std::path::Path;
+
+use clap::{ArgAction, Args, builder::BoolishValueParser};
+use pyannote_cli::{Failure, print};
+
+use super::{PageSettings, PageToken};
+use crate::server::Server;
+
+/// The settings of the page.
+#[derive(Args)]
+#[command(next_help_heading = "Web page")]
+pub(crate) struct PageFlags {
+    /// Serve the web page on the private address
+    #[arg(
+        id = "page.enabled",
+        long = "page",
+        env = "WEBHOOK_SERVER_PAGE",
+        value_name = "BOOL",
+        hide_possible_values = true,
+        default_value_t = true,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = BoolishValueParser::new(),
+        action = ArgAction::Set
+    )]
+    enabled: bool,
+
+    /// The same as --page=false
+    #[arg(long)]
+    no_page: bool,
+
+    /// The argon2 hash of the token that the web page asks for; `page-token` makes both
+    #[arg(
+        id = "page.token_hash",
+        long = "page-token-hash",
+        env = "WEBHOOK_SERVER_PAGE_TOKEN_HASH",
+        hide_env_values = true,
+        value_name = "HASH"
+    )]
+    token_hash: Option<String>,
+
+    /// The header in which a trusted proxy names the user it has authenticated; nobody else may reach the port
+    #[arg(
+        id = "page.proxy_header",
+        long = "page-proxy-header",
+        env = "WEBHOOK_SERVER_PAGE_PROXY_HEADER",
+        value_name = "HEADER"
+    )]
+    proxy_header: Option<String>,
+}
+
+/// What the page tells about the program.
+pub(crate) struct About<'a> {
+    pub(crate) secrets: &'a [u8],
+    pub(crate) data_dir: &'a Path,
+    pub(crate) is_postgres: bool,
+    pub(crate) has_handlers: bool,
+    /// Whether one address serves `/webhook` and the pages.
+    pub(crate) is_shared: bool,
+}
+
+impl PageFlags {
+    /// Adds the page to a server, unless it is turned off. An address that also serves `/webhook` has no page without a token
+    /// or a proxy's header, because anyone may reach it.
+    pub(crate) fn apply(&self, server: Server, about: &About<'_>) -> Result<Server, Failure> {
+        let is_protected = self.token_hash.is_some() || self.proxy_header.is_some();
+        if !self.enabled || self.no_page || (about.is_shared && !is_protected) {
+            return Ok(server);
+        }
+        let database = match about.is_postgres {
+            true => "PostgreSQL",
+            false => "SQLite",
+        };
+        let handlers = match about.has_handlers {
+            true => "run here",
+            false => "run by another receiver",
+        };
+        let access = match (&self.token_hash, &self.proxy_header) {
+            (None, None) => "this machine",
+            (Some(_), None) => "a token",
+            (None, Some(_)) => "a trusted proxy",
+            (Some(_), Some(_)) => "a token or a trusted proxy",
+        };
+        let mut settings = PageSettings::new()
+            .with_doctor_secrets(about.secrets)
+            .add_fact("Database", database)
+            .add_fact("Data directory", about.data_dir.display().to_string())
+            .add_fact("Handlers", handlers)
+            .add_fact("Access to this page", access);
+        if let Some(hash) = &self.token_hash {
+            let named = |error| Failure::usage(format!("--page-token-hash: {error}"));
+            settings = settings.with_token_hash(hash).map_err(named)?;
+        }
+        if let Some(header) = &self.proxy_header {
+            let named = |error| Failure::usage(format!("--page-proxy-header: {error}"));
+            settings = settings.with_proxy_header(header).map_err(named)?;
+        }
+        Ok(server.with_page(settings))
+    }
+}
+
+/// Prints a new token and its hash.
+pub(crate) fn print_token() -> Result<(), Failure> {
+    let failed = |error| Failure::run(format!("cannot make a token: {error}"));
+    let token = PageToken::generate().map_err(failed)?;
+    print(format!(
+        "token, to log in with: {}\nhash, for --page-token-hash or WEBHOOK_SERVER_PAGE_TOKEN_HASH: {}\n",
+        token.secret(),
+        token.hash()
+    ))
+}
