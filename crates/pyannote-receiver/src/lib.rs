@@ -54,6 +54,8 @@ mod endpoints;
 #[cfg(feature = "server")]
 mod error;
 #[cfg(feature = "server")]
+mod fetch;
+#[cfg(feature = "server")]
 mod handlers;
 #[cfg(feature = "server")]
 mod heads;

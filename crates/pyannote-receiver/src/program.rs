@@ -9,6 +9,7 @@ use crate::{
     commands::{check, config, deliver, doctor, health, inbox},
     database, endpoints,
     error::{ServerError, in_full},
+    fetch::Fetch,
     page::About,
     reconcile,
     reload::Reload,
@@ -66,7 +67,8 @@ fn start(
     match &program.command {
         Command::Doctor(case) => return doctor::run(case, &secrets),
         Command::Config(config) => {
-            config::run(config, &in_force, &secrets)?;
+            let private = or_default(config.listen(), private);
+            config::run(config, &in_force, &secrets, &private)?;
             return Ok(ExitCode::SUCCESS);
         }
         Command::Completions(completions) => {
@@ -140,16 +142,29 @@ async fn run(
         .map_err(|error| Failure::usage(format!("--handler-timeout: {error}")))?
         .with_handlers(handlers)
         .map_err(Failure::run)?;
+    // One client, so that the reconciler and the handlers share the rate limit.
+    let client = match settings.needs_api_key() {
+        true => Some(reconcile::client(&settings.reconcile, secrets)?),
+        false => None,
+    };
+    let fetch = client
+        .clone()
+        .filter(|_| settings.fetches())
+        .map(Fetch::new);
+    if let Some(fetch) = &fetch {
+        let prepared = server.with_handlers(|registry| fetch.prepare(registry));
+        server = prepared.map_err(|error| Failure::run(format!("--fetch-output: {error}")))?;
+    }
     server = settings.worker.apply(server)?;
     server = server
         .with_limits(settings.limits.clone())
         .map_err(|error| settings.limits.invalid(&error))?
         .with_drain_timeout(settings.listen.drain_timeout);
-    if !settings.has(Role::Work) || !settings.worker.handlers() {
+    if !settings.handles() {
         server = server.without_handlers();
     }
-    if settings.has(Role::Reconcile) {
-        let reconciler = reconcile::reconciler(&settings.reconcile, secrets, &inbox)?;
+    if let Some(client) = client.filter(|_| settings.has(Role::Reconcile)) {
+        let reconciler = reconcile::reconciler(&settings.reconcile, client, &inbox)?;
         server = server.with_reconciler(reconciler);
     }
     if let Private::At { host, port } = &private {
@@ -175,6 +190,7 @@ async fn run(
         settings,
         secrets,
         inbox: &inbox,
+        fetch,
         rotation: bound.rotation(),
     };
 
@@ -207,7 +223,7 @@ fn cannot_bind(error: &ServerError, listen: &Listen, private: &Private) -> Failu
 /// Logs the endpoints and prints the addresses to stdout.
 fn announce(bound: &BoundServer, settings: &Settings) -> Result<(), Failure> {
     let data_dir = settings.database.data_dir.display();
-    let handlers = settings.has(Role::Work) && settings.worker.handlers();
+    let handlers = settings.handles();
     let version = env!("CARGO_PKG_VERSION");
     let address = bound.address();
     tracing::info!(%address, %data_dir, handlers, "pyannote-receiver {version} listens");

@@ -1,4 +1,4 @@
-//! Makes the reconciler from the settings.
+//! Makes the client of the API and the reconciler from the settings.
 
 use pyannote_cli::Failure;
 use pyannoteai_client::{Client, ConfigError};
@@ -12,10 +12,10 @@ use crate::{
 /// Returns a reconciler that commits to `inbox`.
 pub(crate) fn reconciler(
     settings: &Reconcile,
-    secrets: &Secrets,
+    client: Client,
     inbox: &Inbox,
 ) -> Result<Reconciler, Failure> {
-    Reconciler::new(client(settings, secrets)?, inbox.clone())
+    Reconciler::new(client, inbox.clone())
         .with_interval(settings.interval)
         .map_err(|error| Failure::usage(format!("--reconcile-interval: {error}")))?
         .with_grace(settings.grace)

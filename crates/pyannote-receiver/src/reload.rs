@@ -5,6 +5,7 @@ use tower_pyannote_inbox::Inbox;
 use zeroize::Zeroizing;
 
 use crate::{
+    fetch::Fetch,
     reconcile,
     rotation::Rotation,
     secrets::Secrets,
@@ -16,6 +17,7 @@ pub(crate) struct Reload<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) secrets: &'a Secrets,
     pub(crate) inbox: &'a Inbox,
+    pub(crate) fetch: Option<Fetch>,
     pub(crate) rotation: Rotation,
 }
 
@@ -28,8 +30,8 @@ impl Reload<'_> {
             if self.settings.has(Role::Receive) {
                 log("the webhook secret", self.webhook());
             }
-            if self.settings.has(Role::Reconcile) {
-                log("the API key", self.reconciler(&mut key));
+            if self.settings.needs_api_key() {
+                log("the API key", self.client(&mut key));
             }
         }
     }
@@ -40,15 +42,22 @@ impl Reload<'_> {
         Ok(())
     }
 
-    /// Replaces the reconciler if the API key differs, because a new reconciler waits for the lease of the old one.
-    fn reconciler(&self, key: &mut Option<Zeroizing<Vec<u8>>>) -> Result<(), Failure> {
+    /// Replaces the client if the API key differs, because a new reconciler waits for the lease of the old one.
+    fn client(&self, key: &mut Option<Zeroizing<Vec<u8>>>) -> Result<(), Failure> {
         let new = self.api_key()?;
-        if new != *key {
-            let reconciler =
-                reconcile::reconciler(&self.settings.reconcile, self.secrets, self.inbox)?;
-            self.rotation.replace_reconciler(reconciler);
-            *key = new;
+        if new == *key {
+            return Ok(());
         }
+        let settings = &self.settings.reconcile;
+        let client = reconcile::client(settings, self.secrets)?;
+        if let Some(fetch) = &self.fetch {
+            fetch.replace(client.clone());
+        }
+        if self.settings.has(Role::Reconcile) {
+            let reconciler = reconcile::reconciler(settings, client, self.inbox)?;
+            self.rotation.replace_reconciler(reconciler);
+        }
+        *key = new;
         Ok(())
     }
 
@@ -62,7 +71,7 @@ fn log(secret: &str, read: Result<(), Failure>) {
     match read {
         Ok(()) => tracing::info!("SIGHUP: {secret} was read again"),
         Err(error) => {
-            tracing::error!(%error, "SIGHUP: {secret} cannot be read; the one before stays in use")
+            tracing::error!(%error, "SIGHUP: {secret} cannot be read; the one before stays in use");
         }
     }
 }

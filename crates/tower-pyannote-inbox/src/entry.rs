@@ -187,6 +187,7 @@ pub struct InboxFilter {
     received_to: Option<SystemTime>,
     after: Option<InboxCursor>,
     before: Option<InboxCursor>,
+    pub(crate) above: Option<i64>,
     pub(crate) limit: u32,
 }
 
@@ -197,6 +198,7 @@ impl InboxFilter {
             state: None,
             job_id: None,
             id: None,
+            above: None,
             reference: None,
             status: None,
             kind: None,
@@ -268,6 +270,15 @@ impl InboxFilter {
     /// A page that begins at a cursor takes as long as the first page, however many events come before.
     pub fn with_before(mut self, cursor: InboxCursor) -> Self {
         self.before = Some(cursor);
+        self
+    }
+
+    /// Selects the events with greater ids than this one, the lowest id first, to go through all events page by page. The
+    /// other conditions are ignored, except the limit. Default: all events, the last received first.
+    ///
+    /// An id that is not a number counts as 0.
+    pub fn with_id_above(mut self, id: impl AsRef<str>) -> Self {
+        self.above = Some(id.as_ref().parse().unwrap_or_default());
         self
     }
 

@@ -18,6 +18,7 @@ use crate::{
     inbox::Inbox,
     record::{Record, Stored},
     store::{Claimed, Grouping, Outcome, Store, StoreFuture},
+    transfer::Import,
 };
 #[cfg(feature = "reconcile")]
 use crate::{
@@ -247,6 +248,10 @@ impl Store for FaultyStore {
 
     fn commit<'a>(&'a self, batch: &'a [Record]) -> StoreFuture<'a, Vec<Commit>> {
         self.through("commit", self.store.commit(batch))
+    }
+
+    fn import<'a>(&'a self, import: &'a Import) -> StoreFuture<'a, Commit> {
+        self.through("import", self.store.import(import))
     }
 
     fn probe(&self) -> StoreFuture<'_, ()> {

@@ -38,6 +38,7 @@ mod store;
 #[cfg(feature = "reconcile")]
 mod submissions;
 mod telemetry;
+mod transfer;
 #[cfg(feature = "reconcile")]
 mod unanswered;
 mod work;
@@ -61,6 +62,7 @@ pub use self::{
     error::{InboxError, InboxErrorKind},
     inbox::Inbox,
     service::{InboxResponseFuture, InboxService},
+    transfer::ImportedState,
     worker::InboxWorker,
 };
 #[cfg(feature = "reconcile")]

@@ -42,6 +42,15 @@ pub(crate) enum Source {
 }
 
 impl Source {
+    /// Returns the origin of an event that was stored before.
+    pub(crate) fn of(event: &WebhookEvent) -> Self {
+        match event.source() {
+            #[cfg(feature = "reconcile")]
+            event::Source::Api => Self::Fetched,
+            _ => Self::Delivered,
+        }
+    }
+
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Delivered => "delivered",

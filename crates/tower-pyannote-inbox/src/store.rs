@@ -8,6 +8,7 @@ use crate::{
     error::{InboxError, InboxErrorKind},
     recent::Recent,
     record::{Record, Stored},
+    transfer::Import,
 };
 #[cfg(feature = "reconcile")]
 use crate::{
@@ -26,6 +27,9 @@ pub(crate) trait Store: SubmissionStore + Send + Sync + 'static {
 
     /// Commits all events, or none and an error. The outcomes have the order of the batch.
     fn commit<'a>(&'a self, batch: &'a [Record]) -> StoreFuture<'a, Vec<Commit>>;
+
+    /// Commits an event of another inbox, in the state that it has there.
+    fn import<'a>(&'a self, import: &'a Import) -> StoreFuture<'a, Commit>;
 
     /// Writes a row, to find out whether an event could be committed.
     fn probe(&self) -> StoreFuture<'_, ()>;

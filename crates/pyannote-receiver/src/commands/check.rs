@@ -70,7 +70,7 @@ pub(crate) async fn run(
     for (name, result) in listeners(settings, private).await {
         add(name, result);
     }
-    if settings.has(Role::Reconcile) {
+    if settings.needs_api_key() {
         add("API key", api_key(settings, secrets).await);
     }
 

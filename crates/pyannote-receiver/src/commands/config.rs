@@ -6,7 +6,7 @@ use pyannote_cli::{Failure, print};
 use super::json;
 use crate::{
     secrets::Secrets,
-    settings::{InForce, Origin, REDACTED, Setting, Settings},
+    settings::{InForce, Listen, Origin, Private, REDACTED, Setting, Settings},
 };
 
 /// Print the settings that are in force, and where each came from; secrets are redacted
@@ -21,8 +21,24 @@ pub(crate) struct Config {
     json: bool,
 }
 
-pub(crate) fn run(config: &Config, in_force: &InForce, secrets: &Secrets) -> Result<(), Failure> {
+impl Config {
+    pub(crate) fn listen(&self) -> &Listen {
+        &self.settings.listen
+    }
+}
+
+pub(crate) fn run(
+    config: &Config,
+    in_force: &InForce,
+    secrets: &Secrets,
+    private: &Private,
+) -> Result<(), Failure> {
     let mut settings = in_force.redacted();
+    // Its default depends on the port.
+    let mut all = settings.iter_mut();
+    if let Some(listen) = all.find(|setting| setting.key == "server.private_listen") {
+        listen.value = Some(private.to_string());
+    }
     for (key, place) in secrets.places() {
         settings.push(Setting {
             key: key.to_owned(),

@@ -19,3 +19,10 @@ fn json(value: &impl Serialize) -> Result<String, Failure> {
     let json = json.map_err(|error| Failure::run(format!("cannot write JSON: {error}")))?;
     Ok(json + "\n")
 }
+
+/// Returns a value as JSON in one line.
+fn line_of(value: &impl Serialize) -> Result<String, Failure> {
+    let json = serde_json::to_string(value);
+    let json = json.map_err(|error| Failure::run(format!("cannot write JSON: {error}")))?;
+    Ok(json + "\n")
+}

@@ -64,12 +64,8 @@ impl Listen {
 
 impl Private {
     pub(crate) fn cannot_listen(&self, error: &io::Error) -> Failure {
-        let address = match self {
-            Self::Shared => "none".to_owned(),
-            Self::At { host, port } => format!("{host}:{port}"),
-        };
         Failure::run(format!(
-            "--private-listen {address} (or WEBHOOK_SERVER_PRIVATE_LISTEN): cannot listen there: {error}; `none` serves \
+            "--private-listen {self} (or WEBHOOK_SERVER_PRIVATE_LISTEN): cannot listen there: {error}; `none` serves \
              the pages on the public address"
         ))
     }

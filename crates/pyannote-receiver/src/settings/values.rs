@@ -1,6 +1,6 @@
 //! Reads the values of settings. Flags, variables and the settings file have the same syntax.
 
-use std::{str::FromStr, time::Duration};
+use std::{fmt, str::FromStr, time::Duration};
 
 use bytesize::ByteSize;
 use clap::ValueEnum;
@@ -24,6 +24,16 @@ pub(crate) enum Private {
     Shared,
     /// On a listener of their own.
     At { host: String, port: u16 },
+}
+
+impl fmt::Display for Private {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shared => f.write_str("none"),
+            Self::At { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::At { host, port } => write!(f, "{host}:{port}"),
+        }
+    }
 }
 
 impl FromStr for Private {
@@ -107,6 +117,9 @@ mod tests {
         assert_eq!("none".parse(), Ok(Private::Shared));
         assert_eq!("127.0.0.1:8001".parse(), at("127.0.0.1", 8001));
         assert_eq!("[::1]:0".parse(), at("::1", 0));
+        for text in ["none", "127.0.0.1:8001", "[::1]:0"] {
+            assert_eq!(text.parse::<Private>().unwrap().to_string(), text);
+        }
         for text in ["", "8001", ":8001", "localhost:", "localhost:99999"] {
             assert!(text.parse::<Private>().is_err(), "{text}");
         }

@@ -2,17 +2,27 @@
 
 use crate::entry::{InboxFilter, InboxState};
 
+/// Selects the columns of an entry, without a condition.
+macro_rules! entries {
+    () => {
+        concat!(
+            "SELECT e.id, e.job_id, e.status, COALESCE(e.kind, s.kind) AS kind, s.reference, s.metadata, ",
+            "e.source, e.state, e.attempts, e.body_bytes, e.received_at, e.retry_number, e.retry_reason, ",
+            "CASE WHEN e.state = 'waiting' THEN e.due_at END AS due_at, e.finished_at, e.last_error, ",
+            "(SELECT COUNT(*) FROM pyannote_conflicts c WHERE c.event_id = e.id) AS conflicts ",
+            "FROM pyannote_events e LEFT JOIN pyannote_submissions s ON s.job_key = e.job_key "
+        )
+    };
+}
+
 /// Selects events between two cursors, both excluded: $1 and $2 are the earlier, $3 and $4 the later.
 ///
 /// `$only` repeats a filter as a literal, because a partial index is used only where the statement has its condition.
 macro_rules! list {
     ($only:literal, $order:literal) => {
         concat!(
-            "SELECT e.id, e.job_id, e.status, COALESCE(e.kind, s.kind) AS kind, s.reference, s.metadata, ",
-            "e.source, e.state, e.attempts, e.body_bytes, e.received_at, e.retry_number, e.retry_reason, ",
-            "CASE WHEN e.state = 'waiting' THEN e.due_at END AS due_at, e.finished_at, e.last_error, ",
-            "(SELECT COUNT(*) FROM pyannote_conflicts c WHERE c.event_id = e.id) AS conflicts ",
-            "FROM pyannote_events e LEFT JOIN pyannote_submissions s ON s.job_key = e.job_key WHERE ",
+            entries!(),
+            "WHERE ",
             $only,
             "(e.received_at, e.id) > ($1, $2) AND (e.received_at, e.id) < ($3, $4) ",
             "AND (CAST($5 AS TEXT) IS NULL OR CASE WHEN e.state IN ('waiting', 'running', 'handled', 'dead') ",
@@ -57,6 +67,9 @@ pub(super) fn list(filter: &InboxFilter) -> &'static str {
         },
     }
 }
+
+/// Selects events by their ids, the lowest first.
+pub(super) const BY_ID: &str = concat!(entries!(), "WHERE e.id > $1 ORDER BY e.id LIMIT $2");
 
 pub(super) const RESULTS_OF: &str =
     "SELECT handler, error FROM pyannote_results WHERE event_id = $1 ORDER BY handler";

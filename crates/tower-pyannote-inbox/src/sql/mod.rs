@@ -11,6 +11,7 @@ mod statements;
 mod submissions;
 #[cfg(all(test, feature = "sqlite", feature = "postgres"))]
 mod tests;
+mod transfer;
 mod work;
 
 use std::{
@@ -34,6 +35,7 @@ use crate::{
     record::{Record, Stored, nanoseconds, time},
     store::{Claimed, Grouping, Outcome, Store, StoreFuture},
     telemetry,
+    transfer::Import,
 };
 
 /// An inbox in a database.
@@ -215,6 +217,10 @@ impl Store for SqlStore {
             stats.oldest_waiting = oldest.map(|oldest| age(oldest).unwrap_or_default());
             Ok(stats)
         })
+    }
+
+    fn import<'a>(&'a self, import: &'a Import) -> StoreFuture<'a, Commit> {
+        Box::pin(transfer::import(self, import))
     }
 
     fn list<'a>(&'a self, filter: &'a InboxFilter) -> StoreFuture<'a, Vec<InboxEntry>> {

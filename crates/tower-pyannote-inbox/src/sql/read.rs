@@ -20,6 +20,11 @@ pub(super) async fn list(
     session: &mut Session,
     filter: &InboxFilter,
 ) -> Result<Vec<InboxEntry>, InboxError> {
+    if let Some(above) = filter.above {
+        let values = [Value::Int(above), Value::Int(filter.limit.into())];
+        let rows: Vec<EntryRow> = session.rows(listing::BY_ID, &values).await?;
+        return Ok(rows.into_iter().map(InboxEntry::from).collect());
+    }
     let job_key = filter.job_id.as_deref().map(job_key);
     // No event has a negative id.
     let id = filter.id.as_deref().map(|id| id.parse().unwrap_or(-1));

@@ -1,8 +1,10 @@
-//! `pyannote-receiver inbox`: lists, shows, replays and prunes events, and migrates the tables.
+//! `pyannote-receiver inbox`: lists, shows, replays and prunes events, migrates the tables, and moves events.
 
+mod line;
+mod transfer;
 mod view;
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand, ValueEnum};
 use pyannote_cli::{Failure, print};
@@ -75,6 +77,16 @@ enum Command {
     },
     /// Create the inbox's tables, or bring them up to date
     Migrate,
+    /// Write all events to a file, with their states, as JSON lines; continues a file that is there
+    Export {
+        /// The file
+        file: PathBuf,
+    },
+    /// Read the events of an exported file into this inbox; events that it has stay as they are
+    Import {
+        /// The file
+        file: PathBuf,
+    },
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -155,6 +167,17 @@ pub(crate) async fn run(command: &Inbox, secrets: &Secrets) -> Result<(), Failur
             let pruned = inbox.prune(age).await.map_err(failed)?;
             print(done("pruned", pruned, "removed", as_json)?)
         }
+        Command::Export { file } => {
+            let written = transfer::export(&inbox, file).await?;
+            print(done("exported", written, "exported", as_json)?)
+        }
+        Command::Import { file } => {
+            let (new, known) = transfer::import(&inbox, file).await?;
+            print(match as_json {
+                true => json(&json!({ "imported": new, "known": known }))?,
+                false => format!("{new} imported, {known} were there before\n"),
+            })
+        }
         Command::Migrate => Ok(()),
     }
 }
@@ -214,4 +237,6 @@ Examples:
   pyannote-receiver inbox list --state dead --json
   pyannote-receiver inbox show 42 --body > event.json
   pyannote-receiver inbox replay --dead
-  pyannote-receiver inbox migrate --database-url postgres://owner@db/pyannote";
+  pyannote-receiver inbox migrate --database-url postgres://owner@db/pyannote
+  pyannote-receiver inbox export events.jsonl --data-dir /var/lib/pyannote-receiver
+  pyannote-receiver inbox import events.jsonl --database-url postgres://receiver@db/pyannote";

@@ -46,4 +46,18 @@ impl Settings {
         let is_added = role == Role::Reconcile && self.reconcile.enabled;
         is_added || self.listen.roles.contains(&role)
     }
+
+    /// Returns whether this process runs handlers.
+    pub(crate) fn handles(&self) -> bool {
+        self.has(Role::Work) && self.worker.handlers()
+    }
+
+    /// Returns whether this process fetches outputs before its handlers run.
+    pub(crate) fn fetches(&self) -> bool {
+        self.handles() && self.worker.fetch_output
+    }
+
+    pub(crate) fn needs_api_key(&self) -> bool {
+        self.has(Role::Reconcile) || self.fetches()
+    }
 }

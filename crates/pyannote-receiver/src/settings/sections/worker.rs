@@ -27,6 +27,22 @@ pub(crate) struct Worker {
     #[arg(long)]
     no_handlers: bool,
 
+    /// Fetch the output of jobs that were submitted with `webhookStatusOnly`, before the handlers run; needs the API key
+    #[arg(
+        id = "worker.fetch_output",
+        long = "fetch-output",
+        env = "WEBHOOK_SERVER_FETCH_OUTPUT",
+        value_name = "BOOL",
+        hide_possible_values = true,
+        default_value_t = false,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = BoolishValueParser::new(),
+        action = ArgAction::Set
+    )]
+    pub(crate) fetch_output: bool,
+
     /// How many events are handled at the same time
     #[arg(
         id = "worker.concurrency",
