@@ -229,12 +229,19 @@ pub fn run(dir: &Path, flags: &[&str], env: &[(&str, &str)]) -> Ended {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let code = wait(&mut child).code();
-    let output = child.wait_with_output().unwrap();
+    // Read while the process runs, because it blocks once a pipe is full.
+    let read = |mut pipe: Box<dyn Read + Send>| {
+        thread::spawn(move || {
+            let mut text = String::new();
+            pipe.read_to_string(&mut text).map(|_| text)
+        })
+    };
+    let stdout = read(Box::new(child.stdout.take().unwrap()));
+    let stderr = read(Box::new(child.stderr.take().unwrap()));
     Ended {
-        code,
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
+        code: wait(&mut child).code(),
+        stdout: stdout.join().unwrap().unwrap(),
+        stderr: stderr.join().unwrap().unwrap(),
     }
 }
 

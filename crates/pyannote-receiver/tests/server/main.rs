@@ -20,3 +20,4 @@ mod roles;
 mod rotation;
 mod settings;
 mod stopping;
+mod transfer;

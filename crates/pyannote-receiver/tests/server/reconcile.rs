@@ -57,3 +57,37 @@ async fn reconciler_fetches_events_whose_webhook_was_lost() {
     assert!(log.contains("an event whose webhook did not come was fetched"));
     assert!(!log.contains("sk_example"), "{log}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn output_of_a_status_only_webhook_is_fetched_before_the_handlers_run() {
+    program::binary("pyannote-receiver");
+    let config = Config::new(WebhookSecret::new(SECRET).unwrap()).with_time_scale(1_000.0);
+    let simulator = Simulator::start(config).await.unwrap();
+    let url = simulator.url();
+    let server = tokio::task::spawn_blocking({
+        let url = url.clone();
+        move || {
+            let env = [
+                (SECRET_NAME, SECRET),
+                ("PYANNOTEAI_API_KEY", "sk_example"),
+                ("PYANNOTEAI_API_URL", &url),
+            ];
+            Server::start_in(dir(), &["--fetch-output"], &env)
+        }
+    });
+    let server = server.await.unwrap();
+    let client = Client::builder("sk_example").with_base_url(&url).unwrap();
+    let webhook = format!("http://{}/webhook", server.address);
+    let client = client.with_webhook(webhook).unwrap().build().unwrap();
+    let request = DiarizeRequest::new("https://example.com/a.wav").unwrap();
+    let request = request.with_webhook_status_only(true);
+    let job = client.diarize(request).await.unwrap();
+    let body = tokio::task::spawn_blocking(move || {
+        wait_until("the event", || server.kept().len() == 1);
+        server.kept().into_values().next().unwrap()
+    });
+    let body: serde_json::Value = serde_json::from_slice(&body.await.unwrap()).unwrap();
+    assert_eq!(body["jobId"], *job.job_id);
+    assert_eq!(body["fetched"], true);
+    assert!(body["output"]["diarization"].is_array());
+}

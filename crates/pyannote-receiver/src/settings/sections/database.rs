@@ -23,7 +23,7 @@ pub(crate) struct Database {
     /// environment has the credentials, as AWS_*, GOOGLE_* or AZURE_* [default: the data directory]
     #[arg(
         id = "archive.url",
-        long,
+        long = "archive",
         global = true,
         env = "WEBHOOK_SERVER_ARCHIVE",
         value_name = "URL"
