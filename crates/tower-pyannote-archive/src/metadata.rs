@@ -1,14 +1,17 @@
 use bytes::Bytes;
 use object_store::{Attribute, Attributes};
 use serde::Serialize;
-use tower_pyannote::{WebhookEvent, event::RetryReason};
+use tower_pyannote::{
+    WebhookEvent,
+    event::{JobMetadata, RetryReason},
+};
 
 use crate::name;
 
 /// Where an [`Archive`](crate::Archive) keeps what is known of the delivery of an event, beside the body.
 ///
-/// That is the time at which the event was received, its source (a webhook, or the API), and the number and
-/// the reason of the retry that delivered it. The retry comes from headers that are not signed.
+/// That is the time at which the event was received, its source (a webhook, or the API), the number and the reason of the
+/// retry that delivered it, and the [reference](tower_pyannote::WebhookEvent::reference) that was submitted with the job. The retry comes from headers that are not signed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Metadata {
@@ -18,13 +21,15 @@ pub enum Metadata {
     /// In the metadata of the object, which costs no request. S3, Google Cloud Storage, Azure and the memory store have
     /// it. A local file system does not: there, the handler fails with an error that says so.
     ///
-    /// The keys are `receivedat`, `source`, `retrynumber` and `retryreason`, because Azure takes no hyphen in a key, and
-    /// proxies drop headers with an underscore. The content type is `application/json`.
+    /// The keys are `receivedat`, `source`, `retrynumber`, `retryreason` and `reference`, because Azure takes no hyphen in a key, and
+    /// proxies drop headers with an underscore. The reference is
+    /// percent-encoded, except for letters, digits, `-`, `_` and `.` of ASCII. The content type is `application/json`.
     Attributes,
     /// In a JSON object of its own at `{prefix}/.meta/{name}.meta.json`, where `{name}` is the event's name without
     /// `.json`, in any store.
     ///
-    /// The keys are `received_at`, `source`, `retry_number` and `retry_reason`. The archive writes this object before the
+    /// The keys are `received_at`, `source`, `retry_number`, `retry_reason`, `reference` and `metadata`, which is the
+    /// [JSON](tower_pyannote::WebhookEvent::metadata) that was submitted with the job. The archive writes this object before the
     /// event, so that an event has it as soon as it is there. It is one more write, and on a local file system one more
     /// flush of the disk. Code that lists the events of a prefix does not meet it, because it lies in a directory of its
     /// own.
@@ -40,6 +45,10 @@ struct Facts<'a> {
     retry_number: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<&'a JobMetadata>,
 }
 
 impl<'a> Facts<'a> {
@@ -51,6 +60,8 @@ impl<'a> Facts<'a> {
             source: event.source().as_str(),
             retry_number: retry.map(|retry| retry.number),
             retry_reason: reason.map(RetryReason::as_str),
+            reference: event.reference(),
+            metadata: event.metadata(),
         }
     }
 }
@@ -61,12 +72,15 @@ pub(crate) fn attributes(event: &WebhookEvent) -> Attributes {
         source,
         retry_number,
         retry_reason,
+        reference,
+        metadata: _,
     } = Facts::of(event);
     let facts = [
         ("receivedat", Some(received_at)),
         ("source", Some(source.to_owned())),
         ("retrynumber", retry_number.map(|number| number.to_string())),
         ("retryreason", retry_reason.map(header_safe)),
+        ("reference", reference.map(percent_encoded)),
     ];
     let mut attributes = Attributes::new();
     attributes.insert(Attribute::ContentType, "application/json".into());
@@ -81,6 +95,20 @@ pub(crate) fn attributes(event: &WebhookEvent) -> Attributes {
 pub(crate) fn sidecar(event: &WebhookEvent) -> Bytes {
     let json = serde_json::to_vec(&Facts::of(event));
     json.expect("numbers and texts have JSON").into()
+}
+
+/// Returns text that every store takes, without loss.
+fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
+                encoded.push(char::from(byte));
+            }
+            byte => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
 }
 
 /// Returns text that every store takes, and signs as it is sent: the sender of a delivery chooses the reason of a retry.

@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 use tower_pyannote::{
     HandlerError, HandlerRegistry, WebhookEvent, WebhookHandler,
-    event::{Delivery, Retry, RetryReason, Source},
+    event::{Delivery, JobMetadata, Retry, RetryReason, Source},
 };
 use tower_pyannote_archive::{Archive, ConfigError, Metadata};
 

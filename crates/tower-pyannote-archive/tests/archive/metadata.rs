@@ -51,6 +51,13 @@ async fn sidecar_of(event: &WebhookEvent) -> serde_json::Value {
     serde_json::from_slice(&fs::read(dir.path().join(SIDECAR)).unwrap()).unwrap()
 }
 
+fn referring() -> Delivery {
+    let metadata = JobMetadata::new(&json!({ "room": "Blue" })).unwrap();
+    first()
+        .with_reference(Some("r\u{e9}union\n42_-.".into()))
+        .with_metadata(Some(metadata))
+}
+
 const AT: &str = "2026-11-24T03:40:00Z";
 
 #[tokio::test]
@@ -79,6 +86,10 @@ async fn attributes_say_when_and_how_the_event_came() {
                 ("retryreason", "-a--b--x-amz-acl---"),
             ]),
         ),
+        (
+            referring(),
+            attributes(&[received, source, ("reference", "r%C3%A9union%0A42_-.")]),
+        ),
     ];
     for (delivery, expected) in rows {
         assert_eq!(attributes_of(&delivered(delivery)).await, expected);
@@ -101,6 +112,15 @@ async fn a_sidecar_says_when_and_how_the_event_came() {
                 "source": "webhook",
                 "retry_number": 2,
                 "retry_reason": "ssl_error",
+            }),
+        ),
+        (
+            referring(),
+            json!({
+                "received_at": AT,
+                "source": "webhook",
+                "reference": "r\u{e9}union\n42_-.",
+                "metadata": { "room": "Blue" },
             }),
         ),
     ];
