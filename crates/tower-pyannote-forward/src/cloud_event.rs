@@ -12,6 +12,7 @@ pub(crate) struct CloudEvent {
     status: &'static str,
     time: Option<String>,
     subject: Option<String>,
+    reference: Option<String>,
 }
 
 impl CloudEvent {
@@ -32,7 +33,8 @@ impl CloudEvent {
                 _ => "other",
             },
             time: time.ok().map(|time| time.to_string()),
-            subject: subject(event.job_id()),
+            subject: short(event.job_id()),
+            reference: event.reference().and_then(short),
         }
     }
 
@@ -53,6 +55,7 @@ impl CloudEvent {
         let optional = [
             ("ce-time", self.time.clone()),
             ("ce-subject", self.subject.clone()),
+            ("ce-reference", self.reference.clone()),
         ];
         let optional = optional
             .into_iter()
@@ -88,9 +91,9 @@ impl Default for Source {
     }
 }
 
-/// Returns the encoded job id, unless it is empty or too long for a header.
-fn subject(job_id: &str) -> Option<String> {
-    let encoded = (job_id.len() <= LONGEST).then(|| encode(job_id))?;
+/// Returns the encoded text, unless it is empty or too long for a header.
+fn short(text: &str) -> Option<String> {
+    let encoded = (text.len() <= LONGEST).then(|| encode(text))?;
     (1..=LONGEST).contains(&encoded.len()).then_some(encoded)
 }
 
@@ -132,6 +135,18 @@ mod tests {
         ];
         let expected = expected.map(|(name, value)| (name, value.to_owned()));
         assert_eq!(headers(body), expected);
+    }
+
+    #[test]
+    fn reference_of_the_submission_is_an_extension_attribute() {
+        let body = r#"{"jobId":"a","status":"succeeded"}"#;
+        let delivery = Delivery::at(UNIX_EPOCH).with_reference(Some("réunion 42".into()));
+        let event = WebhookEvent::new(body.into(), delivery).unwrap();
+        let headers: Vec<_> = CloudEvent::of(&event, &Source::default())
+            .headers()
+            .collect();
+        let expected = ("ce-reference", "r%C3%A9union%2042".to_owned());
+        assert_eq!(headers.last(), Some(&expected));
     }
 
     #[test]

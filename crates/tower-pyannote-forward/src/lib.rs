@@ -17,6 +17,7 @@
 //! | `type` | `ai.pyannote.{kind}.{status}`, such as `ai.pyannote.diarization.succeeded` |
 //! | `source` | `https://api.pyannote.ai` |
 //! | `subject` | the job id; absent if it is empty or would take over 1 KiB |
+//! | `reference` | the [reference](tower_pyannote::WebhookEvent::reference) that was submitted with the job, if it is known |
 //! | `time` | the time at which the event was first received, in RFC 3339 |
 //! | `datacontenttype` | `application/json`, as the header `content-type` |
 //!
