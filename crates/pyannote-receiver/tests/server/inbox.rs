@@ -2,7 +2,10 @@
 
 use std::{future::pending, path::Path, time::SystemTime};
 
-use tower_pyannote::{HandlerError, HandlerRegistry, WebhookEvent, event::Delivery};
+use pyannote_simulator::{Config, Fault, Faults, Odds, Simulator};
+use pyannoteai_client::{Client, DiarizeRequest};
+use serde_json::{Value, json};
+use tower_pyannote::{HandlerError, HandlerRegistry, WebhookEvent, WebhookSecret, event::Delivery};
 use tower_pyannote_inbox::{Inbox, InboxFilter, InboxState};
 
 use tower_pyannote_test_support::{
@@ -266,4 +269,66 @@ fn completions_and_manual_pages_are_printed() {
         assert!(ended.stdout.contains(contents), "{command:?}");
     }
     assert_eq!(run(dir.path(), &["man", "cook"], &[]).code, Some(2));
+}
+
+/// Submits a job with a reference, whose answer is lost, and returns its id. Its event is in the inbox.
+fn lose_an_answer(dir: &Path) -> String {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let faults = Faults::default().with(Fault::ApiDrops, Odds::First(1));
+        let config = Config::new(WebhookSecret::new(SECRET).unwrap()).with_faults(faults);
+        let simulator = Simulator::start(config).await.unwrap();
+        let inbox = Inbox::sqlite(dir.join("data/inbox.sqlite")).await.unwrap();
+        let client = Client::builder("sk_example").with_base_url(simulator.url());
+        let client = client.unwrap().with_submission_log(inbox.submissions());
+        let request = DiarizeRequest::new("https://example.com/a.wav").unwrap();
+        let request = request.with_reference("meeting-\u{202e}42").unwrap();
+        let request = request.with_metadata(&json!({ "room": 7 })).unwrap();
+        client.build().unwrap().diarize(request).await.unwrap_err();
+        let job_id = simulator.jobs()[0]["jobId"].as_str().unwrap().to_owned();
+        let body = bodies::status_only(&job_id);
+        let event = WebhookEvent::new(body.into(), Delivery::at(SystemTime::now()));
+        inbox.commit(&event.unwrap()).await.unwrap();
+        job_id
+    })
+}
+
+#[test]
+fn lost_answer_is_listed_and_assigned_and_its_reference_shown() {
+    let dir = dir();
+    let job_id = lose_an_answer(dir.path());
+    let parsed = |command: &[&str]| {
+        let ended = inbox(dir.path(), command);
+        assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{command:?}");
+        serde_json::from_str::<Value>(&ended.stdout).unwrap()
+    };
+    let found = ["list", "--json", "--reference", "meeting-\u{202e}42"];
+    assert_eq!(parsed(&found), json!([]));
+    let unanswered = parsed(&["unanswered", "--json"]);
+    assert_eq!(unanswered[0]["reference"], "meeting-\u{202e}42");
+    assert_eq!(unanswered[0]["kind"], "diarization");
+    let table = inbox(dir.path(), &["unanswered"]).stdout;
+    assert!(table.ends_with("  meeting-\\u{202e}42\n"), "{table}");
+
+    let id = unanswered[0]["id"].as_str().unwrap();
+    let answer = inbox(dir.path(), &["answer", id, &job_id]);
+    assert_eq!((answer.code, &*answer.stdout), (Some(0), "1 assigned\n"));
+    let again = inbox(dir.path(), &["answer", id, &job_id]);
+    let error = format!("error: {id}: no submission without an answer\n");
+    assert_eq!((again.code, again.stderr), (Some(1), error));
+    assert_eq!(parsed(&["unanswered", "--json"]), json!([]));
+
+    let listed = parsed(&found);
+    assert_eq!(listed[0]["job_id"], job_id);
+    assert_eq!(listed[0]["metadata"], json!({ "room": 7 }));
+    assert_eq!(listed[0]["source"], "webhook");
+    let id = listed[0]["id"].as_str().unwrap();
+    let rows = inbox(dir.path(), &["show", id]).stdout;
+    for row in [
+        "reference        meeting-\\u{202e}42\n",
+        "metadata         {\"room\":7}\n",
+        "source           webhook\n",
+    ] {
+        assert!(rows.contains(row), "{rows}");
+    }
 }

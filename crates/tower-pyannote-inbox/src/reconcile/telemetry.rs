@@ -111,7 +111,7 @@ pub(super) fn unanswered(submission: &UnansweredSubmission, candidates: &[Text])
         reference = submission.reference.as_deref(),
         kind = submission.kind.map(Kind::as_str),
         candidates = candidates.join(" "),
-        "the answer to a submission was lost: if one of the candidates is its job, assign it with answer_submission"
+        "the answer to a submission was lost: if one of the candidates is its job, assign it with answer_submission or `inbox answer`"
     );
 }
 

@@ -11,7 +11,7 @@ use pyannote_cli::{Failure, print};
 use serde_json::json;
 use tower_pyannote_inbox::{self as inbox, InboxError, InboxFilter, InboxState, Replay};
 
-use self::view::View;
+use self::view::{Unanswered, View};
 use super::json;
 use crate::{database::Place, error::in_full, secrets::Secrets, settings::Database};
 
@@ -41,6 +41,10 @@ enum Command {
         /// Only events of this job
         #[arg(long, value_name = "ID")]
         job_id: Option<String>,
+
+        /// Only events of jobs that were submitted with this reference
+        #[arg(long, value_name = "TEXT")]
+        reference: Option<String>,
 
         /// The maximum number of events
         #[arg(long, default_value_t = 100)]
@@ -74,6 +78,16 @@ enum Command {
         /// The minimum age, in days since the event was handled
         #[arg(long, value_name = "DAYS", default_value_t = 7)]
         days: u32,
+    },
+    /// List the submissions with a reference or metadata whose answer was lost
+    Unanswered,
+    /// Assign a job to a submission whose answer was lost; replay the job's event afterwards
+    Answer {
+        /// The submission's id, from `inbox unanswered`
+        submission: String,
+
+        /// The job's id
+        job_id: String,
     },
     /// Create the inbox's tables, or bring them up to date
     Migrate,
@@ -125,6 +139,7 @@ pub(crate) async fn run(command: &Inbox, secrets: &Secrets) -> Result<(), Failur
         Command::List {
             state,
             job_id,
+            reference,
             limit,
         } => {
             let mut filter = InboxFilter::new().with_limit(*limit);
@@ -133,6 +148,9 @@ pub(crate) async fn run(command: &Inbox, secrets: &Secrets) -> Result<(), Failur
             }
             if let Some(job_id) = job_id {
                 filter = filter.with_job_id(job_id);
+            }
+            if let Some(reference) = reference {
+                filter = filter.with_reference(reference);
             }
             let entries = inbox.list(&filter).await.map_err(failed)?;
             print(match as_json {
@@ -177,6 +195,21 @@ pub(crate) async fn run(command: &Inbox, secrets: &Secrets) -> Result<(), Failur
                 true => json(&json!({ "imported": new, "known": known }))?,
                 false => format!("{new} imported, {known} were there before\n"),
             })
+        }
+        Command::Unanswered => {
+            let found = inbox.unanswered_submissions().await.map_err(failed)?;
+            print(match as_json {
+                true => json(&found.iter().map(Unanswered::new).collect::<Vec<_>>())?,
+                false => view::unanswered(&found),
+            })
+        }
+        Command::Answer { submission, job_id } => {
+            let answered = inbox.answer_submission(submission, job_id.as_str()).await;
+            if !answered.map_err(failed)? {
+                let unknown = format!("{submission}: no submission without an answer");
+                return Err(Failure::run(unknown));
+            }
+            print(done("answered", 1, "assigned", as_json)?)
         }
         Command::Migrate => Ok(()),
     }

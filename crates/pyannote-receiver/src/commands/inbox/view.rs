@@ -4,7 +4,8 @@ use std::time::SystemTime;
 
 use pyannote_cli::plain;
 use serde::Serialize;
-use tower_pyannote_inbox::InboxEntry;
+use tower_pyannote::event::JobMetadata;
+use tower_pyannote_inbox::{InboxEntry, UnansweredSubmission};
 
 /// An event of the inbox, without its body.
 #[derive(Serialize)]
@@ -13,6 +14,9 @@ pub(super) struct View<'a> {
     job_id: &'a str,
     status: &'a str,
     kind: Option<&'static str>,
+    reference: Option<&'a str>,
+    metadata: Option<&'a JobMetadata>,
+    source: &'static str,
     state: &'static str,
     failed_attempts: u32,
     bytes: u64,
@@ -29,6 +33,9 @@ impl<'a> View<'a> {
             job_id: &entry.job_id,
             status: &entry.status,
             kind: entry.kind.map(|kind| kind.as_str()),
+            reference: entry.reference.as_deref(),
+            metadata: entry.metadata.as_ref(),
+            source: entry.source.as_str(),
             state: entry.state.as_str(),
             failed_attempts: entry.attempts,
             bytes: entry.bytes,
@@ -69,6 +76,12 @@ pub(super) fn rows(entry: &InboxEntry) -> String {
         ("job", plain(view.job_id)),
         ("status", plain(view.status)),
         ("kind", or_dash(view.kind).to_owned()),
+        ("reference", plain(or_dash(view.reference))),
+        (
+            "metadata",
+            plain(or_dash(view.metadata.map(JobMetadata::as_str))),
+        ),
+        ("source", view.source.to_owned()),
         ("state", view.state.to_owned()),
         ("failed attempts", view.failed_attempts.to_string()),
         ("bytes", view.bytes.to_string()),
@@ -80,6 +93,48 @@ pub(super) fn rows(entry: &InboxEntry) -> String {
     rows.iter()
         .map(|(name, value)| format!("{name:<16} {value}\n"))
         .collect()
+}
+
+/// A submission whose answer was lost.
+#[derive(Serialize)]
+pub(super) struct Unanswered<'a> {
+    id: &'a str,
+    reference: Option<&'a str>,
+    metadata: Option<&'a JobMetadata>,
+    kind: Option<&'static str>,
+    begun_at: Option<String>,
+    ended_at: Option<String>,
+}
+
+impl<'a> Unanswered<'a> {
+    pub(super) fn new(submission: &'a UnansweredSubmission) -> Self {
+        Self {
+            id: &submission.id,
+            reference: submission.reference.as_deref(),
+            metadata: submission.metadata.as_ref(),
+            kind: submission.kind.map(|kind| kind.as_str()),
+            begun_at: when(submission.begun_at),
+            ended_at: when(submission.ended_at),
+        }
+    }
+}
+
+pub(super) fn unanswered(submissions: &[UnansweredSubmission]) -> String {
+    let mut text = format!(
+        "{:<32}  {:<20}  {:<14}  REFERENCE\n",
+        "SUBMISSION", "BEGUN", "KIND"
+    );
+    for submission in submissions {
+        let view = Unanswered::new(submission);
+        text += &format!(
+            "{:<32}  {:<20}  {:<14}  {}\n",
+            plain(view.id),
+            or_dash(view.begun_at.as_deref()),
+            or_dash(view.kind),
+            plain(or_dash(view.reference)),
+        );
+    }
+    text
 }
 
 fn or_dash(text: Option<&str>) -> &str {
