@@ -55,12 +55,15 @@ impl Error for ServerError {
     }
 }
 
-/// Returns an error and its sources in one line.
+/// Returns an error and its sources in one line. Leaves out a source that the text names already, as object_store does.
 pub(crate) fn in_full(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
-        text = format!("{text}: {error}");
+        let message = error.to_string();
+        if !text.contains(&message) {
+            text = format!("{text}: {message}");
+        }
         source = error.source();
     }
     text

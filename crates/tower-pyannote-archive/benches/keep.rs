@@ -29,8 +29,10 @@ async fn main() {
     }
 }
 
+type Set = fn(Archive) -> Archive;
+
 /// Keeps `count` events, `at_once` at a time, and returns how long that took.
-async fn keep(count: usize, bytes: usize, at_once: usize, set: fn(Archive) -> Archive) -> Duration {
+async fn keep(count: usize, bytes: usize, at_once: usize, set: Set) -> Duration {
     let dir = tempfile::tempdir().unwrap();
     let store = LocalFileSystem::new_with_prefix(dir.path()).unwrap();
     let archive = set(Archive::new(Arc::new(store.with_fsync(true)), "").unwrap());
@@ -58,7 +60,7 @@ fn event(number: usize, bytes: usize) -> WebhookEvent {
     WebhookEvent::new(body.into(), Delivery::at(received)).unwrap()
 }
 
-const ARCHIVES: [(&str, fn(Archive) -> Archive); 3] = [
+const ARCHIVES: [(&str, Set); 3] = [
     ("claims", |archive| archive),
     ("behind an inbox", Archive::behind_inbox),
     ("behind an inbox, with sidecars", |archive| {

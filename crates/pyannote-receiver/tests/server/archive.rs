@@ -20,6 +20,8 @@ use tower_pyannote_test_support::{
     s3::{Fault, S3},
 };
 
+type Env<'a> = &'a [(&'a str, &'a str)];
+
 const URL: &str = "s3://meetings/from/pyannote";
 const PREFIX: &str = "from/pyannote/";
 
@@ -246,7 +248,7 @@ fn an_archive_that_cannot_be_used_is_one_line_that_says_what_to_do() {
     let file = format!("file://{}/file", folder.path().display());
     let forms =
         "use file:///DIRECTORY, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX";
-    let rows: [(&str, &[(&str, &str)], &str); 12] = [
+    let rows: [(&str, Env, &str); 12] = [
         (
             "data",
             &[],
