@@ -22,7 +22,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     fs::create_dir_all("data/events")?;
     let store = LocalFileSystem::new_with_prefix("data/events")?.with_fsync(true);
     let registry = HandlerRegistry::new()
-        .register("archive", Archive::new(Arc::new(store), "")?)?
+        .register("archive", Archive::new(Arc::new(store), "")?.behind_inbox())?
         .on_diarization("rttm", async |event: TypedEvent<Diarization>| {
             print!("{}", event.output().diarization.to_rttm(event.job_id()));
             Ok(())

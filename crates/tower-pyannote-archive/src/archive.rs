@@ -32,7 +32,8 @@ use crate::{
 /// 2. **Whole or not at all.** Objects are created with [`PutMode::Create`](object_store::PutMode::Create), which stores make
 ///    atomic. A store without it is refused with an error at the first event, unless
 ///    [`without_conditional_create`](Self::without_conditional_create) says that the archive may do without.
-/// 3. **Every error can be retried.** Until the event is stored, the handler fails.
+/// 3. **Every error can be retried.** Until the event is stored, the handler fails. A repeat writes the object again, because
+///    whoever wrote it may have been killed before it was durable, unless the store has [metadata](Metadata::Attributes).
 ///
 /// A claim is one small object per event. Keep it for as long as the event may be repeated: without its claim, a repeated event
 /// is stored a second time. [`behind_inbox`](Self::behind_inbox) writes no claims.
@@ -229,20 +230,24 @@ impl Archive {
         }
     }
 
-    /// Compares the event with the stored object. Writes the object again if it was cut off.
+    /// Compares the event with the stored object. Writes the object again if it was cut off, or may not be durable yet.
     async fn confirm(&self, location: &Path, event: &WebhookEvent) -> Result<(), ArchiveError> {
         let kept = self.objects.read(location).await?;
-        if kept == event.raw() {
-            return Ok(());
+        // The writer of a file may have been killed before it flushed the name. Stores with attributes are remote: what
+        // they show is durable.
+        let is_durable = self.metadata == Metadata::Attributes;
+        match kept == event.raw() {
+            true if is_durable => return Ok(()),
+            true => {}
+            // Every event is JSON, so an object that is not JSON was cut off by a loss of power.
+            false if !is_json(&kept) => telemetry::repaired(location),
+            false => {
+                telemetry::conflict(event, location);
+                return Ok(());
+            }
         }
-        // Every event is JSON, so an object that is not JSON was cut off by a loss of power.
-        if !is_json(&kept) {
-            telemetry::repaired(location);
-            let (bytes, attributes) = (event.raw(), self.attributes(event));
-            return self.objects.overwrite(location, bytes, attributes).await;
-        }
-        telemetry::conflict(event, location);
-        Ok(())
+        let (bytes, attributes) = (event.raw(), self.attributes(event));
+        self.objects.overwrite(location, bytes, attributes).await
     }
 }
 

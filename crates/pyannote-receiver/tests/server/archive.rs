@@ -5,7 +5,7 @@ use std::{
     fs,
     sync::{
         Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
     time::Duration,
@@ -15,8 +15,8 @@ use tempfile::TempDir;
 
 use tower_pyannote_test_support::{
     bodies,
-    http::{Post, SECRET},
-    process::{Ended, SECRET_NAME, Server, dir, kept_in, run},
+    http::{Post, SECRET, get},
+    process::{Ended, SECRET_NAME, Server, dir, kept_in, run, wait_until},
     s3::{Fault, S3},
 };
 
@@ -167,6 +167,33 @@ fn s3_that_fails_and_loses_answers_keeps_each_event_once() {
     for (fault, made) in FAULTS.iter().zip(&MADE) {
         assert!(made.load(Ordering::Relaxed) > 0, "{fault:?} was never made");
     }
+}
+
+#[test]
+fn health_says_what_the_store_does_and_not_what_it_answers() {
+    static REFUSES: AtomicBool = AtomicBool::new(false);
+
+    let s3 = S3::start_with(env!("CARGO_TARGET_TMPDIR"), |_| {
+        match REFUSES.load(Ordering::Relaxed) {
+            true => Fault::Refused(403, "InvalidAccessKeyId"),
+            false => Fault::None,
+        }
+    });
+    let Some(s3) = s3 else {
+        return;
+    };
+    let server = start(dir(), &s3, &[]);
+    let health = || get(server.address, "/health", "*/*");
+    assert_eq!(health().status, 200);
+    REFUSES.store(true, Ordering::Relaxed);
+    wait_until("a new check", || health().status == 503);
+    assert_eq!(
+        health().body,
+        r#"{"inbox":"ok","status":"unavailable","storage":"the store denies access"}"#
+    );
+    REFUSES.store(false, Ordering::Relaxed);
+    wait_until("a new check", || health().status == 200);
+    assert_eq!(s3.objects().len(), 0, "checks leave nothing behind");
 }
 
 #[test]

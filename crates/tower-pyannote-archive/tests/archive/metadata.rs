@@ -3,7 +3,7 @@
 use object_store::{Attribute, Attributes};
 use serde_json::json;
 
-use super::*;
+use super::{recorded::Recorded, *};
 
 const BODY: &str = r#"{"jobId":"j","status":"failed"}"#;
 const NAME: &str = "20261124T034000.000000000Z_none_j_failed.json";
@@ -98,6 +98,26 @@ async fn attributes_say_when_and_how_the_event_came() {
     let kept = attributes_of(&delivered(retry(long))).await;
     let reason = kept.get(&Attribute::Metadata("retryreason".into()));
     assert_eq!(reason.map(|reason| reason.len()), Some(64));
+}
+
+#[tokio::test]
+async fn a_repeat_leaves_the_object_and_its_attributes() {
+    let store = Arc::new(Recorded::default());
+    let archive = Archive::new(store.clone(), "").unwrap();
+    let archive = archive.behind_inbox().with_metadata(Metadata::Attributes);
+    let location = archive.keep(&delivered(first())).await.unwrap();
+    store.requests();
+    let again = retry(RetryReason::HttpError);
+    archive.keep(&delivered(again)).await.unwrap();
+    assert_eq!(
+        store.requests(),
+        [format!("create {NAME}"), format!("get {NAME}")]
+    );
+    let kept = store.get(&location).await.unwrap().attributes;
+    assert_eq!(
+        kept,
+        attributes(&[("receivedat", AT), ("source", "webhook")])
+    );
 }
 
 #[tokio::test]
