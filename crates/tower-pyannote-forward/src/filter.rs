@@ -23,6 +23,7 @@ use tower_pyannote::{Kind, Status, WebhookEvent};
 pub struct EventFilter {
     kinds: Option<Vec<Option<Kind>>>,
     statuses: Option<Vec<Status>>,
+    references: Option<Vec<String>>,
     conditions: Vec<Arc<Condition>>,
 }
 
@@ -49,6 +50,17 @@ impl EventFilter {
         self
     }
 
+    /// Accepts only events of jobs with these references. Default: all references, and none.
+    ///
+    /// The reference is [`WebhookEvent::reference`]. It is known only behind an inbox that recorded the submission.
+    pub fn with_references<R: Into<String>>(
+        mut self,
+        references: impl IntoIterator<Item = R>,
+    ) -> Self {
+        self.references = Some(references.into_iter().map(Into::into).collect());
+        self
+    }
+
     /// Accepts only events for which `condition` returns true, beside the other conditions.
     pub fn add_condition(
         mut self,
@@ -69,6 +81,10 @@ impl EventFilter {
                 .statuses
                 .as_ref()
                 .is_none_or(|statuses| statuses.contains(event.status()))
+            && self.references.as_ref().is_none_or(|references| {
+                let reference = event.reference();
+                reference.is_some_and(|reference| references.iter().any(|one| one == reference))
+            })
             && self.conditions.iter().all(|accepts| accepts(event))
     }
 }
@@ -78,6 +94,7 @@ impl fmt::Debug for EventFilter {
         f.debug_struct("EventFilter")
             .field("kinds", &self.kinds)
             .field("statuses", &self.statuses)
+            .field("references", &self.references)
             .field("conditions", &self.conditions.len())
             .finish()
     }
@@ -170,5 +187,20 @@ mod tests {
         for (name, filter, kind, status, expected) in cases {
             assert_eq!(filter.accepts(&event(kind, status)), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn event_passes_if_its_reference_is_listed() {
+        let event = |reference: Option<&str>| {
+            let delivery = Delivery::at(SystemTime::now())
+                .with_reference(reference.map(tower_pyannote::event::Text::from));
+            let body = r#"{"jobId":"job-1","status":"failed"}"#;
+            WebhookEvent::new(body.into(), delivery).unwrap()
+        };
+        let filter = EventFilter::new().with_references(["a", "b"]);
+        assert!(filter.accepts(&event(Some("b"))));
+        assert!(!filter.accepts(&event(Some("ab"))));
+        assert!(!filter.accepts(&event(None)));
+        assert!(EventFilter::new().accepts(&event(None)));
     }
 }
