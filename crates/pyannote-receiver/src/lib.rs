@@ -56,6 +56,8 @@ mod error;
 #[cfg(feature = "server")]
 mod fetch;
 #[cfg(feature = "server")]
+mod forward;
+#[cfg(feature = "server")]
 mod handlers;
 #[cfg(feature = "server")]
 mod heads;

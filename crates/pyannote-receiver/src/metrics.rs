@@ -12,6 +12,7 @@ use tower_pyannote::{
     verify::VerifyError,
 };
 use tower_pyannote_archive::metrics as archive;
+use tower_pyannote_forward::metrics as forward;
 use tower_pyannote_inbox::metrics as inbox;
 
 /// Installs the recorder of the process. Call this once, on tokio.
@@ -23,6 +24,7 @@ pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
     let handle = builder.install_recorder()?;
     webhook::describe();
     archive::describe();
+    forward::describe();
     inbox::describe();
     client::describe();
     start_from_zero();
@@ -121,6 +123,9 @@ fn start_from_zero() {
         counter!(webhook::RETRIES, "reason" => reason).absolute(0);
     }
     counter!(archive::CONFLICTS).absolute(0);
+    for outcome in ["published", "failed"] {
+        counter!(forward::RELAYS, "outcome" => outcome).absolute(0);
+    }
     for outcome in ["new", "duplicate", "conflict", "failed"] {
         counter!(inbox::COMMITS, "outcome" => outcome).absolute(0);
     }

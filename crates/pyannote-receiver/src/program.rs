@@ -10,6 +10,7 @@ use crate::{
     database, endpoints,
     error::{ServerError, in_full},
     fetch::Fetch,
+    forward,
     page::About,
     reconcile,
     reload::Reload,
@@ -129,6 +130,7 @@ async fn run(
         false => None,
     };
     let secret_set = webhook.as_ref().map(|secret| secret.to_set()).transpose()?;
+    let passed_on = forward::Handlers::new(&settings.pass_on, secrets)?;
     let place = database::Place::new(&settings.database, secrets)?;
     let is_local = place.is_local();
     let store = store::open(&settings.database, is_local).await?;
@@ -140,6 +142,8 @@ async fn run(
     server = server
         .with_handlers(|registry| registry.with_handler_timeout(settings.worker.handler_timeout))
         .map_err(|error| Failure::usage(format!("--handler-timeout: {error}")))?
+        .with_handlers(|registry| passed_on.register(registry))
+        .map_err(|error| Failure::usage(format!("--forward: {error}")))?
         .with_handlers(handlers)
         .map_err(Failure::run)?;
     // One client, so that the reconciler and the handlers share the rate limit.

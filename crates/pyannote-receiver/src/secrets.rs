@@ -14,6 +14,7 @@ pub(crate) struct Secrets {
     webhook: Source,
     api_key: Source,
     database_url: Source,
+    forward: Source,
 }
 
 #[derive(Clone)]
@@ -43,6 +44,7 @@ impl Secrets {
             webhook: Source::of_variable(settings, WEBHOOK_SECRET, "webhook.secret_file"),
             api_key: Source::of_variable(settings, API_KEY, "reconcile.api_key_file"),
             database_url: Source::of_database(settings),
+            forward: Source::of_variable(settings, FORWARD_SECRET, "forward.secret_file"),
         }
     }
 
@@ -60,13 +62,18 @@ impl Secrets {
         self.api_key.read()
     }
 
+    /// Reads the secret that signs what is forwarded. Returns `None` if it is not set.
+    pub(crate) fn forward(&self) -> Result<Option<Setting>, Failure> {
+        self.forward.read()
+    }
+
     /// Reads the URL of the database. Returns `None` if it is not set.
     pub(crate) fn database_url(&self) -> Result<Option<Setting>, Failure> {
         self.database_url.read()
     }
 
-    /// Returns the places of the webhook secret and of the API key, for `config`.
-    pub(crate) fn places(&self) -> [(&'static str, Option<String>); 2] {
+    /// Returns the places of the secrets, for `config`.
+    pub(crate) fn places(&self) -> [(&'static str, Option<String>); 3] {
         let place = |source: &Source| match source {
             Source::Unset => None,
             Source::Value { place, .. } | Source::File { place, .. } | Source::Both(place) => {
@@ -76,6 +83,7 @@ impl Secrets {
         [
             ("webhook.secret", place(&self.webhook)),
             ("reconcile.api_key", place(&self.api_key)),
+            ("forward.secret", place(&self.forward)),
         ]
     }
 }
@@ -192,7 +200,7 @@ fn of_environment(variable: &str) -> String {
 }
 
 /// Reads a file without the line break at its end, which an editor or `echo` adds.
-fn read_file(path: &Path) -> Result<Vec<u8>, String> {
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, String> {
     let read = fs::read(path);
     let mut value = read.map_err(|error| format!("{}: cannot be read: {error}", path.display()))?;
     for end in [b'\n', b'\r'] {
@@ -206,3 +214,4 @@ fn read_file(path: &Path) -> Result<Vec<u8>, String> {
 const VARIABLE: &str = "environment variable ";
 const WEBHOOK_SECRET: &str = "PYANNOTEAI_WEBHOOK_SECRET";
 const API_KEY: &str = "PYANNOTEAI_API_KEY";
+const FORWARD_SECRET: &str = "WEBHOOK_SERVER_FORWARD_SECRET";

@@ -43,6 +43,10 @@ struct Checked {
 }
 
 impl Check {
+    pub(crate) fn settings(&mut self) -> &mut Settings {
+        &mut self.settings
+    }
+
     pub(crate) fn listen(&self) -> &Listen {
         &self.settings.listen
     }

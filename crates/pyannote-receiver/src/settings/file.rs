@@ -10,11 +10,15 @@ use clap::{Arg, Command};
 use pyannote_cli::Failure;
 use toml::{Table, Value};
 
+use crate::forward::Endpoint;
+
 /// A settings file.
 pub(crate) struct File {
     path: PathBuf,
     /// The values by key, such as `server.port`.
     values: BTreeMap<String, Vec<String>>,
+    /// The tables `[forward.endpoints.NAME]`, by name.
+    endpoints: BTreeMap<String, Endpoint>,
 }
 
 impl File {
@@ -25,11 +29,12 @@ impl File {
         };
         let text = fs::read_to_string(path)
             .map_err(|error| failed(&format!("cannot be read: {error}")))?;
-        let table: Table = text.parse().map_err(|error: toml::de::Error| {
+        let mut table: Table = text.parse().map_err(|error: toml::de::Error| {
             let line = error.span().map(|span| line(&text, span.start));
             let line = line.map_or(String::new(), |line| format!("line {line}: "));
             failed(&format!("{line}{}", error.message()))
         })?;
+        let endpoints = endpoints(&mut table).map_err(|error| failed(&error))?;
         let mut values = BTreeMap::new();
         known
             .flatten("", table, &mut values)
@@ -37,6 +42,7 @@ impl File {
         Ok(Self {
             path: path.to_owned(),
             values,
+            endpoints,
         })
     }
 
@@ -50,6 +56,10 @@ impl File {
                 },
             );
         command.mut_subcommands(|command| self.defaults_of(command))
+    }
+
+    pub(super) fn take_endpoints(&mut self) -> BTreeMap<String, Endpoint> {
+        std::mem::take(&mut self.endpoints)
     }
 
     pub(super) fn has(&self, key: &str) -> bool {
@@ -66,6 +76,25 @@ impl File {
         let sets = self.has(key);
         sets.then(|| format!("{key} in {}", self.path.display()))
     }
+}
+
+/// Takes the endpoints out of a file. They have names of the operator's, so no argument stands for them.
+fn endpoints(table: &mut Table) -> Result<BTreeMap<String, Endpoint>, String> {
+    let forward = table.get_mut("forward").and_then(Value::as_table_mut);
+    let Some(endpoints) = forward.and_then(|forward| forward.remove("endpoints")) else {
+        return Ok(BTreeMap::new());
+    };
+    let Value::Table(endpoints) = endpoints else {
+        return Err("forward.endpoints: expected a table for each endpoint".to_owned());
+    };
+    let endpoints = endpoints.into_iter().map(|(name, endpoint)| {
+        let parsed = endpoint.try_into::<Endpoint>();
+        match parsed {
+            Ok(endpoint) => Ok((name, endpoint)),
+            Err(error) => Err(format!("forward.endpoints.{name}: {}", error.message())),
+        }
+    });
+    endpoints.collect()
 }
 
 /// The keys that a file may have, and whether each takes a list.

@@ -14,8 +14,10 @@ use pyannote_cli::{Failure, Log, LogFile};
 use self::file::{File, Known};
 pub(crate) use self::{
     in_force::{InForce, Origin, REDACTED, Setting},
-    sections::{Common, Database, Limits, Listen, Reconcile, Settings, WebhookSecret, Worker},
-    values::{Private, Role},
+    sections::{
+        Common, Database, Limits, Listen, PassOn, Reconcile, Settings, WebhookSecret, Worker,
+    },
+    values::{Private, Role, duration},
 };
 use crate::{
     commands::{check, config, deliver, doctor, generate, health, inbox},
@@ -87,13 +89,27 @@ pub(crate) fn parse() -> Result<Option<Parsed>, Failure> {
         matches = of_all;
         file = Some(read);
     }
-    let program = Program::from_arg_matches(&matches).map_err(Failure::usage)?;
+    let mut program = Program::from_arg_matches(&matches).map_err(Failure::usage)?;
+    if let (Some(file), Some(settings)) = (&mut file, program.command.settings()) {
+        settings.pass_on.endpoints = file.take_endpoints();
+    }
     let in_force = InForce::new(&command, &matches, file.as_ref());
     Ok(Some(Parsed {
         program,
         secrets: Secrets::new(&in_force),
         in_force,
     }))
+}
+
+impl Command {
+    /// Returns the settings of `serve`, if the command has them.
+    fn settings(&mut self) -> Option<&mut Settings> {
+        match self {
+            Self::Serve(settings) => Some(settings),
+            Self::Check(check) => Some(check.settings()),
+            _ => None,
+        }
+    }
 }
 
 impl Common {

@@ -57,7 +57,7 @@ impl FromStr for Private {
 }
 
 /// Reads a duration: a number of seconds, or numbers with units, such as `1h 30m`.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     if let Ok(seconds) = text.parse() {
         return Ok(Duration::from_secs(seconds));
     }

@@ -5,6 +5,7 @@ mod common;
 mod database;
 mod limits;
 mod listen;
+mod pass_on;
 mod reconcile;
 mod worker;
 
@@ -15,6 +16,7 @@ pub(crate) use self::{
     database::Database,
     limits::Limits,
     listen::Listen,
+    pass_on::PassOn,
     reconcile::Reconcile,
     worker::Worker,
 };
@@ -30,6 +32,8 @@ pub(crate) struct Settings {
     pub(crate) database: Database,
     #[command(flatten)]
     pub(crate) worker: Worker,
+    #[command(flatten)]
+    pub(crate) pass_on: PassOn,
     #[command(flatten)]
     pub(crate) reconcile: Reconcile,
     #[command(flatten)]
