@@ -10,6 +10,7 @@ mod doctor;
 mod faults;
 mod file;
 mod heads;
+mod forward;
 mod health;
 mod inbox;
 mod listeners;
