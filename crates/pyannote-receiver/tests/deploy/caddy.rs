@@ -40,14 +40,14 @@ fn caddyfile_is_formatted() {
 }
 
 /// A running Caddy.
-pub(crate) struct Caddy {
-    pub(crate) proxy: Proxy,
+struct Caddy {
+    proxy: Proxy,
     _process: Background,
     _dir: TempDir,
 }
 
 impl Caddy {
-    pub(crate) fn start(receiver: SocketAddr) -> Option<Self> {
+    fn start(receiver: SocketAddr) -> Option<Self> {
         let program = find("caddy")?;
         let (dir, port) = (dir(), free_port());
         let mut command = Command::new(program);

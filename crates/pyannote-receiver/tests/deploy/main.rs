@@ -3,11 +3,10 @@
 #![cfg(unix)]
 
 mod caddy;
+mod guide;
 mod image;
 mod monitoring;
 mod nginx;
 mod program;
 mod proxied;
-mod rehearsal;
 mod systemd;
-mod trial;

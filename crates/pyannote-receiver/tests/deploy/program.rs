@@ -28,8 +28,11 @@ pub(crate) fn replace(text: &str, from: &str, to: &str) -> String {
 /// Returns a program's path. Where it is not installed, panics in CI, and returns `None` elsewhere.
 pub(crate) fn find(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    let folders = env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/bin".into()]);
-    let found = folders
+    let postgres = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
+    let postgres = postgres.map(|version| version.unwrap().path().join("bin"));
+    let found = env::split_paths(&path)
+        .chain(["/usr/sbin".into(), "/usr/local/bin".into()])
+        .chain(postgres)
         .map(|folder| folder.join(name))
         .find(|path| path.is_file());
     if found.is_none() {

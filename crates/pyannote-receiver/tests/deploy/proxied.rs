@@ -90,21 +90,6 @@ impl Proxy {
     }
 }
 
-/// Returns a client that trusts these authorities.
-pub(crate) fn client(roots: RootCertStore) -> Client {
-    let tls = ClientConfig::builder_with_provider(ring::default_provider().into())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Client::builder()
-        .tls_backend_preconfigured(tls)
-        .no_proxy()
-        .timeout(Duration::from_secs(10))
-        .build()
-        .unwrap()
-}
-
 /// Asserts that the proxy passes deliveries of 1 KB and 100 MiB on to the receiver, and no other path.
 pub(crate) fn passes_webhooks_only(proxy: &Proxy, server: &Server) {
     let small = bodies::diarization(&bodies::job(1), 1_000);
@@ -170,4 +155,19 @@ impl Upstream {
         });
         (Self(thread), address)
     }
+}
+
+/// Returns a client that trusts these authorities.
+fn client(roots: RootCertStore) -> Client {
+    let tls = ClientConfig::builder_with_provider(ring::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Client::builder()
+        .tls_backend_preconfigured(tls)
+        .no_proxy()
+        .timeout(Duration::from_secs(10))
+        .build()
+        .unwrap()
 }
