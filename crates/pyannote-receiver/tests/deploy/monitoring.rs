@@ -55,6 +55,21 @@ fn every_alert_has_a_test_in_which_it_fires_and_a_row_in_the_guide() {
 }
 
 #[test]
+fn every_reason_of_an_alert_has_a_row_in_troubleshooting() {
+    let guide = fs::read_to_string(file("../docs/troubleshooting.md")).unwrap();
+    let alerts = text("prometheus/alerts.yml");
+    let (_, rest) = alerts.split_once(r#"reason=~""#).unwrap();
+    let (reasons, _) = rest.split_once('"').unwrap();
+    for reason in reasons.split('|') {
+        let row = format!("`{reason}`");
+        let mut rows = guide
+            .lines()
+            .filter(|line| line.starts_with("| 4") || line.starts_with("| 5"));
+        assert!(rows.any(|line| line.contains(&row)), "no row for {reason}");
+    }
+}
+
+#[test]
 fn every_metric_and_label_of_alerts_and_panels_is_described() {
     let metrics = described();
     let mut expressions = panels();
