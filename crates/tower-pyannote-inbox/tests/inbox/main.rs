@@ -2,6 +2,8 @@
 #![cfg(all(feature = "sqlite", feature = "postgres", feature = "testing"))]
 
 mod commit;
+mod damaged;
+mod dialect;
 mod faults;
 mod files;
 mod listing;

@@ -116,7 +116,7 @@ impl Disk {
         let root = self.root();
         let mut device = Device::of(&root);
         let record = self.directory.path().join("record");
-        let cut = fastrand::u32(1..900);
+        let cut = fastrand::u32(1..450);
         let mut child = Command::new(env::current_exe().unwrap())
             .args([
                 "--ignored",
