@@ -59,15 +59,17 @@ fn every_acknowledged_event_is_handled_whatever_is_killed() {
         // Evenly over the storm.
         let share = begun.elapsed().as_secs_f64() / STORM.as_secs_f64();
         let due = all.saturating_sub(unsent.len()) as f64 <= share * all as f64;
-        if sent.len() < 48 && due {
-            if let Some(key) = unsent.pop() {
+        if sent.len() < 48
+            && due
+            && let Some(key) = unsent.pop()
+        {
+            let replica = fastrand::choice(&mut chaos.replicas).unwrap();
+            replica.deliver(key);
+            sent.insert(key, (replica.number, Instant::now()));
+            if fastrand::u8(..) < 40 {
+                // A repeat at the same time, at any replica.
                 let replica = fastrand::choice(&mut chaos.replicas).unwrap();
                 replica.deliver(key);
-                sent.insert(key, (replica.number, Instant::now()));
-                if fastrand::u8(..) < 40 {
-                    // A repeat at the same time, at any replica.
-                    fastrand::choice(&mut chaos.replicas).unwrap().deliver(key);
-                }
             }
         }
         while let Ok(Answer { key, is_ok, .. }) = answered.recv_timeout(Duration::from_millis(1)) {

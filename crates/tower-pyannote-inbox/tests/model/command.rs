@@ -98,11 +98,11 @@ pub(crate) fn any() -> BoxedStrategy<Command> {
         8 => (0..6_u8, anything::<bool>(), loss)
             .prop_map(|(event, other_body, loss)| Command::Deliver { event, other_body, loss }),
         4 => (0..2_u8).prop_map(Command::Start),
-        1 => (0..2_u8).prop_map(Command::Stop),
+        2 => (0..2_u8).prop_map(Command::Stop),
         1 => (0..2_u8).prop_map(Command::Kill),
         1 => Just(Command::Restart),
         16 => number().prop_map(Command::Go),
-        2 => number().prop_map(Command::Fail),
+        4 => number().prop_map(Command::Fail),
         2 => (number(), 0..24_u8).prop_map(|(call, polls)| Command::Die { call, polls }),
         4 => (number(), number()).prop_map(|(one, other)| Command::Both(one, other)),
         8 => Just(Command::Calm),

@@ -23,7 +23,7 @@ use self::{
 };
 
 prop_state_machine! {
-    #![proptest_config(config(60))]
+    #![proptest_config(config(150))]
 
     #[test]
     fn sqlite_agrees_with_the_model(sequential 10..80 => Machine<Sqlite>);
