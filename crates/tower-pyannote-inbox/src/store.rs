@@ -197,7 +197,7 @@ pub(crate) struct Grouping {
 pub(crate) struct Claim {
     pub(crate) id: i64,
     pub(crate) worker: Arc<str>,
-    /// Fencing token: each claim and each takeover increments it, so that late writes by earlier claimants are rejected.
+    /// Fencing token: each claim, takeover and release increments it, so that late writes by earlier claimants are rejected.
     pub(crate) number: i64,
 }
 

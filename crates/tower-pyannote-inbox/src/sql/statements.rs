@@ -40,8 +40,9 @@ UPDATE pyannote_events SET state = 'waiting', attempts = attempts + 1, claims = 
 WHERE state = 'running' AND COALESCE(worker, '') <> $1 AND NOT EXISTS (
     SELECT 1 FROM pyannote_leases l WHERE l.name = pyannote_events.worker AND l.expires_at > now_ns())";
 
+/// Counts as a claim, so that a result that is still on its way to the database is rejected.
 pub(super) const RELEASE: &str = "\
-UPDATE pyannote_events SET state = 'waiting', worker = NULL
+UPDATE pyannote_events SET state = 'waiting', claims = claims + 1, worker = NULL
 WHERE state = 'running' AND worker = $1 AND NOT id = ANY($2)";
 
 /// Only the first event of a job that is due and of which none is running, so that events of a job never overlap.
