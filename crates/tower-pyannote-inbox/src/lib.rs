@@ -18,6 +18,8 @@ mod error;
 #[cfg(feature = "testing")]
 mod faults;
 mod feed;
+#[cfg(feature = "testing")]
+mod gate;
 mod group;
 mod held;
 mod inbox;
@@ -51,7 +53,7 @@ compile_error!("tower-pyannote-inbox needs the feature `sqlite` or `postgres`");
 pub use self::faults::{StoreFault, StoreFaults};
 #[cfg(feature = "testing")]
 #[doc(hidden)]
-pub use self::faults::{StoreGate, StoreMoment, StorePass, StoreStep};
+pub use self::gate::{StoreGate, StoreMoment, StorePass, StoreStep};
 pub use self::{
     builder::InboxBuilder,
     config_error::ConfigError,

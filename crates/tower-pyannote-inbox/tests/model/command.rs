@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Both(u8, u8),
     /// Lets all calls go on, until none is left.
     Calm,
+    /// Lets all calls go on, and all handlers succeed.
+    Work,
     /// Ends a running handler.
     End {
         run: u8,
@@ -91,11 +93,11 @@ pub(crate) fn any() -> BoxedStrategy<Command> {
         6 => Just(Verdict::Done),
         2 => Just(Verdict::Retry),
         1 => Just(Verdict::RetryLater),
-        1 => Just(Verdict::Permanent),
+        2 => Just(Verdict::Permanent),
     ];
     let number = anything::<u8>;
     prop_oneof![
-        8 => (0..6_u8, anything::<bool>(), loss)
+        14 => (0..6_u8, anything::<bool>(), loss)
             .prop_map(|(event, other_body, loss)| Command::Deliver { event, other_body, loss }),
         4 => (0..2_u8).prop_map(Command::Start),
         2 => (0..2_u8).prop_map(Command::Stop),
@@ -104,15 +106,16 @@ pub(crate) fn any() -> BoxedStrategy<Command> {
         16 => number().prop_map(Command::Go),
         4 => number().prop_map(Command::Fail),
         2 => (number(), 0..24_u8).prop_map(|(call, polls)| Command::Die { call, polls }),
-        4 => (number(), number()).prop_map(|(one, other)| Command::Both(one, other)),
-        8 => Just(Command::Calm),
-        16 => (number(), verdict).prop_map(|(run, verdict)| Command::End { run, verdict }),
-        6 => prop_oneof![Just(1_u16), Just(11), Just(1_200)].prop_map(|seconds| Command::Tick { seconds }),
+        14 => (number(), number()).prop_map(|(one, other)| Command::Both(one, other)),
+        24 => Just(Command::Calm),
+        3 => Just(Command::Work),
+        24 => (number(), verdict).prop_map(|(run, verdict)| Command::End { run, verdict }),
+        10 => prop_oneof![4 => Just(1_u16), 1 => Just(11), 1 => Just(1_200)].prop_map(|seconds| Command::Tick { seconds }),
         3 => prop_oneof![Just(-180_i16), Just(-30), Just(30), Just(150)]
             .prop_map(|minutes| Command::Clock { minutes }),
         2 => (0..2_u8).prop_map(Command::LoseLease),
-        2 => (0..6_u8, anything::<bool>()).prop_map(|(event, all)| Command::Replay { event, all }),
-        1 => (0..3_u8).prop_map(|hours| Command::Prune { hours }),
+        4 => (0..6_u8, anything::<bool>()).prop_map(|(event, all)| Command::Replay { event, all }),
+        2 => prop_oneof![2 => Just(0_u8), 1 => Just(2)].prop_map(|hours| Command::Prune { hours }),
     ]
     .boxed()
 }

@@ -23,17 +23,17 @@ use self::{
 };
 
 prop_state_machine! {
-    #![proptest_config(config(150))]
+    #![proptest_config(config(100))]
 
     #[test]
-    fn sqlite_agrees_with_the_model(sequential 10..80 => Machine<Sqlite>);
+    fn sqlite_agrees_with_the_model(sequential 20..100 => Machine<Sqlite>);
 }
 
 prop_state_machine! {
     #![proptest_config(config(30))]
 
     #[test]
-    fn postgresql_agrees_with_the_model(sequential 10..80 => Machine<Postgresql>);
+    fn postgresql_agrees_with_the_model(sequential 20..100 => Machine<Postgresql>);
 }
 
 struct Machine<S>(PhantomData<S>);

@@ -228,6 +228,7 @@ impl Model {
             } => {
                 let released = Event {
                     state: "waiting".to_owned(),
+                    claims: old.claims + 1,
                     worker: None,
                     ..old.clone()
                 };

@@ -12,7 +12,7 @@ use tower_pyannote::{WebhookEvent, event::Delivery};
 use tower_pyannote_inbox::{Commit, Inbox, InboxError, Replay, StoreFault, StoreFaults, StoreStep};
 
 use crate::{
-    command::{Command, Loss, Verdict},
+    command::{Command, LATER, Loss, Verdict},
     database::{Database, Event, Snapshot, Tables},
     gate::{Call, Waiting},
     model::{Cause, MAX_ATTEMPTS, Model},
@@ -54,7 +54,10 @@ impl World {
         let state = runtime.block_on(async {
             time::pause();
             tokio::task::spawn_blocking(move || end.recv());
-            State::new(database).await
+            let mut state = State::new(database).await;
+            state.start(0).await;
+            state.start(1).await;
+            state
         });
         Self {
             _still: still,
@@ -141,25 +144,10 @@ impl State {
             }
             Command::Die { call, polls } => self.die(call, polls).await,
             Command::Both(one, other) => self.both(one, other).await,
-            Command::Calm => {
-                for _ in 0..40 {
-                    let Some(call) = self.waiting.call(0, |_| true) else {
-                        break;
-                    };
-                    self.go(call).await;
-                }
-            }
-            Command::End { run, verdict } => {
-                if let Some(run) = self.waiting.running(run) {
-                    self.model.ends(run.id, verdict);
-                    run.end(verdict);
-                    self.nothing_changes().await;
-                }
-            }
-            Command::Tick { seconds } => {
-                time::advance(Duration::from_secs(seconds.into())).await;
-                self.nothing_changes().await;
-            }
+            Command::Calm => self.calm().await,
+            Command::Work => self.work().await,
+            Command::End { run, verdict } => self.end(run, verdict).await,
+            Command::Tick { seconds } => self.tick(seconds.into()).await,
             Command::Clock { minutes } => {
                 self.tables.move_clock(minutes.into()).await;
                 // Not a change of the inbox.
@@ -274,6 +262,30 @@ impl State {
         self.changed_whole(Cause::Call { worker, name }).await;
     }
 
+    async fn calm(&mut self) {
+        for _ in 0..40 {
+            let Some(call) = self.waiting.call(0, |_| true) else {
+                break;
+            };
+            self.go(call).await;
+        }
+    }
+
+    async fn work(&mut self) {
+        for _ in 0..8 {
+            self.calm().await;
+            self.end(0, Verdict::Done).await;
+        }
+    }
+
+    async fn end(&mut self, run: u8, verdict: Verdict) {
+        if let Some(run) = self.waiting.running(run) {
+            self.model.ends(run.id, verdict);
+            run.end(verdict);
+            self.nothing_changes().await;
+        }
+    }
+
     /// Kills a worker in the middle of a call.
     async fn die(&mut self, number: u8, polls: u8) {
         let Some(call) = self.waiting.call(number, |call| !call.has_effect) else {
@@ -342,31 +354,31 @@ impl State {
         self.kill(0).await;
         self.kill(1).await;
         self.start(0).await;
-        let longest = i16::try_from(crate::command::LATER).unwrap() + 1;
+        let longest = i64::try_from(LATER).unwrap() + 1;
         for round in 0.. {
-            for _ in 0..8 {
-                self.apply(&Command::Calm).await;
-                let end = Command::End {
-                    run: 0,
-                    verdict: Verdict::Done,
-                };
-                self.apply(&end).await;
-                self.apply(&end).await;
+            for _ in 0..2 {
+                self.work().await;
             }
             let is_over = |event: &Event| matches!(&*event.state, "handled" | "dead");
             if self.last.events.values().all(is_over) {
                 break;
             }
             assert!(round < 40, "no rest: {:#?}", self.last.events);
-            self.apply(&Command::Tick { seconds: 1 }).await;
+            self.tick(1).await;
             if round == 5 {
-                self.apply(&Command::Clock { minutes: longest }).await;
+                self.tables.move_clock(longest).await;
+                self.last = self.tables.read().await;
                 // Leases are renewed and lost ones found.
-                self.apply(&Command::Tick { seconds: 1_200 }).await;
+                self.tick(1_200).await;
             }
         }
         self.kill(0).await;
         self.tables.are_removed().await;
+    }
+
+    async fn tick(&mut self, seconds: u64) {
+        time::advance(Duration::from_secs(seconds)).await;
+        self.nothing_changes().await;
     }
 
     async fn nothing_changes(&mut self) {
