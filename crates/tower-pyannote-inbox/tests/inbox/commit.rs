@@ -1,4 +1,4 @@
-//! What becomes of a delivery before it is answered.
+//! Commits of deliveries, and the answers to them.
 
 use std::{
     collections::HashMap,
@@ -24,11 +24,11 @@ use tower_pyannote_test_support::delivery::{self, clock, now, request, secret};
 on_each_store! {
     a_delivery_is_stored_as_it_was_received,
     a_repeat_is_answered_200_and_stored_once,
-    another_body_under_the_same_name_is_kept_aside_and_the_first_one_stays,
-    an_output_that_comes_after_a_bare_status_does_not_replace_it,
-    sixty_four_at_a_time_commit_one_event_once,
-    two_replicas_that_take_the_same_deliveries_commit_each_once,
-    names_that_only_look_alike_are_different_events,
+    another_body_for_the_same_event_is_kept_as_a_conflict,
+    a_later_delivery_with_output_does_not_replace_one_without,
+    sixty_four_concurrent_deliveries_commit_one_event_once,
+    two_replicas_with_the_same_deliveries_commit_each_once,
+    similar_job_ids_and_statuses_are_different_events,
     a_job_id_of_any_length_and_content_is_committed,
     one_event_of_a_megabyte_and_many_small_ones_share_a_commit,
     a_request_without_an_event_is_answered_500,
@@ -43,7 +43,7 @@ fn receiver(inbox: &Inbox) -> VerifySignature<InboxService, tower_pyannote::cloc
 
 async fn a_delivery_is_stored_as_it_was_received(place: Place) {
     let inbox = place.open().await;
-    // Blanks and order are a part of it.
+    // The stored bytes keep blanks and the order of keys.
     let body = br#" { "status":"succeeded" , "output":{"diarization":[]},  "jobId":"job-1"}  "#;
     let mut request = request(body, Full::<Bytes>::from(&body[..]));
     request
@@ -61,7 +61,7 @@ async fn a_delivery_is_stored_as_it_was_received(place: Place) {
     assert_eq!(entry.received_at, now());
     assert_eq!((entry.attempts, entry.bytes, entry.conflicts), (0, 74, 0));
 
-    // By another process, too.
+    // Another process reads the same event.
     let event = place.open().await.event(&entry.id).await.unwrap().unwrap();
     assert_eq!(event.raw(), &body[..]);
     assert_eq!(event.timestamp(), 1_767_225_600);
@@ -86,13 +86,13 @@ async fn a_repeat_is_answered_200_and_stored_once(place: Place) {
     assert_eq!(again.unwrap(), Commit::Duplicate);
 }
 
-async fn another_body_under_the_same_name_is_kept_aside_and_the_first_one_stays(place: Place) {
+async fn another_body_for_the_same_event_is_kept_as_a_conflict(place: Place) {
     let inbox = place.open().await;
     let first = event("job", "failed", "");
     let second = event("job", "failed", r#","output":{"error":"no audio"}"#);
     assert_eq!(inbox.commit(&first).await.unwrap(), Commit::New);
     assert_eq!(inbox.commit(&second).await.unwrap(), Commit::Conflict);
-    // The same conflict is known from then on.
+    // The second delivery of the same conflict stores nothing.
     assert_eq!(inbox.commit(&second).await.unwrap(), Commit::Conflict);
     assert_eq!(inbox.commit(&first).await.unwrap(), Commit::Duplicate);
     let entry = entry(&inbox, "job").await;
@@ -101,7 +101,7 @@ async fn another_body_under_the_same_name_is_kept_aside_and_the_first_one_stays(
     assert_eq!(kept.raw(), first.raw());
 }
 
-async fn an_output_that_comes_after_a_bare_status_does_not_replace_it(place: Place) {
+async fn a_later_delivery_with_output_does_not_replace_one_without(place: Place) {
     let inbox = place.open().await;
     let bare = event("job", "succeeded", "");
     let full = event("job", "succeeded", r#","output":{"voiceprint":"AAAA"}"#);
@@ -111,7 +111,7 @@ async fn an_output_that_comes_after_a_bare_status_does_not_replace_it(place: Pla
     assert_eq!((entry.kind, entry.conflicts), (None, 1));
 }
 
-async fn sixty_four_at_a_time_commit_one_event_once(place: Place) {
+async fn sixty_four_concurrent_deliveries_commit_one_event_once(place: Place) {
     let inbox = place.open().await;
     let commits = (0..64).map(|_| {
         let inbox = inbox.clone();
@@ -129,11 +129,11 @@ async fn sixty_four_at_a_time_commit_one_event_once(place: Place) {
     assert_eq!(inbox.stats().await.unwrap().waiting, 1);
 }
 
-async fn two_replicas_that_take_the_same_deliveries_commit_each_once(place: Place) {
+async fn two_replicas_with_the_same_deliveries_commit_each_once(place: Place) {
     let replicas = [place.open().await, place.open().await];
     let mut commits = Vec::new();
     for number in 0..100 {
-        // One takes them from the front and the other from the back.
+        // One replica begins with the first event and the other with the last.
         for (inbox, number) in replicas.iter().zip([number, 99 - number]) {
             let inbox = inbox.clone();
             commits.push(tokio::spawn(async move {
@@ -156,7 +156,7 @@ async fn two_replicas_that_take_the_same_deliveries_commit_each_once(place: Plac
     assert_eq!(replicas[0].stats().await.unwrap().waiting, 100);
 }
 
-async fn names_that_only_look_alike_are_different_events(place: Place) {
+async fn similar_job_ids_and_statuses_are_different_events(place: Place) {
     let inbox = place.open().await;
     let events = [
         event("a", "b:c", ""),
@@ -231,7 +231,7 @@ async fn check_succeeds_where_an_event_could_be_committed(place: Place) {
 }
 
 #[tokio::test]
-async fn a_store_that_is_held_by_another_is_answered_503_within_5_s_and_then_accepts() {
+async fn a_locked_database_is_answered_503_within_5_s_and_accepts_once_unlocked() {
     let place = Place::sqlite().unwrap();
     let inbox = place.open().await;
     let mut other = SqliteConnection::connect(place.address()).await.unwrap();

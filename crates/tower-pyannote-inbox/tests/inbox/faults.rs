@@ -1,4 +1,4 @@
-//! What fails under the inbox, and what breaks around it.
+//! Faults of the database, of connections, and of code that the inbox calls.
 
 use std::{
     collections::HashSet,
@@ -32,14 +32,14 @@ use crate::place::{
 };
 
 on_each_store! {
-    a_database_that_never_answers_holds_a_worker_up_no_longer_than_it_does,
-    a_delivery_whose_answer_is_lost_is_a_duplicate_when_it_comes_again,
+    a_worker_continues_once_a_hanging_database_answers_again,
+    a_redelivery_after_a_lost_answer_is_a_duplicate,
     a_worker_whose_answers_are_lost_handles_each_event_once,
-    a_claim_whose_answer_is_lost_is_handed_back_even_if_that_fails_at_first,
-    an_attempt_that_lost_its_event_does_not_have_the_next_one_handed_back,
-    bodies_of_deliveries_that_were_given_up_do_not_pile_up,
-    an_event_is_not_handed_back_while_a_handler_that_was_cut_off_still_runs,
-    an_event_whose_handler_cannot_be_cut_off_is_left_to_the_lease,
+    a_claim_whose_answer_is_lost_is_released_even_if_the_first_release_fails,
+    a_stale_attempt_does_not_release_the_next_attempt_of_its_event,
+    bodies_of_timed_out_deliveries_do_not_accumulate,
+    an_event_is_not_released_while_its_aborted_handler_still_runs,
+    an_event_whose_handler_cannot_be_aborted_stays_claimed_until_its_lease_expires,
     check_fails_after_a_commit_that_failed_until_one_succeeds,
     check_fails_while_claims_fail,
     check_fails_while_results_cannot_be_noted,
@@ -113,14 +113,14 @@ async fn why_unhealthy(inbox: &Inbox) -> String {
     std::error::Error::source(&error).unwrap().to_string()
 }
 
-async fn a_database_that_never_answers_holds_a_worker_up_no_longer_than_it_does(place: Place) {
+async fn a_worker_continues_once_a_hanging_database_answers_again(place: Place) {
     let (inbox, faults) = StoreFaults::under(&place.open().await);
     let log = Log::default();
     let _worker = spawn(hasty(&inbox, counting(&log, "count")));
     commit(&inbox, "before").await;
     until_handled(&inbox, 1).await;
     faults.begin(StoreFault::Hangs);
-    // What feeds the worker, and what keeps it alive.
+    // The claim and the renewal of the lease.
     until("asked twice", async || faults.met() >= 2).await;
     faults.end();
     commit(&inbox, "after").await;
@@ -128,7 +128,7 @@ async fn a_database_that_never_answers_holds_a_worker_up_no_longer_than_it_does(
     assert_eq!(log.lines(), ["before 1", "after 1"]);
 }
 
-async fn a_delivery_whose_answer_is_lost_is_a_duplicate_when_it_comes_again(place: Place) {
+async fn a_redelivery_after_a_lost_answer_is_a_duplicate(place: Place) {
     let (inbox, faults) = StoreFaults::under(&place.open().await);
     let event = event("job", "succeeded", "");
     faults.begin(StoreFault::LosesAnswers);
@@ -156,7 +156,7 @@ async fn a_worker_whose_answers_are_lost_handles_each_event_once(place: Place) {
     assert_eq!(lines, ["a 1", "b 1", "c 1"]);
 }
 
-async fn a_claim_whose_answer_is_lost_is_handed_back_even_if_that_fails_at_first(place: Place) {
+async fn a_claim_whose_answer_is_lost_is_released_even_if_the_first_release_fails(place: Place) {
     let inbox = place.open().await;
     let (faulty, faults) = StoreFaults::under(&inbox);
     let log = Log::default();
@@ -174,7 +174,7 @@ async fn a_claim_whose_answer_is_lost_is_handed_back_even_if_that_fails_at_first
     assert_eq!(log.lines(), ["before 1", "job 1"]);
 }
 
-async fn an_attempt_that_lost_its_event_does_not_have_the_next_one_handed_back(place: Place) {
+async fn a_stale_attempt_does_not_release_the_next_attempt_of_its_event(place: Place) {
     let inbox = place.open().await;
     let (faulty, faults) = StoreFaults::under(&inbox);
     let (log, begun, go_on) = (
@@ -203,8 +203,8 @@ async fn an_attempt_that_lost_its_event_does_not_have_the_next_one_handed_back(p
     let _worker = spawn(hasty(&faulty, registry));
     commit(&inbox, "job").await;
     begun.notified().await;
-    // The end of the first attempt is committed, and nobody hears of it: it asks again a second later, and meanwhile the
-    // same worker begins with the second.
+    // The end of the first attempt is committed, but its answer is lost. The attempt writes again a second later. Meanwhile the
+    // same worker begins the second attempt.
     faults.begin(StoreFault::LosesAnswers);
     go_on.notify_one();
     until("the attempt ended", async || {
@@ -213,7 +213,7 @@ async fn an_attempt_that_lost_its_event_does_not_have_the_next_one_handed_back(p
     .await;
     faults.end();
     begun.notified().await;
-    // By then the first has heard.
+    // By then the first attempt has its answer.
     faults.begin(StoreFault::Fails);
     let met = faults.met();
     until("claims fail", async || faults.met() >= met + 3).await;
@@ -225,7 +225,7 @@ async fn an_attempt_that_lost_its_event_does_not_have_the_next_one_handed_back(p
     assert_eq!(log.lines(), ["job 1", "job 2", "other 1"]);
 }
 
-async fn bodies_of_deliveries_that_were_given_up_do_not_pile_up(place: Place) {
+async fn bodies_of_timed_out_deliveries_do_not_accumulate(place: Place) {
     const BODIES: usize = 40;
 
     let (inbox, faults) = StoreFaults::under(&place.open().await);
@@ -255,11 +255,11 @@ async fn bodies_of_deliveries_that_were_given_up_do_not_pile_up(place: Place) {
     faults.end();
     commit(&inbox, "after").await;
     until("none is kept", async || kept.load(Ordering::SeqCst) == 0).await;
-    // They come again, and whoever waits gets no 200 for them now.
+    // None of the deliveries that got an error was committed.
     assert_eq!(inbox.stats().await.unwrap().waiting, 1);
 }
 
-/// A body that says when it is gone.
+/// A body that counts down when it is dropped.
 struct Counted {
     body: Vec<u8>,
     kept: Arc<AtomicUsize>,
@@ -277,7 +277,7 @@ impl Drop for Counted {
     }
 }
 
-async fn an_event_is_not_handed_back_while_a_handler_that_was_cut_off_still_runs(place: Place) {
+async fn an_event_is_not_released_while_its_aborted_handler_still_runs(place: Place) {
     let inbox = place.open().await;
     let log = Log::default();
     let (blocked, begun, go_on) = blocking(&log);
@@ -298,7 +298,7 @@ async fn an_event_is_not_handed_back_while_a_handler_that_was_cut_off_still_runs
         .unwrap();
     let _second = spawn(hasty(&second, registry));
     stop.send(()).unwrap();
-    // Were it handed back now, the second worker would begin within about a second.
+    // If the event was released now, the second worker would begin within about a second.
     let early = tokio::time::timeout(Duration::from_secs(3), met.notified()).await;
     assert!(early.is_err(), "{:?}", log.lines());
     go_on.send(()).unwrap();
@@ -307,7 +307,9 @@ async fn an_event_is_not_handed_back_while_a_handler_that_was_cut_off_still_runs
     assert_eq!(log.lines(), ["first begins", "first ends", "second begins"]);
 }
 
-async fn an_event_whose_handler_cannot_be_cut_off_is_left_to_the_lease(place: Place) {
+async fn an_event_whose_handler_cannot_be_aborted_stays_claimed_until_its_lease_expires(
+    place: Place,
+) {
     let inbox = place.open().await;
     let log = Log::default();
     let (blocked, begun, go_on) = blocking(&log);
@@ -322,7 +324,7 @@ async fn an_event_whose_handler_cannot_be_cut_off_is_left_to_the_lease(place: Pl
     go_on.send(()).unwrap();
 }
 
-/// A handler that blocks its thread, what tells that it has begun, and what has it go on.
+/// Returns a handler that blocks its thread, a signal that it has begun, and a sender that lets it continue.
 fn blocking(log: &Log) -> (HandlerRegistry, Arc<Notify>, mpsc::Sender<()>) {
     let (go_on, wait) = mpsc::channel::<()>();
     let (begun, wait) = (Arc::new(Notify::new()), Mutex::new(wait));
@@ -340,7 +342,7 @@ fn blocking(log: &Log) -> (HandlerRegistry, Arc<Notify>, mpsc::Sender<()>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_worker_that_is_stopped_in_the_middle_of_a_claim_keeps_nobody_from_writing() {
+async fn a_worker_stopped_during_a_claim_does_not_block_writers() {
     let place = Place::sqlite().unwrap();
     let inbox = place.open().await;
     let (registry, begun, go_on) = waiting();
@@ -351,7 +353,7 @@ async fn a_worker_that_is_stopped_in_the_middle_of_a_claim_keeps_nobody_from_wri
     commit(&inbox, "runs").await;
     begun.notified().await;
 
-    // Now the worker looks for another event, once a second, and each claim has to wait in the middle of its transaction.
+    // The worker claims once a second, and each claim now waits for the lock.
     let mut other = SqliteConnection::connect(place.address()).await.unwrap();
     sqlx::raw_sql("BEGIN IMMEDIATE")
         .execute(&mut other)
@@ -370,10 +372,10 @@ async fn a_worker_that_is_stopped_in_the_middle_of_a_claim_keeps_nobody_from_wri
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn events_that_cannot_be_read_use_up_their_attempts_and_keep_no_other_from_its_turn() {
+async fn unreadable_events_become_dead_and_do_not_block_other_events() {
     let place = Place::sqlite().unwrap();
     let inbox = place.open().await;
-    // As many as are handled at a time.
+    // As many as the worker's concurrency.
     for number in 0..4 {
         commit(&inbox, &format!("damaged {number}")).await;
     }
@@ -418,7 +420,7 @@ async fn postgresql_does_not_compress_bodies_while_a_delivery_waits() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn servers_that_open_a_new_file_at_the_same_time_all_do() {
+async fn servers_can_open_a_new_file_at_the_same_time() {
     for _ in 0..20 {
         let place = Arc::new(Place::sqlite().unwrap());
         let mut opened = JoinSet::new();
@@ -475,7 +477,7 @@ async fn gives_its_name_again(inbox: &Inbox, remove: impl AsyncFnOnce() -> u64) 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_that_went_dark_are_given_up_and_new_ones_made() {
+async fn dead_connections_are_replaced() {
     let Some(place) = Place::postgres() else {
         return;
     };
@@ -493,7 +495,7 @@ async fn connections_that_went_dark_are_given_up_and_new_ones_made() {
     senders.join_all().await;
     until_handled(&inbox, 50).await;
 
-    // More calls than there are connections, all of which wait for their answer when they go dark.
+    // More calls than connections, so that every connection waits for an answer when it dies.
     let mut other = sqlx::PgConnection::connect(place.address()).await.unwrap();
     let lock = "BEGIN; LOCK TABLE tower_pyannote.pyannote_events IN ACCESS EXCLUSIVE MODE";
     sqlx::raw_sql(lock).execute(&mut other).await.unwrap();
@@ -519,7 +521,7 @@ async fn connections_that_went_dark_are_given_up_and_new_ones_made() {
         .is_err()
     {
         refused += 1;
-        // Each within 5 s, as another test shows: so this is well within the six minutes that a delivery is repeated for.
+        // Each error comes within 5 s, so ten are well within the six minutes in which pyannoteAI retries.
         assert!(refused < 10);
     }
     load.shutdown().await;
@@ -529,7 +531,7 @@ async fn connections_that_went_dark_are_given_up_and_new_ones_made() {
     assert_eq!((lines.len(), once.len()), (51, 51));
 }
 
-/// A way to PostgreSQL whose connections can be made to carry nothing more, without an end to them.
+/// A proxy to PostgreSQL that can stop to forward bytes without closing the connections.
 struct Wire {
     directory: TempDir,
     dark: watch::Sender<u32>,
@@ -564,7 +566,7 @@ impl Wire {
         self.directory.path()
     }
 
-    /// All connections that are open; those that come after work.
+    /// Stops all connections that are open. Later ones work.
     fn goes_dark(&self) {
         self.dark.send_modify(|times| *times += 1);
     }
@@ -610,7 +612,7 @@ async fn a_recorder_of_logs_that_panics_at_each_error_stops_nothing() {
     until_handled(&inbox, 1).await;
 }
 
-/// A recorder of logs with a fault in it.
+/// A log layer that panics at each span of an event.
 struct PanicsAtSpans;
 
 impl<S: Subscriber> Layer<S> for PanicsAtSpans {
@@ -619,7 +621,7 @@ impl<S: Subscriber> Layer<S> for PanicsAtSpans {
     }
 }
 
-/// Another one.
+/// A log layer that panics at each error.
 struct PanicsAtErrors;
 
 impl<S: Subscriber> Layer<S> for PanicsAtErrors {

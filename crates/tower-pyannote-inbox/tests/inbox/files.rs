@@ -1,4 +1,4 @@
-//! What becomes of an inbox whose files are removed, replaced or truncated while it is open.
+//! Files that are removed, replaced or truncated while the inbox is open.
 
 use std::{
     fs::{self, File},
@@ -14,7 +14,7 @@ use crate::place::{
     Log, Place, commit, counting, entry, event, hasty, spawn, state, until, until_handled,
 };
 
-/// An inbox of one event, with a second one that is in the `-wal` file alone.
+/// Returns an inbox with two events, of which the second is only in the `-wal` file.
 async fn inbox() -> (Place, PathBuf, Inbox) {
     let place = Place::sqlite().unwrap();
     let path = PathBuf::from(place.address().strip_prefix("sqlite://").unwrap());
@@ -56,7 +56,7 @@ async fn refuses_commits(inbox: &Inbox, why: &str) {
     }
 }
 
-/// Opens what a process leaves behind that is killed now.
+/// Copies the files as a kill would leave them, and opens the copy.
 async fn killed(path: &Path) -> (TempDir, Inbox) {
     let directory = TempDir::new().unwrap();
     let copy = directory.path().join("inbox.sqlite");
@@ -129,7 +129,7 @@ async fn files_that_a_checkpoint_shortens_are_whole() {
         let large = event(&format!("large {round}"), "succeeded", &padding);
         inbox.commit(&large).await.unwrap();
         until_handled(&inbox, if round == 1 { 3 } else { 2 }).await;
-        // The worker writes meanwhile, and may keep a checkpoint from its end.
+        // A write of the worker may prevent a full checkpoint.
         until("the -wal file is emptied", async || {
             checkpoint(&place, "TRUNCATE").await;
             length(&wal(&path)) == 0

@@ -1,4 +1,4 @@
-//! What an address leads to, and why one does not.
+//! Addresses, and the errors of those that cannot be opened.
 
 use std::{error::Error, net::TcpListener, path::Path};
 
@@ -13,7 +13,7 @@ use crate::place::{
 use tower_pyannote_test_support::postgres::Postgres;
 
 on_each_store! {
-    an_inbox_that_is_there_is_opened_as_an_existing_one,
+    open_existing_opens_an_existing_inbox,
     tables_of_a_newer_version_are_refused,
     tables_of_an_unreleased_version_are_refused,
     tables_of_the_first_version_are_migrated_with_their_events,
@@ -32,7 +32,7 @@ async fn tables_of_a_newer_version_are_refused(place: Place) {
         assert_eq!(error.kind(), InboxErrorKind::Open);
         let text = in_full(&error);
         assert!(text.contains("a newer version of this program"), "{text}");
-        // As `main` prints it.
+        // `main` prints an error with `Debug`.
         assert_eq!(format!("{error:?}"), text);
     }
 }
@@ -95,7 +95,7 @@ async fn a_path_as_an_address_is_refused_with_the_right_address() {
     }
 }
 
-async fn an_inbox_that_is_there_is_opened_as_an_existing_one(place: Place) {
+async fn open_existing_opens_an_existing_inbox(place: Place) {
     commit(&place.open().await, "job").await;
     let inbox = Inbox::open_existing(place.address()).await.unwrap();
     assert_eq!(state(&inbox, "job").await, "waiting");
@@ -117,7 +117,7 @@ fn files(directory: &Path) -> usize {
 }
 
 #[tokio::test]
-async fn a_file_that_is_not_there_is_not_made_for_an_existing_inbox() {
+async fn open_existing_creates_no_file() {
     let directory = TempDir::new().unwrap();
     for place in ["inbox.sqlite", "no/such/directory/inbox.sqlite"] {
         let path = directory.path().join(place);
@@ -157,7 +157,7 @@ async fn a_database_of_another_application_is_not_changed_by_opening_an_existing
 }
 
 #[tokio::test]
-async fn no_table_is_made_in_a_database_of_postgresql_for_an_existing_inbox() {
+async fn open_existing_creates_no_table_in_postgresql() {
     let Some(place) = Place::postgres() else {
         return;
     };
@@ -242,7 +242,7 @@ async fn a_role_without_a_free_slot_or_with_another_password_is_named_as_the_rea
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_that_starts_is_waited_for() {
+async fn open_waits_for_a_database_that_is_starting() {
     let Some(postgres) = Postgres::start() else {
         return;
     };
@@ -252,7 +252,7 @@ async fn a_database_that_starts_is_waited_for() {
     drop(port);
     let socket = std::path::PathBuf::from(url.split_once("?host=").unwrap().1.replace("%2F", "/"))
         .join(".s.PGSQL.5432");
-    // A way to it by TCP, which refuses for a second.
+    // A TCP proxy that refuses connections for a second.
     let way = tokio::spawn(async move {
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
         let listener = tokio::net::TcpListener::bind(address).await.unwrap();

@@ -1,4 +1,4 @@
-//! What an operator does with an inbox.
+//! Listing, replaying, pruning and counting.
 
 use std::{
     sync::{
@@ -18,12 +18,12 @@ use crate::place::{
 on_each_store! {
     events_are_listed_by_state_job_and_id,
     a_handled_event_is_replayed_to_all_handlers,
-    a_dead_event_is_replayed_to_those_that_did_not_succeed,
-    what_is_not_there_is_not_replayed,
+    a_dead_event_is_replayed_to_the_handlers_that_did_not_succeed,
+    an_unknown_id_is_not_replayed,
     handled_events_are_pruned_after_their_time_and_others_stay,
-    stats_tell_what_waits_and_for_how_long,
+    stats_count_waiting_events_and_their_age,
     an_event_in_a_state_that_is_not_known_is_listed_and_counted_as_such,
-    what_is_stored_and_is_no_event_is_an_error,
+    a_stored_body_that_is_no_event_is_an_error,
 }
 
 async fn events_are_listed_by_state_job_and_id(place: Place) {
@@ -83,7 +83,7 @@ async fn a_handled_event_is_replayed_to_all_handlers(place: Place) {
     assert_eq!(log.lines(), ["one", "two", "one", "two"]);
 }
 
-async fn a_dead_event_is_replayed_to_those_that_did_not_succeed(place: Place) {
+async fn a_dead_event_is_replayed_to_the_handlers_that_did_not_succeed(place: Place) {
     let inbox = place.open().await;
     let log = Log::default();
     let [good, bad] = [log.clone(), log.clone()];
@@ -116,7 +116,7 @@ async fn a_dead_event_is_replayed_to_those_that_did_not_succeed(place: Place) {
     assert_eq!(log.lines()[3..], ["good", "bad 1"]);
 }
 
-async fn what_is_not_there_is_not_replayed(place: Place) {
+async fn an_unknown_id_is_not_replayed(place: Place) {
     let inbox = place.open().await;
     assert!(
         !inbox
@@ -161,7 +161,7 @@ async fn handled_events_are_pruned_after_their_time_and_others_stay(place: Place
         (stats.waiting, stats.running, stats.handled, stats.dead),
         (1, 0, 0, 1)
     );
-    // Nothing of it is left, not even what was kept aside.
+    // Pruning removed the conflict too.
     assert_eq!(
         inbox
             .commit(&event("job-3", "succeeded", ""))
@@ -172,7 +172,7 @@ async fn handled_events_are_pruned_after_their_time_and_others_stay(place: Place
     assert_eq!(entry(&inbox, "job-3").await.conflicts, 0);
 }
 
-async fn stats_tell_what_waits_and_for_how_long(place: Place) {
+async fn stats_count_waiting_events_and_their_age(place: Place) {
     let inbox = place.open().await;
     assert_eq!(inbox.stats().await.unwrap(), Default::default());
     commit(&inbox, "job").await;
@@ -191,7 +191,7 @@ async fn an_event_in_a_state_that_is_not_known_is_listed_and_counted_as_such(pla
         commit(&inbox, job_id).await;
     }
     let id = entry(&inbox, "strange").await.id;
-    // As a later version might.
+    // A later version may have more states.
     place
         .execute(&format!(
             "UPDATE pyannote_events SET state = 'paused' WHERE id = '{id}'"
@@ -208,7 +208,7 @@ async fn an_event_in_a_state_that_is_not_known_is_listed_and_counted_as_such(pla
     assert!(!inbox.replay(&id, Replay::All).await.unwrap());
 }
 
-async fn what_is_stored_and_is_no_event_is_an_error(place: Place) {
+async fn a_stored_body_that_is_no_event_is_an_error(place: Place) {
     let inbox = place.open().await;
     commit(&inbox, "job").await;
     let id = entry(&inbox, "job").await.id;

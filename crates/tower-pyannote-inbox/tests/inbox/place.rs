@@ -1,4 +1,4 @@
-//! Where an inbox is, and what the tests do with it.
+//! Databases for tests, and helpers that commit and wait.
 
 use std::{
     future::{Future, pending},
@@ -21,7 +21,7 @@ use tower_pyannote_inbox::{Inbox, InboxEntry, InboxError, InboxFilter, InboxWork
 
 use tower_pyannote_test_support::postgres::Postgres;
 
-/// A database that is empty at first, and may be opened more than once.
+/// A new database, which a test may open more than once.
 pub(crate) struct Place {
     address: String,
     _directory: Option<TempDir>,
@@ -59,7 +59,7 @@ impl Place {
         Path::new(&directory.replace("%2F", "/")).join(".s.PGSQL.5432")
     }
 
-    /// The address of the same database, by way of another directory for PostgreSQL's socket.
+    /// Returns the address of the same database through a socket in another directory.
     pub(crate) fn address_at(&self, directory: &Path) -> String {
         let (database, _) = self.address.split_once("?host=").unwrap();
         format!(
@@ -96,7 +96,7 @@ impl Place {
     }
 }
 
-/// Makes a test of each store out of one that takes a [`Place`].
+/// Defines one test for each database from a function that takes a [`Place`].
 macro_rules! on_each_store {
     ($($name:ident),+ $(,)?) => {
         mod sqlite {
@@ -133,7 +133,7 @@ pub(crate) fn event_of(body: String) -> WebhookEvent {
     WebhookEvent::new(body.into(), Delivery::at(received_at)).unwrap()
 }
 
-/// A handler that writes down which events it meets, at which attempt.
+/// Returns a handler that logs the job id and the attempt of each event.
 pub(crate) fn counting(log: &Log, name: &'static str) -> HandlerRegistry {
     let log = log.clone();
     HandlerRegistry::new()
@@ -144,7 +144,7 @@ pub(crate) fn counting(log: &Log, name: &'static str) -> HandlerRegistry {
         .unwrap()
 }
 
-/// A handler that waits, what tells that it has begun, and what has it go on.
+/// Returns a handler that waits, a signal that it has begun, and a signal that lets it continue.
 pub(crate) fn waiting() -> (HandlerRegistry, Arc<Notify>, Arc<Notify>) {
     let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (tell, wait) = (Arc::clone(&begun), Arc::clone(&go_on));
@@ -161,12 +161,12 @@ pub(crate) fn waiting() -> (HandlerRegistry, Arc<Notify>, Arc<Notify>) {
     (registry, begun, go_on)
 }
 
-/// Begins to work, as a process does that is killed when the handle is aborted.
+/// Runs a worker. Aborting the handle kills it without a release of its events.
 pub(crate) fn spawn(worker: InboxWorker) -> JoinHandle<()> {
     tokio::spawn(async move { worker.run_until(pending()).await.unwrap() })
 }
 
-/// Begins to work until told to stop, or until what tells it is dropped.
+/// Runs a worker that stops at a message, or when the sender is dropped.
 pub(crate) fn stoppable(
     worker: InboxWorker,
 ) -> (oneshot::Sender<()>, JoinHandle<Result<(), InboxError>>) {
@@ -177,7 +177,7 @@ pub(crate) fn stoppable(
     (stop, worker)
 }
 
-/// A worker that tries again at once, and has a short lease.
+/// Returns a worker without backoff and with the shortest lease.
 pub(crate) fn hasty(inbox: &Inbox, registry: HandlerRegistry) -> InboxWorker {
     inbox
         .worker(registry)
@@ -187,7 +187,7 @@ pub(crate) fn hasty(inbox: &Inbox, registry: HandlerRegistry) -> InboxWorker {
         .unwrap()
 }
 
-/// Waits until something holds, for as long as a slow machine might take.
+/// Polls a condition for up to a minute.
 pub(crate) async fn until<F: Future<Output = bool>>(what: &str, holds: impl Fn() -> F) {
     let begun = Instant::now();
     while !holds().await {
@@ -199,7 +199,7 @@ pub(crate) async fn until<F: Future<Output = bool>>(what: &str, holds: impl Fn()
     }
 }
 
-/// Commits a bare success of a job.
+/// Commits a succeeded event without output.
 pub(crate) async fn commit(inbox: &Inbox, job_id: &str) {
     inbox.commit(&event(job_id, "succeeded", "")).await.unwrap();
 }
@@ -209,7 +209,7 @@ pub(crate) async fn until_state(inbox: &Inbox, job_id: &str, expected: &str) {
     until(expected, async || state(inbox, job_id).await == expected).await;
 }
 
-/// Waits until so many events are handled.
+/// Waits until this number of events is handled.
 pub(crate) async fn until_handled(inbox: &Inbox, events: u64) {
     until("handled", async || {
         inbox.stats().await.unwrap().handled == events
@@ -228,7 +228,7 @@ pub(crate) async fn state(inbox: &Inbox, job_id: &str) -> &'static str {
     entry(inbox, job_id).await.state.as_str()
 }
 
-/// What handlers did, in order.
+/// The lines that handlers logged, in order.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
 

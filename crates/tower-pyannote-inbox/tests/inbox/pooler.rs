@@ -1,4 +1,4 @@
-//! PostgreSQL behind PgBouncer, in a schema of its own, and with a role that may create nothing.
+//! PostgreSQL behind PgBouncer, with another schema, and with a role that cannot create tables.
 
 use std::error::Error;
 
@@ -9,7 +9,7 @@ use tower_pyannote_test_support::{pgbouncer::PgBouncer, postgres::Postgres};
 
 use crate::place::{Log, commit, counting, event, hasty, spawn, until_handled};
 
-/// Commits and handles events by way of PgBouncer, and finds them by way of the server.
+/// Commits and handles events through PgBouncer, and lists them through the server.
 async fn works_through_pgbouncer(mode: &str, further: &str) {
     let Some(server) = Postgres::start() else {
         return;

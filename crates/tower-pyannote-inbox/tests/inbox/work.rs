@@ -22,24 +22,24 @@ use crate::place::{
 };
 
 on_each_store! {
-    a_handler_meets_the_event_that_was_received,
+    a_handler_gets_the_event_as_it_was_received,
     a_handler_that_fails_twice_succeeds_at_its_third_attempt,
     a_retry_delay_replaces_the_backoff_and_the_longest_one_counts,
     a_handler_that_always_fails_leaves_a_dead_event_with_its_reason,
-    a_handler_that_panics_is_tried_again,
-    a_handler_that_hangs_is_stopped_and_tried_again_while_others_go_on,
-    a_permanent_error_is_not_repeated,
-    of_three_handlers_only_the_one_that_failed_is_repeated,
-    an_event_is_kept_if_one_handler_gave_up_and_another_came_through_later,
+    a_handler_that_panics_is_retried,
+    a_handler_that_hangs_is_timed_out_and_retried_while_other_events_are_handled,
+    a_permanent_error_is_not_retried,
+    only_the_handler_that_failed_is_retried,
+    an_event_is_dead_if_one_handler_failed_permanently_and_another_succeeded_later,
     events_of_one_job_are_handled_one_at_a_time_by_two_workers,
-    no_more_events_than_asked_for_are_handled_at_a_time,
-    large_events_are_handled_one_after_another_and_small_ones_meanwhile,
-    what_a_dead_worker_held_is_taken_over_after_its_lease,
-    what_a_worker_held_that_was_killed_in_the_middle_of_a_handler_is_taken_over,
-    an_event_that_kills_its_workers_is_dead_in_the_end,
-    a_worker_that_is_stopped_finishes_what_runs,
-    a_worker_that_is_stopped_hands_back_what_takes_too_long,
-    a_handler_that_succeeded_before_the_next_was_cut_off_is_not_repeated,
+    concurrency_limits_the_events_handled_at_the_same_time,
+    large_events_run_one_at_a_time_while_small_ones_run_beside_them,
+    events_of_a_dead_worker_are_taken_over_after_its_lease,
+    events_of_a_killed_process_are_taken_over_after_its_lease,
+    an_event_that_kills_its_workers_becomes_dead,
+    a_stopped_worker_finishes_running_events,
+    a_stopped_worker_releases_events_that_exceed_the_drain_timeout,
+    a_handler_that_succeeded_does_not_run_again_after_the_next_was_aborted,
     ten_workers_handle_a_hundred_events_once_each,
 }
 
@@ -73,7 +73,7 @@ impl Crowd {
     }
 }
 
-async fn a_handler_meets_the_event_that_was_received(place: Place) {
+async fn a_handler_gets_the_event_as_it_was_received(place: Place) {
     let inbox = place.open().await;
     let (sender, received) = oneshot::channel();
     let sender = std::sync::Mutex::new(Some(sender));
@@ -89,7 +89,7 @@ async fn a_handler_meets_the_event_that_was_received(place: Place) {
         })
         .unwrap();
     let body = r#"{"jobId":"job","status":"succeeded","output":{"diarization":[{"speaker":"SPEAKER_00","start":0.5,"end":2.0}]}}"#;
-    // Much older than any delivery may be: it was fresh when it came.
+    // Older than the layer accepts, because a worker does not check freshness again.
     let delivery =
         Delivery::at(UNIX_EPOCH + Duration::new(1_500_000_000, 17)).with_timestamp(1_499_999_999);
     let event = WebhookEvent::new(body.into(), delivery.clone()).unwrap();
@@ -182,7 +182,7 @@ async fn a_handler_that_always_fails_leaves_a_dead_event_with_its_reason(place: 
     assert_eq!(inbox.stats().await.unwrap().dead, 1);
 }
 
-async fn a_handler_that_panics_is_tried_again(place: Place) {
+async fn a_handler_that_panics_is_retried(place: Place) {
     let inbox = place.open().await;
     let log = Log::default();
     let seen = log.clone();
@@ -201,7 +201,9 @@ async fn a_handler_that_panics_is_tried_again(place: Place) {
     assert_eq!(log.lines(), ["1", "2"]);
 }
 
-async fn a_handler_that_hangs_is_stopped_and_tried_again_while_others_go_on(place: Place) {
+async fn a_handler_that_hangs_is_timed_out_and_retried_while_other_events_are_handled(
+    place: Place,
+) {
     let inbox = place.open().await;
     let log = Log::default();
     let seen = log.clone();
@@ -227,7 +229,7 @@ async fn a_handler_that_hangs_is_stopped_and_tried_again_while_others_go_on(plac
     assert_eq!(log.lines(), ["stuck 1", "other 1", "stuck 2"]);
 }
 
-async fn a_permanent_error_is_not_repeated(place: Place) {
+async fn a_permanent_error_is_not_retried(place: Place) {
     let inbox = place.open().await;
     let log = Log::default();
     let seen = log.clone();
@@ -245,13 +247,13 @@ async fn a_permanent_error_is_not_repeated(place: Place) {
         entry.last_error.as_deref(),
         Some("strict: no such customer")
     );
-    // Were it to be repeated, it would be due before what comes after it.
+    // A retry would run before the next event, because it is due first.
     commit(&inbox, "next").await;
     until_state(&inbox, "next", "dead").await;
     assert_eq!(log.lines(), ["1", "1"]);
 }
 
-async fn of_three_handlers_only_the_one_that_failed_is_repeated(place: Place) {
+async fn only_the_handler_that_failed_is_retried(place: Place) {
     let inbox = place.open().await;
     let log = Log::default();
     let mut registry = HandlerRegistry::new();
@@ -278,7 +280,9 @@ async fn of_three_handlers_only_the_one_that_failed_is_repeated(place: Place) {
     );
 }
 
-async fn an_event_is_kept_if_one_handler_gave_up_and_another_came_through_later(place: Place) {
+async fn an_event_is_dead_if_one_handler_failed_permanently_and_another_succeeded_later(
+    place: Place,
+) {
     let inbox = place.open().await;
     let log = Log::default();
     let [one, two] = [log.clone(), log.clone()];
@@ -318,14 +322,14 @@ async fn events_of_one_job_are_handled_one_at_a_time_by_two_workers(place: Place
     }
     until_handled(&inboxes[0], 4).await;
     assert_eq!(crowd.most(), 1);
-    // To be put off is no attempt.
+    // Waiting for another event of the job counts no attempt.
     for entry in inboxes[0].list(&Default::default()).await.unwrap() {
         assert_eq!(entry.attempts, 0);
     }
     drop(workers);
 }
 
-async fn no_more_events_than_asked_for_are_handled_at_a_time(place: Place) {
+async fn concurrency_limits_the_events_handled_at_the_same_time(place: Place) {
     let inbox = place.open().await;
     let crowd = Crowd::default();
     let registry = crowd.registry(Duration::from_millis(100));
@@ -337,7 +341,7 @@ async fn no_more_events_than_asked_for_are_handled_at_a_time(place: Place) {
     assert_eq!(crowd.most(), 3);
 }
 
-async fn large_events_are_handled_one_after_another_and_small_ones_meanwhile(place: Place) {
+async fn large_events_run_one_at_a_time_while_small_ones_run_beside_them(place: Place) {
     let inbox = place.open().await;
     let (log, go_on) = (Log::default(), Arc::new(Notify::new()));
     let (seen, wait) = (log.clone(), Arc::clone(&go_on));
@@ -355,7 +359,7 @@ async fn large_events_are_handled_one_after_another_and_small_ones_meanwhile(pla
         .unwrap();
     commit(&inbox, "large-1").await;
     commit(&inbox, "large-2").await;
-    // Each takes over half of what a worker handles at a time.
+    // Each counts as more than half of the worker's memory limit.
     place
         .execute("UPDATE pyannote_events SET body_bytes = 70000000")
         .await;
@@ -370,7 +374,7 @@ async fn large_events_are_handled_one_after_another_and_small_ones_meanwhile(pla
     until_handled(&inbox, 3).await;
 }
 
-async fn what_a_dead_worker_held_is_taken_over_after_its_lease(place: Place) {
+async fn events_of_a_dead_worker_are_taken_over_after_its_lease(place: Place) {
     let (one, two) = (place.open().await, place.open().await);
     let (registry, begun, _never) = waiting();
     let dying = spawn(hasty(&one, registry));
@@ -381,11 +385,11 @@ async fn what_a_dead_worker_held_is_taken_over_after_its_lease(place: Place) {
     let log = Log::default();
     let _worker = spawn(hasty(&two, counting(&log, "count")));
     until_state(&two, "job", "handled").await;
-    // The attempt that was cut off counts.
+    // The attempt of the dead worker counts.
     assert_eq!(log.lines(), ["job 2"]);
 }
 
-async fn what_a_worker_held_that_was_killed_in_the_middle_of_a_handler_is_taken_over(place: Place) {
+async fn events_of_a_killed_process_are_taken_over_after_its_lease(place: Place) {
     let inbox = place.open().await;
     commit(&inbox, "job").await;
     let mut child = std::process::Command::new(std::env::current_exe().unwrap())
@@ -432,7 +436,7 @@ async fn worker_to_be_killed() {
 
 const ADDRESS: &str = "ADDRESS_OF_THE_INBOX";
 
-async fn an_event_that_kills_its_workers_is_dead_in_the_end(place: Place) {
+async fn an_event_that_kills_its_workers_becomes_dead(place: Place) {
     let inbox = place.open().await;
     commit(&inbox, "job").await;
     for _ in 0..2 {
@@ -464,7 +468,7 @@ async fn an_event_that_kills_its_workers_is_dead_in_the_end(place: Place) {
     assert_eq!(entry.attempts, 2);
 }
 
-async fn a_worker_that_is_stopped_finishes_what_runs(place: Place) {
+async fn a_stopped_worker_finishes_running_events(place: Place) {
     let inbox = place.open().await;
     let (registry, begun, go_on) = waiting();
     let worker = hasty(&inbox, registry).with_concurrency(1).unwrap();
@@ -481,7 +485,7 @@ async fn a_worker_that_is_stopped_finishes_what_runs(place: Place) {
     assert_eq!(states, ["handled", "waiting"]);
 }
 
-async fn a_worker_that_is_stopped_hands_back_what_takes_too_long(place: Place) {
+async fn a_stopped_worker_releases_events_that_exceed_the_drain_timeout(place: Place) {
     let inbox = place.open().await;
     let (registry, begun, _never) = waiting();
     let worker = hasty(&inbox, registry).with_drain_timeout(Duration::from_millis(100));
@@ -492,7 +496,7 @@ async fn a_worker_that_is_stopped_hands_back_what_takes_too_long(place: Place) {
     worker.await.unwrap().unwrap();
     assert_eq!(state(&inbox, "job").await, "waiting");
 
-    // At once, with no lease to wait for, and it was no attempt.
+    // Another worker claims the event at once, and no attempt was counted.
     let log = Log::default();
     let worker = inbox
         .worker(counting(&log, "hang"))
@@ -502,7 +506,7 @@ async fn a_worker_that_is_stopped_hands_back_what_takes_too_long(place: Place) {
     assert_eq!(log.lines(), ["job 1"]);
 }
 
-async fn a_handler_that_succeeded_before_the_next_was_cut_off_is_not_repeated(place: Place) {
+async fn a_handler_that_succeeded_does_not_run_again_after_the_next_was_aborted(place: Place) {
     let inbox = place.open().await;
     let (log, begun) = (Log::default(), Arc::new(Notify::new()));
     let registry = |hangs: bool| {

@@ -1,4 +1,4 @@
-//! What a handler meets: the event that the webhook would have brought.
+//! A fetched event equals the event that the webhook would have delivered.
 
 use pyannoteai_client::{IdentifyRequest, JobRequest, VoiceprintRequest};
 use serde_json::Value;
@@ -15,7 +15,7 @@ on_each_store! {
     a_fetched_event_is_the_one_that_the_webhook_brings,
     the_kind_of_a_failed_job_is_known_from_its_submission,
     a_late_webhook_in_other_bytes_is_a_duplicate_and_no_conflict,
-    an_event_that_came_is_kept_as_it_came,
+    a_fetch_does_not_replace_a_delivered_event,
 }
 
 const AUDIO: &str = "https://example.com/a.wav";
@@ -122,7 +122,7 @@ async fn the_kind_of_a_failed_job_is_known_from_its_submission(place: Place) {
         assert_eq!(entry(&world.inbox, job_id).await.kind, Some(*kind));
     }
 
-    // Handlers meet it so.
+    // Handlers get the same event.
     let (seen, mut met) = tokio::sync::mpsc::unbounded_channel();
     let registry = tower_pyannote::HandlerRegistry::new()
         .on_failed("see", move |event: WebhookEvent| {
@@ -154,7 +154,7 @@ async fn a_late_webhook_in_other_bytes_is_a_duplicate_and_no_conflict(place: Pla
     assert_eq!(only_event(&world.inbox, &job_id).await.raw(), fetched.raw());
 }
 
-async fn an_event_that_came_is_kept_as_it_came(place: Place) {
+async fn a_fetch_does_not_replace_a_delivered_event(place: Place) {
     let world = World::losing(&place, Odds::Percent(100.0)).await;
     let job_id = world.diarize().await;
     world.rest().await;
@@ -165,7 +165,7 @@ async fn an_event_that_came_is_kept_as_it_came(place: Place) {
 }
 
 #[tokio::test]
-async fn nobody_knows_the_kind_of_a_failed_job_that_was_submitted_elsewhere() {
+async fn a_failed_job_that_was_submitted_elsewhere_has_no_kind() {
     let place = Place::sqlite().unwrap();
     let inbox = place.open().await;
     let delivery = tower_pyannote::event::Delivery::at(std::time::SystemTime::now());

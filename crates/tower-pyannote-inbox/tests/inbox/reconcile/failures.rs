@@ -1,4 +1,4 @@
-//! What fails in a pass, and comes right in a later one.
+//! Failures in a pass, and recovery in a later pass.
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ use crate::place::{Place, event, on_each_store, until};
 use super::world::{World, builder, diarize, eager};
 
 on_each_store! {
-    a_database_that_fails_ends_the_pass_and_the_next_one_brings_all,
-    an_event_whose_commit_lost_its_answer_is_there_once,
+    a_database_error_ends_the_pass_and_the_next_pass_fetches_every_job,
+    an_event_whose_commit_lost_its_answer_is_stored_once,
 }
 
-async fn a_database_that_fails_ends_the_pass_and_the_next_one_brings_all(place: Place) {
+async fn a_database_error_ends_the_pass_and_the_next_pass_fetches_every_job(place: Place) {
     let world = World::losing(&place, Odds::Percent(100.0)).await;
     for _ in 0..3 {
         world.diarize().await;
@@ -34,7 +34,7 @@ async fn a_database_that_fails_ends_the_pass_and_the_next_one_brings_all(place: 
     assert_eq!((report.missing, report.new, report.errors), (3, 3, 0));
 }
 
-async fn an_event_whose_commit_lost_its_answer_is_there_once(place: Place) {
+async fn an_event_whose_commit_lost_its_answer_is_stored_once(place: Place) {
     let world = World::losing(&place, Odds::Percent(100.0)).await;
     let job_id = world.diarize().await;
     world.rest().await;
@@ -74,7 +74,7 @@ async fn an_api_that_fails_is_asked_again_in_the_next_pass() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_refused_breaks_the_pass_off_and_loses_nothing() {
+async fn a_refused_api_key_ends_the_pass_and_loses_no_job() {
     let place = Place::sqlite().unwrap();
     let world = World::start(&place, |config| {
         config
@@ -101,7 +101,7 @@ async fn a_key_that_is_refused_breaks_the_pass_off_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_database_that_hangs_holds_a_pass_up_for_its_time_limit_alone() {
+async fn a_hanging_database_delays_a_pass_by_its_timeout_only() {
     let place = Place::sqlite().unwrap();
     let world = World::losing(&place, Odds::Percent(100.0)).await;
     world.diarize().await;

@@ -136,7 +136,7 @@ async fn a_job_that_is_running_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn a_job_is_left_to_its_webhook_for_the_grace() {
+async fn a_job_is_not_fetched_during_the_grace_period() {
     let place = Place::sqlite().unwrap();
     let world = World::losing(&place, Odds::Percent(100.0)).await;
     world.diarize().await;
@@ -266,7 +266,7 @@ async fn a_job_that_the_api_does_not_know_is_lost_after_the_30_hours_that_it_may
 }
 
 #[tokio::test]
-async fn many_jobs_that_cannot_be_fetched_keep_no_other_from_its_turn() {
+async fn many_jobs_that_cannot_be_fetched_do_not_delay_other_jobs() {
     let place = Place::sqlite().unwrap();
     let lost = |config: pyannote_simulator::Config| {
         config.with_faults(Faults::default().with(Fault::Lost, Odds::Percent(100.0)))
@@ -290,7 +290,7 @@ async fn many_jobs_that_cannot_be_fetched_keep_no_other_from_its_turn() {
 }
 
 #[tokio::test]
-async fn it_goes_on_until_it_is_stopped_whatever_fails() {
+async fn the_reconciler_runs_until_it_is_stopped_whatever_fails() {
     let place = Place::sqlite().unwrap();
     let world = World::start(&place, |config| {
         config.with_faults(

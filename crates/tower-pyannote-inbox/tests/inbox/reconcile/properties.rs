@@ -1,4 +1,4 @@
-//! Exactly once, whatever goes wrong on the way.
+//! Each event is handled once under faults and restarts.
 
 use std::{env, fs, io::Write, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
@@ -15,7 +15,7 @@ use crate::place::{hasty, until};
 
 use super::world::{Receiver, SECRET, Shifted, builder, diarize, eager, is_over};
 
-/// What goes wrong.
+/// The faults of a run.
 #[derive(Clone, Debug)]
 struct Trouble {
     seed: u64,
@@ -204,7 +204,7 @@ fn name(job: &serde_json::Value) -> String {
     format!("{}:{}", text("jobId"), text("status"))
 }
 
-/// What outlives a process.
+/// State that survives a restart.
 struct Place {
     dir: Box<Path>,
     url: String,
@@ -324,5 +324,5 @@ async fn bind(address: SocketAddr) -> TcpListener {
     panic!("{address} stays taken")
 }
 
-/// How long an answer of the API is waited for, which never comes where the API stalls.
+/// The timeout of a request, because a stalling API never answers.
 const STALLED: Duration = Duration::from_millis(500);

@@ -1,4 +1,4 @@
-//! What the store keeps of submissions, and for how long.
+//! How long submissions are stored.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::world::{HOUR, World, noting};
 
 on_each_store! {
     an_event_that_was_pruned_is_not_fetched_again,
-    what_was_recorded_is_forgotten_after_a_week_unless_its_event_is_there,
+    a_submission_expires_after_a_week_unless_its_event_is_stored,
     two_processes_on_one_store_fetch_each_event_once,
 }
 
@@ -48,7 +48,7 @@ async fn an_event_that_was_pruned_is_not_fetched_again(place: Place) {
     assert_eq!(log.lines().len(), 3);
 }
 
-async fn what_was_recorded_is_forgotten_after_a_week_unless_its_event_is_there(place: Place) {
+async fn a_submission_expires_after_a_week_unless_its_event_is_stored(place: Place) {
     let world = World::losing(&place, Odds::First(2)).await;
     let awaited = async || {
         let pass = world

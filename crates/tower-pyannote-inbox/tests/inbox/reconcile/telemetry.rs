@@ -1,4 +1,4 @@
-//! What a pass tells metrics and logs.
+//! Metrics and logs of a pass.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ fn a_pass_counts_what_became_of_jobs() {
 }
 
 #[test]
-fn a_job_that_comes_within_an_hour_of_deletion_is_warned_of_once() {
+fn a_job_within_an_hour_of_its_deletion_is_warned_about_once() {
     let (metrics, log) = observe(Level::INFO, async || {
         let place = Place::sqlite().unwrap();
         let world = World::losing(&place, Odds::Percent(100.0)).await;
@@ -73,7 +73,7 @@ fn a_job_that_comes_within_an_hour_of_deletion_is_warned_of_once() {
 }
 
 #[test]
-fn a_lost_job_is_told_of_as_an_error_once() {
+fn a_lost_job_is_logged_as_an_error_once() {
     let (metrics, log) = observe(Level::INFO, async || {
         let place = Place::sqlite().unwrap();
         let world = World::losing(&place, Odds::Percent(100.0)).await;
@@ -95,7 +95,7 @@ fn a_lost_job_is_told_of_as_an_error_once() {
 }
 
 #[test]
-fn a_job_whose_event_never_came_is_told_of_when_it_is_forgotten() {
+fn a_job_whose_event_never_came_is_logged_when_its_submission_expires() {
     let (_, log) = observe(Level::INFO, async || {
         let place = Place::sqlite().unwrap();
         let world = World::losing(&place, Odds::First(2)).await;

@@ -1,4 +1,4 @@
-//! Which job is asked for before which, as the API sees it.
+//! The order in which jobs are fetched.
 
 use std::{
     collections::HashMap,
@@ -119,14 +119,14 @@ impl World {
         world
     }
 
-    /// Submits a job that many minutes ago.
+    /// Submits a job with a submission time this many minutes ago.
     async fn submit_ago(&self, minutes: i64) {
         let client = client(&self.api, &self.inbox, -minutes);
         client.diarize(diarize()).await.unwrap();
     }
 }
 
-/// A client whose clock is as many minutes ahead.
+/// Returns a client whose clock is this many minutes ahead.
 fn client(api: &Api, inbox: &Inbox, minutes: i64) -> Client {
     let clock = Shifted::default();
     clock.set(minutes);
@@ -171,7 +171,7 @@ async fn after_an_outage_the_oldest_job_comes_first() {
 }
 
 #[tokio::test]
-async fn an_outage_of_a_few_jobs_leaves_their_order_too() {
+async fn an_outage_of_a_few_jobs_keeps_their_order() {
     let place = Place::sqlite().unwrap();
     let world = World::start(&place, 5).await;
     let mut reconciler = eager(&world.client, &world.inbox);
@@ -187,7 +187,7 @@ async fn an_outage_of_a_few_jobs_leaves_their_order_too() {
 }
 
 #[tokio::test]
-async fn many_jobs_that_fail_as_the_service_does_keep_no_other_from_its_turn() {
+async fn many_jobs_that_fail_during_an_outage_do_not_delay_other_jobs() {
     let place = Place::sqlite().unwrap();
     let world = World::start(&place, 31).await;
     world.api.refuse((0..31).filter(|job| *job != 29), 500);
@@ -226,7 +226,7 @@ async fn a_job_that_alone_fails_comes_last() {
 }
 
 #[tokio::test]
-async fn a_job_that_fails_for_a_moment_has_its_second_try_before_the_turn_of_others() {
+async fn a_job_that_fails_briefly_is_retried_before_other_jobs() {
     let place = Place::sqlite().unwrap();
     let world = World::start(&place, 30).await;
     world.api.lock().blips.extend([(0, 1), (1, 1), (2, 7)]);
@@ -242,7 +242,7 @@ async fn a_job_that_fails_for_a_moment_has_its_second_try_before_the_turn_of_oth
 }
 
 #[tokio::test]
-async fn after_a_long_outage_the_job_that_may_yet_be_had_comes_before_those_past_their_deadline() {
+async fn after_a_long_outage_fetchable_jobs_come_before_expired_ones() {
     let place = Place::sqlite().unwrap();
     let world = World::start(&place, 0).await;
     for hours in 40..60 {
@@ -258,7 +258,7 @@ async fn after_a_long_outage_the_job_that_may_yet_be_had_comes_before_those_past
 }
 
 #[tokio::test]
-async fn jobs_that_the_api_refuses_one_by_one_break_no_pass_off() {
+async fn jobs_that_the_api_refuses_do_not_end_the_pass() {
     for status in [400, 404, 410, 422] {
         let place = Place::sqlite().unwrap();
         let world = World::start(&place, 15).await;

@@ -1,4 +1,4 @@
-//! A simulator, a receiver with an inbox, and a client that submits to the one for the other.
+//! A simulator, a receiver with an inbox, and a client that submits jobs.
 
 use std::{
     sync::{
@@ -69,7 +69,7 @@ impl World {
         eager(&self.client, &self.inbox)
     }
 
-    /// Submits a job, and gives its id.
+    /// Submits a job and returns its id.
     pub(crate) async fn submit(&self, request: impl Into<JobRequest>) -> String {
         let job = self.client.submit(request).await.unwrap();
         assert!(job.log_error().is_none(), "{job:?}");
@@ -80,7 +80,7 @@ impl World {
         self.submit(diarize()).await
     }
 
-    /// Waits until every job is over, and so is its delivery, though it may have been in vain.
+    /// Waits until every job has ended and its delivery was made or given up.
     pub(crate) async fn rest(&self) {
         until("the end of all deliveries", async || {
             let jobs = self.simulator.jobs();
@@ -118,7 +118,7 @@ pub(crate) fn diarize() -> DiarizeRequest {
     DiarizeRequest::new("https://example.com/a.wav").unwrap()
 }
 
-/// A handler that writes down what it meets, as `jobId:status`.
+/// Returns a handler that logs `jobId:status`.
 pub(crate) fn noting(log: &Log) -> HandlerRegistry {
     let log = log.clone();
     HandlerRegistry::new()
@@ -164,7 +164,7 @@ impl Drop for Receiver {
     }
 }
 
-/// A clock that is as many seconds ahead as it is told.
+/// A clock that is a settable number of seconds ahead.
 #[derive(Clone, Default)]
 pub(crate) struct Shifted(Arc<AtomicI64>);
 
