@@ -9,7 +9,7 @@ use tokio::{sync::Semaphore, time};
 use crate::{
     entry::Commit,
     error::{InboxError, InboxErrorKind},
-    group::{Batch, Group},
+    group::Group,
     held::Wake,
     record::Record,
     store::Database,
@@ -19,41 +19,20 @@ use crate::{
 /// Commits delivered events in shared transactions.
 #[derive(Clone, Debug)]
 pub(crate) struct Committer {
-    group: Group<Deliveries>,
+    group: Group,
     room: Arc<Semaphore>,
-}
-
-#[derive(Clone, Debug)]
-struct Deliveries {
-    database: Database,
-    wake: Wake,
-}
-
-impl Batch for Deliveries {
-    type Item = Record;
-    type Answer = Commit;
-
-    fn bytes(record: &Record) -> usize {
-        record.body.len()
-    }
-
-    async fn run(&self, records: &[Record]) -> Result<Vec<Commit>, InboxError> {
-        let commits = commit(&self.database, records, ATTEMPT).await?;
-        self.wake.notify();
-        Ok(commits)
-    }
 }
 
 impl Committer {
     pub(crate) fn start(database: &Database, wake: &Wake) -> Self {
-        let deliveries = Deliveries {
-            database: database.clone(),
-            wake: wake.clone(),
-        };
         Self {
-            group: Group::start(&deliveries, database.grouping()),
+            group: Group::start(database, wake, database.grouping(), ATTEMPT),
             room: Arc::new(Semaphore::new(ROOM)),
         }
+    }
+
+    pub(crate) fn group(&self) -> &Group {
+        &self.group
     }
 
     /// Commits an event, or returns an error within 5 s.
@@ -78,7 +57,7 @@ impl Committer {
         let share = u32::try_from(kibibytes).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.room).acquire_many_owned(share);
         let room = room.await.ok();
-        self.group.submit(record, room).await
+        self.group.commit(record, room).await
     }
 }
 
@@ -90,24 +69,14 @@ pub(crate) async fn commit_alone(
     record: Record,
 ) -> Result<Commit, InboxError> {
     let begun = Instant::now();
-    let records = std::slice::from_ref(&record);
-    let commits = commit(database, records, crate::store::LONG_ANSWER).await;
-    let commit = commits.map(|commits| commits.first().copied().unwrap_or(Commit::New));
+    let batch = crate::store::Batch::of_record(record);
+    let done = database.transact(crate::store::LONG_ANSWER, &batch).await;
+    database.recent().commits.note(&done);
+    let commit = done.map(|done| done.commits.first().copied().unwrap_or(Commit::New));
     // Even after an error, because perhaps only the answer was lost.
     wake.notify();
     telemetry::committed(&commit, begun.elapsed());
     commit
-}
-
-async fn commit(
-    database: &Database,
-    records: &[Record],
-    limit: Duration,
-) -> Result<Vec<Commit>, InboxError> {
-    let commits = database.ask_within(limit, |store| store.commit(records));
-    let commits = commits.await;
-    database.recent().commits.note(&commits);
-    commits
 }
 
 /// Half of what pyannoteAI waits.

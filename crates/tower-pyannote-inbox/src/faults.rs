@@ -15,8 +15,8 @@ use crate::{
     error::{InboxError, InboxErrorKind},
     gate::{StoreGate, gated},
     inbox::Inbox,
-    record::{Record, Stored},
-    store::{Claimed, Grouping, Outcome, Store, StoreFuture},
+    record::Stored,
+    store::{Batch, Done, Grouping, Store, StoreFuture},
     transfer::Import,
 };
 #[cfg(feature = "reconcile")]
@@ -187,8 +187,8 @@ impl Store for FaultyStore {
         self.store.grouping()
     }
 
-    fn commit<'a>(&'a self, batch: &'a [Record]) -> StoreFuture<'a, Vec<Commit>> {
-        self.through("commit", self.store.commit(batch))
+    fn transact<'a>(&'a self, batch: &'a Batch) -> StoreFuture<'a, Done> {
+        self.through("transact", self.store.transact(batch))
     }
 
     fn import<'a>(&'a self, import: &'a Import) -> StoreFuture<'a, Commit> {
@@ -201,19 +201,6 @@ impl Store for FaultyStore {
 
     fn keep_alive<'a>(&'a self, worker: &'a str, lease: Duration) -> StoreFuture<'a, u64> {
         self.through("keep_alive", self.store.keep_alive(worker, lease))
-    }
-
-    fn claim<'a>(
-        &'a self,
-        worker: &'a Arc<str>,
-        places: usize,
-        is_idle: bool,
-    ) -> StoreFuture<'a, Vec<Claimed>> {
-        self.through("claim", self.store.claim(worker, places, is_idle))
-    }
-
-    fn write<'a>(&'a self, batch: &'a [Outcome]) -> StoreFuture<'a, Vec<bool>> {
-        self.through("write", self.store.write(batch))
     }
 
     fn release<'a>(&'a self, worker: &'a str, held: &'a HashSet<i64>) -> StoreFuture<'a, u64> {

@@ -1,16 +1,14 @@
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    pin, select,
+    time::{self, Instant},
 };
 
-use tokio::time::{self, Instant};
-
 use crate::{
-    error::InboxError,
-    held::{Held, Wake},
+    error::{InboxError, InboxErrorKind},
+    group::{Found, Group},
+    held::{Claimant, Held, Wake},
     store::{Claimed, Database},
     telemetry,
 };
@@ -20,11 +18,17 @@ use crate::{
 pub(crate) struct Feed {
     pub(crate) database: Database,
     pub(crate) wake: Wake,
+    pub(crate) group: Group,
     pub(crate) held: Held,
-    pub(crate) worker: Arc<str>,
+    pub(crate) claimant: Arc<Claimant>,
     pub(crate) lease: Duration,
-    /// The events that the worker can begin with now.
-    pub(crate) free: Arc<AtomicUsize>,
+    /// Whether an event may be claimed that the worker does not know of.
+    pub(crate) is_unsure: bool,
+    pub(crate) handed_back: Instant,
+    /// Whether events may be due that the last claim left.
+    pub(crate) is_due: bool,
+    /// The last of the changes that the last claim has seen.
+    pub(crate) seen: u64,
 }
 
 impl Feed {
@@ -32,41 +36,55 @@ impl Feed {
     ///
     /// A claim may have been committed although the worker does not know of it: its answer was lost, or it took effect after
     /// its timeout. Nobody else takes such an event while this worker lives. So the worker hands back what it does not hold,
-    /// after an error, and once a lease. The second value is the time of the last hand-back.
-    pub(crate) async fn next(
-        self,
-        mut is_unsure: bool,
-        mut handed_back: Instant,
-    ) -> (Vec<Claimed>, Instant) {
-        let mut is_idle = false;
+    /// after an error, and once a lease.
+    pub(crate) async fn next(mut self) -> (Self, Vec<Claimed>) {
         loop {
-            if is_unsure || handed_back.elapsed() > self.lease {
-                is_unsure = self.hand_back().await.is_err();
-                if is_unsure {
+            if self.is_unsure || self.handed_back.elapsed() > self.lease {
+                self.is_unsure = self.hand_back().await.is_err();
+                if self.is_unsure {
                     time::sleep(IDLE).await;
                     continue;
                 }
-                handed_back = Instant::now();
+                self.handed_back = Instant::now();
+                self.is_due = true;
             }
-            let woken = self.wake.woken();
-            let places = self.free.load(Ordering::Relaxed);
-            let claimed = self
-                .database
-                .ask(|store| store.claim(&self.worker, places, is_idle))
-                .await;
-            self.database.recent().claims.note(&claimed);
-            match claimed {
-                Ok(claimed) if claimed.is_empty() => {
-                    is_idle = time::timeout(IDLE, woken).await.is_err();
+            let found = self.claim().await;
+            self.database.recent().claims.note(&found);
+            match found {
+                Ok(found) => {
+                    (self.is_due, self.seen) = (found.is_full, found.seen);
+                    if !found.events.is_empty() {
+                        return (self, found.events);
+                    }
                 }
-                Ok(claimed) => return (claimed, handed_back),
                 Err(error) => {
                     telemetry::store_failed("claim", &error);
                     time::sleep(IDLE).await;
-                    is_unsure = true;
+                    self.is_unsure = true;
                 }
             }
         }
+    }
+
+    /// Claims with the next transaction of the group. Begins one if events may be due that no transaction has made due.
+    async fn claim(&self) -> Result<Found, InboxError> {
+        self.claimant.set_idle(false);
+        let mut found = self.group.claim(Arc::clone(&self.claimant));
+        let begin = async {
+            if !self.is_due {
+                let changed = self.wake.changed_from(self.seen);
+                let is_idle = time::timeout(IDLE, changed).await.is_err();
+                self.claimant.set_idle(is_idle);
+            }
+            self.claimant.is_free().await;
+            self.group.claim_now().await;
+        };
+        pin!(begin);
+        let found = select! {
+            found = &mut found => found,
+            () = begin => found.await,
+        };
+        found.unwrap_or_else(|_| Err(InboxError::new(InboxErrorKind::Closed)))
     }
 
     /// Makes the events due again that this worker has claimed and does not hold.
@@ -74,7 +92,7 @@ impl Feed {
         let held = self.held.ids();
         let released = self
             .database
-            .ask(|store| store.release(&self.worker, &held))
+            .ask(|store| store.release(&self.claimant.worker, &held))
             .await;
         if let Err(error) = &released {
             telemetry::store_failed("release", error);

@@ -2,24 +2,91 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
-use tokio::sync::{Notify, futures::Notified, watch};
+use tokio::sync::watch;
 
-/// Wakes the workers of this process when an event may be due.
+use crate::store::Batch;
+
+/// Counts the changes in this process after which an event may be due.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Wake(Arc<Notify>);
+pub(crate) struct Wake(watch::Sender<u64>);
 
 impl Wake {
-    pub(crate) fn notify(&self) {
-        self.0.notify_waiters();
+    /// Wakes the workers, and returns the number of changes.
+    pub(crate) fn notify(&self) -> u64 {
+        self.0.send_modify(|changes| *changes += 1);
+        self.changes()
     }
 
-    /// Completes at the next notification after this call.
-    pub(crate) fn woken(&self) -> Notified<'_> {
-        self.0.notified()
+    /// As [`notify`](Self::notify), if a committed batch may have made events due.
+    pub(crate) fn notify_of(&self, batch: &Batch) -> u64 {
+        let has_ended = batch.outcomes.iter().any(|outcome| outcome.end.is_some());
+        match has_ended || !batch.records.is_empty() {
+            true => self.notify(),
+            false => self.changes(),
+        }
+    }
+
+    pub(crate) fn changes(&self) -> u64 {
+        *self.0.borrow()
+    }
+
+    /// Completes once the number of changes is another.
+    pub(crate) async fn changed_from(&self, seen: u64) {
+        // It fails only without a sender, which is here.
+        let _ = self
+            .0
+            .subscribe()
+            .wait_for(|changes| *changes != seen)
+            .await;
+    }
+}
+
+/// A worker that claims events, and its places.
+#[derive(Debug)]
+pub(crate) struct Claimant {
+    pub(crate) worker: Arc<str>,
+    free: watch::Sender<usize>,
+    is_idle: AtomicBool,
+}
+
+impl Claimant {
+    pub(crate) fn new(worker: Arc<str>) -> Self {
+        Self {
+            worker,
+            free: watch::Sender::new(0),
+            is_idle: AtomicBool::new(false),
+        }
+    }
+
+    /// Returns the number of events that the worker can begin with now.
+    pub(crate) fn free(&self) -> usize {
+        *self.free.borrow()
+    }
+
+    pub(crate) fn set_free(&self, places: usize) {
+        self.free
+            .send_if_modified(|free| std::mem::replace(free, places) != places);
+    }
+
+    /// Completes once the worker can begin with an event.
+    pub(crate) async fn is_free(&self) {
+        let _ = self.free.subscribe().wait_for(|free| *free > 0).await;
+    }
+
+    /// Whether the next claim also looks for due times from before a clock was set back.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.is_idle.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_idle(&self, is_idle: bool) {
+        self.is_idle.store(is_idle, Ordering::Relaxed);
     }
 }
 

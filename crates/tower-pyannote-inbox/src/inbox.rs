@@ -66,7 +66,7 @@ use tower_pyannote::WebhookEvent;
 #[derive(Clone)]
 pub struct Inbox {
     pub(crate) database: Database,
-    committer: Committer,
+    pub(crate) committer: Committer,
     pub(crate) wake: Wake,
 }
 

@@ -25,8 +25,9 @@ pub(crate) trait Store: SubmissionStore + Send + Sync + 'static {
     /// Returns how commits are best grouped.
     fn grouping(&self) -> Grouping;
 
-    /// Commits all events, or none and an error. The outcomes have the order of the batch.
-    fn commit<'a>(&'a self, batch: &'a [Record]) -> StoreFuture<'a, Vec<Commit>>;
+    /// Commits events, writes outcomes and claims events, in this order. Does all or nothing; the answers have the order of the
+    /// batch.
+    fn transact<'a>(&'a self, batch: &'a Batch) -> StoreFuture<'a, Done>;
 
     /// Commits an event of another inbox, in the state that it has there.
     fn import<'a>(&'a self, import: &'a Import) -> StoreFuture<'a, Commit>;
@@ -36,17 +37,6 @@ pub(crate) trait Store: SubmissionStore + Send + Sync + 'static {
 
     /// Renews a worker's lease, and makes the events of workers without a lease due again. Returns their number.
     fn keep_alive<'a>(&'a self, worker: &'a str, lease: Duration) -> StoreFuture<'a, u64>;
-
-    /// Claims up to `places` events that are due. `is_idle` also looks for due times from before a clock was set back.
-    fn claim<'a>(
-        &'a self,
-        worker: &'a Arc<str>,
-        places: usize,
-        is_idle: bool,
-    ) -> StoreFuture<'a, Vec<Claimed>>;
-
-    /// Writes results of handlers and ends of attempts. An answer is `false` if another claim has the event.
-    fn write<'a>(&'a self, batch: &'a [Outcome]) -> StoreFuture<'a, Vec<bool>>;
 
     /// Makes the events that a worker claimed due again, except those in `held`, and counts no attempt. Returns their number.
     fn release<'a>(&'a self, worker: &'a str, held: &'a HashSet<i64>) -> StoreFuture<'a, u64>;
@@ -161,6 +151,14 @@ impl Database {
         self.ask_within(ANSWER, work).await
     }
 
+    pub(crate) async fn transact(
+        &self,
+        limit: Duration,
+        batch: &Batch,
+    ) -> Result<Done, InboxError> {
+        self.ask_within(limit, |store| store.transact(batch)).await
+    }
+
     /// Calls the store with a time limit.
     pub(crate) async fn ask_within<'a, T>(
         &'a self,
@@ -190,6 +188,53 @@ pub(crate) struct Grouping {
     pub(crate) parallel: usize,
     /// Events in one transaction.
     pub(crate) largest: usize,
+}
+
+/// The work of one transaction.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) records: Vec<Record>,
+    pub(crate) outcomes: Vec<Outcome>,
+    pub(crate) claims: Vec<Places>,
+}
+
+impl Batch {
+    pub(crate) fn of_record(record: Record) -> Self {
+        Self {
+            records: vec![record],
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn of_outcome(outcome: Outcome) -> Self {
+        Self {
+            outcomes: vec![outcome],
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.records.len() + self.outcomes.len() + self.claims.len()
+    }
+}
+
+/// A worker's claim to events that are due.
+#[derive(Debug)]
+pub(crate) struct Places {
+    pub(crate) worker: Arc<str>,
+    /// The most events.
+    pub(crate) places: usize,
+    /// Whether to look for due times from before a clock was set back, too.
+    pub(crate) is_idle: bool,
+}
+
+/// The answers to a [`Batch`].
+#[derive(Debug, Default)]
+pub(crate) struct Done {
+    pub(crate) commits: Vec<Commit>,
+    /// `false` if another claim has the event.
+    pub(crate) written: Vec<bool>,
+    pub(crate) claimed: Vec<Vec<Claimed>>,
 }
 
 /// A worker's hold on an event.

@@ -8,14 +8,12 @@ use tokio::{
 use crate::{
     backoff::{Backoff, LONGEST_BACKOFF},
     error::InboxError,
-    group::{Batch, Group},
-    held::{Holding, PAUSE, Wake},
+    group::Group,
+    held::{Holding, PAUSE},
     pool::pool_for,
     record::{Stored, storable_error},
     room::Room,
-    store::{
-        ANSWER, Claim, Claimed, ClaimedRow, Database, End, Grouping, LONG_ANSWER, Outcome, Settled,
-    },
+    store::{ANSWER, Claim, Claimed, ClaimedRow, Database, End, LONG_ANSWER, Outcome, Settled},
     telemetry,
 };
 use tower_pyannote::{HandlerRegistry, WebhookEvent, event::EventError, handler::HandlerRun};
@@ -33,7 +31,7 @@ pub(crate) struct Attempts {
     database: Database,
     registry: HandlerRegistry,
     rules: Rules,
-    results: Group<Results>,
+    group: Group,
     room: Room,
 }
 
@@ -42,22 +40,13 @@ impl Attempts {
         database: Database,
         registry: HandlerRegistry,
         rules: Rules,
-        wake: Wake,
+        group: Group,
     ) -> Self {
-        let results = Results {
-            database: database.clone(),
-            wake,
-        };
-        // One transaction at a time, because the results that wait meanwhile share the next one.
-        let grouping = Grouping {
-            parallel: 1,
-            ..database.grouping()
-        };
         Self {
             database,
             registry,
             rules,
-            results: Group::start(&results, grouping),
+            group,
             room: Room::new(BODIES),
         }
     }
@@ -261,7 +250,7 @@ impl Attempts {
     /// Writes until that succeeds: while this worker lives, its lease is renewed, and nobody else takes the event.
     async fn write(&self, outcome: Outcome) -> bool {
         persist("write a result", &self.database, || {
-            self.results.submit(outcome.clone(), None)
+            self.group.write(outcome.clone())
         })
         .await
     }
@@ -271,29 +260,6 @@ struct Handled {
     end: End,
     last: Option<Settled>,
     has_results: bool,
-}
-
-/// Results of handlers and ends of attempts, in shared transactions.
-#[derive(Clone, Debug)]
-struct Results {
-    database: Database,
-    wake: Wake,
-}
-
-impl Batch for Results {
-    type Item = Outcome;
-    type Answer = bool;
-
-    fn bytes(_: &Outcome) -> usize {
-        0
-    }
-
-    async fn run(&self, batch: &[Outcome]) -> Result<Vec<bool>, InboxError> {
-        let written = self.database.ask(|store| store.write(batch)).await?;
-        // The next event of the job, or this one, may be due.
-        self.wake.notify();
-        Ok(written)
-    }
 }
 
 /// Tries until it succeeds, with a pause after each failure.

@@ -1,13 +1,4 @@
-use std::{
-    fmt,
-    future::Future,
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{fmt, future::Future, pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
     task::JoinSet,
@@ -19,9 +10,10 @@ use crate::{
     config_error::ConfigError,
     error::InboxError,
     feed::{Feed, IDLE},
-    held::{Held, PAUSE, Wake},
+    group::Group,
+    held::{Claimant, Held, PAUSE, Wake},
     inbox::Inbox,
-    store::Database,
+    store::{ANSWER, Database, Grouping},
     telemetry,
     work::{Attempts, Rules, persist},
 };
@@ -195,33 +187,36 @@ impl InboxWorker {
         let (inbox, retention) = (self.inbox.clone(), self.retention);
         let _tidy = steadily(move || housekeeping(inbox.clone(), retention));
 
+        let group = group_of(&self.inbox);
+        let claimant = Arc::new(Claimant::new(Arc::clone(&worker)));
         let held = Held::default();
-        let feed = Feed {
+        let mut feed = Feed {
             database: database.clone(),
-            wake: wake.clone(),
+            wake,
+            group: group.clone(),
             held: held.clone(),
-            worker: Arc::clone(&worker),
+            claimant: Arc::clone(&claimant),
             lease: self.lease,
-            free: Arc::new(AtomicUsize::new(0)),
+            is_unsure: false,
+            handed_back: Instant::now(),
+            is_due: true,
+            seen: 0,
         };
-        let attempts = Attempts::new(database.clone(), self.registry, self.rules, wake);
+        let attempts = Attempts::new(database.clone(), self.registry, self.rules, group.clone());
         let attempts = Arc::new(attempts);
         let mut running = JoinSet::new();
         let mut finding = JoinSet::new();
-        let mut handed_back = Instant::now();
-        let mut is_unsure = false;
         loop {
             while running.try_join_next().is_some() {}
-            let free = self.concurrency.saturating_sub(running.len());
-            feed.free.store(free, Ordering::Relaxed);
-            if free > 0 && finding.is_empty() {
-                finding.spawn(feed.clone().next(is_unsure, handed_back));
+            claimant.set_free(self.concurrency.saturating_sub(running.len()));
+            if finding.is_empty() {
+                finding.spawn(feed.clone().next());
             }
             tokio::select! {
                 Some(_) = running.join_next() => {}
                 Some(found) = finding.join_next() => match found {
-                    Ok((claimed, at)) => {
-                        (is_unsure, handed_back) = (false, at);
+                    Ok((next, claimed)) => {
+                        feed = next;
                         for event in claimed {
                             let holding = held.hold(event.claim.id);
                             running.spawn(Arc::clone(&attempts).run(event, holding));
@@ -229,7 +224,7 @@ impl InboxWorker {
                     }
                     // The claim panicked. A recorder of logs or metrics can cause that.
                     Err(_) => {
-                        is_unsure = true;
+                        feed.is_unsure = true;
                         time::sleep(IDLE).await;
                     }
                 },
@@ -238,6 +233,8 @@ impl InboxWorker {
         }
         telemetry::draining();
         finding.shutdown().await;
+        // A transaction that began before has perhaps claimed events.
+        let _ = time::timeout(HAND_BACK, group.settled()).await;
         // Hand back the last claim, which may have been committed. If this fails, the release below hands it back.
         let _ = feed.hand_back().await;
         let finished = async { while running.join_next().await.is_some() {} };
@@ -262,6 +259,23 @@ impl fmt::Debug for InboxWorker {
             .field("drain_timeout", &self.drain)
             .field("retention", &self.retention)
             .finish_non_exhaustive()
+    }
+}
+
+/// Returns the group for a worker's claims and results.
+///
+/// A database with one writer has one group, so that they share transactions with deliveries. In any other, deliveries do not
+/// wait for the worker.
+fn group_of(inbox: &Inbox) -> Group {
+    match inbox.database.grouping() {
+        Grouping { parallel: 1, .. } => inbox.committer.group().clone(),
+        grouping => {
+            let alone = Grouping {
+                parallel: 1,
+                ..grouping
+            };
+            Group::start(&inbox.database, &inbox.wake, alone, ANSWER)
+        }
     }
 }
 

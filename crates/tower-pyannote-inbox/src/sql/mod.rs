@@ -16,10 +16,7 @@ mod work;
 
 use std::{
     collections::HashSet,
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
+    sync::atomic::{AtomicI64, Ordering},
     time::{Duration, SystemTime},
 };
 
@@ -32,8 +29,8 @@ use crate::error::InboxError;
 use crate::{
     details::InboxDetails,
     entry::{Commit, InboxEntry, InboxFilter, InboxState, InboxStats, Replay},
-    record::{Record, Stored, nanoseconds, time},
-    store::{Claimed, Grouping, Outcome, Store, StoreFuture},
+    record::{Stored, nanoseconds, time},
+    store::{Batch, Done, Grouping, Places, Store, StoreFuture},
     telemetry,
     transfer::Import,
 };
@@ -52,6 +49,29 @@ impl SqlStore {
             engine,
             forgotten_to: AtomicI64::new(i64::MIN),
         }
+    }
+
+    async fn transact_with(&self, batch: &Batch, claims: &[Places]) -> Result<Done, InboxError> {
+        let mut session = self.engine.write().await?;
+        let mut done = Done::default();
+        if !batch.records.is_empty() {
+            done.commits = work::commit(&mut session, &batch.records).await?;
+        }
+        if !batch.outcomes.is_empty() {
+            let settle = self.engine.choose(sql::SETTLE_SQLITE, sql::SETTLE_POSTGRES);
+            let finish = self.engine.choose(sql::FINISH_SQLITE, sql::FINISH_POSTGRES);
+            done.written = work::write(&mut session, settle, finish, &batch.outcomes).await?;
+        }
+        if claims.iter().any(|claim| claim.is_idle) {
+            session.run(sql::REBASE_EVENTS, &[]).await?;
+        }
+        let statement = self.engine.choose(sql::CLAIM_SQLITE, sql::CLAIM_POSTGRES);
+        for Places { worker, places, .. } in claims {
+            let claimed = work::claim(&mut session, statement, worker, *places).await?;
+            done.claimed.push(claimed);
+        }
+        session.commit().await?;
+        Ok(done)
     }
 
     /// Deletes expired submissions in batches, except those whose event is still stored. Returns the jobs whose end is not known.
@@ -115,12 +135,18 @@ impl Store for SqlStore {
         self.engine.grouping()
     }
 
-    fn commit<'a>(&'a self, batch: &'a [Record]) -> StoreFuture<'a, Vec<Commit>> {
+    fn transact<'a>(&'a self, batch: &'a Batch) -> StoreFuture<'a, Done> {
         Box::pin(async move {
-            let mut session = self.engine.write().await?;
-            let commits = self::work::commit(&mut session, batch).await?;
-            session.commit().await?;
-            Ok(commits)
+            let done = self.transact_with(batch, &batch.claims).await;
+            match done {
+                // Another worker has claimed another event of the same job just now. The next claim sees that.
+                Err(error) if is_unique_violation(&error) && !batch.claims.is_empty() => {
+                    let mut done = self.transact_with(batch, &[]).await?;
+                    done.claimed.resize_with(batch.claims.len(), Vec::new);
+                    Ok(done)
+                }
+                done => done,
+            }
         })
     }
 
@@ -145,42 +171,6 @@ impl Store for SqlStore {
             session.script(compact).await?;
             session.commit().await?;
             Ok(taken)
-        })
-    }
-
-    fn claim<'a>(
-        &'a self,
-        worker: &'a Arc<str>,
-        places: usize,
-        is_idle: bool,
-    ) -> StoreFuture<'a, Vec<Claimed>> {
-        Box::pin(async move {
-            let mut session = self.engine.write().await?;
-            if is_idle {
-                session.run(sql::REBASE_EVENTS, &[]).await?;
-            }
-            let statement = self.engine.choose(sql::CLAIM_SQLITE, sql::CLAIM_POSTGRES);
-            let claimed = work::claim(&mut session, statement, worker, places).await;
-            match claimed {
-                // Another worker has claimed another event of the same job just now. The next claim sees that.
-                Err(error) if is_unique_violation(&error) => Ok(Vec::new()),
-                claimed => {
-                    let claimed = claimed?;
-                    session.commit().await?;
-                    Ok(claimed)
-                }
-            }
-        })
-    }
-
-    fn write<'a>(&'a self, batch: &'a [Outcome]) -> StoreFuture<'a, Vec<bool>> {
-        Box::pin(async move {
-            let settle = self.engine.choose(sql::SETTLE_SQLITE, sql::SETTLE_POSTGRES);
-            let finish = self.engine.choose(sql::FINISH_SQLITE, sql::FINISH_POSTGRES);
-            let mut session = self.engine.write().await?;
-            let written = work::write(&mut session, settle, finish, batch).await?;
-            session.commit().await?;
-            Ok(written)
         })
     }
 

@@ -8,7 +8,12 @@ use super::{
     session::{Engine, Session},
     *,
 };
-use crate::{postgres::Postgres, record::Source, sqlite::SqliteFile, store::Missing};
+use crate::{
+    postgres::Postgres,
+    record::{Record, Source},
+    sqlite::SqliteFile,
+    store::Missing,
+};
 use tower_pyannote::{WebhookEvent, event::Delivery};
 
 async fn sqlite(directory: &TempDir) -> SqlStore {
@@ -40,7 +45,11 @@ async fn what_is_pruned_in_one_transaction_is_bounded_in_number_and_size() {
         .enumerate()
         .map(|(number, size)| event(number, size))
         .collect();
-    store.commit(&records).await.unwrap();
+    let batch = Batch {
+        records,
+        ..Batch::default()
+    };
+    store.transact(&batch).await.unwrap();
     let mut session = store.engine.write().await.unwrap();
     let finish = "UPDATE pyannote_events SET state = 'handled', finished_at = received_at + id";
     session.run(finish, &[]).await.unwrap();
@@ -170,8 +179,20 @@ async fn counts_and_claims(store: &SqlStore) {
         .await
         .unwrap();
     assert_eq!(store.stats().await.unwrap().waiting, 100_000);
-    let claimed = store.claim(&worker, 10, true).await.unwrap();
-    let ids: Vec<i64> = claimed.iter().map(|claimed| claimed.claim.id).collect();
+    let places = Places {
+        worker,
+        places: 10,
+        is_idle: true,
+    };
+    let batch = Batch {
+        claims: vec![places],
+        ..Batch::default()
+    };
+    let done = store.transact(&batch).await.unwrap();
+    let ids: Vec<i64> = done.claimed[0]
+        .iter()
+        .map(|claimed| claimed.claim.id)
+        .collect();
     assert_eq!(ids, Vec::from_iter(1..=10));
     let stats = store.stats().await.unwrap();
     assert_eq!((stats.waiting, stats.running), (99_990, 10));

@@ -64,6 +64,8 @@ impl SqliteFile {
             .auto_vacuum(SqliteAutoVacuum::Incremental)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
+            // What a statement changes before it could fail is kept in memory, and not in a file, until it has ended.
+            .pragma("temp_store", "memory")
             .busy_timeout(patience);
         let pool = |size| {
             SqlitePoolOptions::new()
