@@ -7,8 +7,9 @@ use tokio::{
 
 use crate::{
     error::{InboxError, InboxErrorKind},
-    group::{Found, Group},
+    group::Group,
     held::{Claimant, Held, Wake},
+    lane::Found,
     store::{Claimed, Database},
     telemetry,
 };

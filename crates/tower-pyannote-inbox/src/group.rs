@@ -1,21 +1,17 @@
-use std::{
-    fmt,
-    mem::take,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{OwnedSemaphorePermit, RwLock, mpsc, oneshot},
+    sync::{OwnedSemaphorePermit, mpsc, oneshot},
     task,
 };
 
 use crate::{
     entry::Commit,
-    error::{InboxError, InboxErrorKind},
+    error::InboxError,
     held::{Claimant, Wake},
+    lane::{Answer, Answers, Found, Lane, PendingClaim, closed},
     record::Record,
-    store::{Batch, Claimed, Database, Done, Grouping, Outcome, Places},
+    store::{Batch, Database, Grouping, Outcome},
 };
 
 /// Groups deliveries, results and claims into transactions.
@@ -26,18 +22,6 @@ use crate::{
 pub(crate) struct Group {
     queue: mpsc::Sender<Item>,
     lane: Lane,
-}
-
-/// What the tasks of a group share.
-#[derive(Clone)]
-struct Lane {
-    database: Database,
-    wake: Wake,
-    limit: Duration,
-    /// Claims join the next transaction, and cause none.
-    claims: Arc<Mutex<Vec<PendingClaim>>>,
-    /// Held for reading while a transaction runs.
-    running: Arc<RwLock<()>>,
 }
 
 /// An item that waits for its transaction.
@@ -53,23 +37,6 @@ struct Pending<I, A> {
     answer: Answer<A>,
     /// The item's share of a memory limit, until its transaction ends.
     _room: Option<OwnedSemaphorePermit>,
-}
-
-struct PendingClaim {
-    claimant: Arc<Claimant>,
-    answer: Answer<Found>,
-}
-
-type Answer<A> = oneshot::Sender<Result<A, InboxError>>;
-
-/// The answer to a claim.
-#[derive(Debug)]
-pub(crate) struct Found {
-    pub(crate) events: Vec<Claimed>,
-    /// Whether all places were filled, so that more events may be due.
-    pub(crate) is_full: bool,
-    /// The claim has seen all changes up to this one of [`Wake`].
-    pub(crate) seen: u64,
 }
 
 impl Group {
@@ -165,14 +132,6 @@ async fn serve(lane: Lane, queue: Arc<tokio::sync::Mutex<mpsc::Receiver<Item>>>,
     }
 }
 
-/// The answers to a batch, in its order.
-#[derive(Default)]
-struct Answers {
-    commits: Vec<(Answer<Commit>, Option<OwnedSemaphorePermit>)>,
-    written: Vec<Answer<bool>>,
-    claims: Vec<Answer<Found>>,
-}
-
 /// Waits for an item, and takes the items that came with it. `None` means that no more items can come.
 async fn next_group(queue: &mut mpsc::Receiver<Item>, largest: usize) -> Option<(Batch, Answers)> {
     let (mut batch, mut answers) = (Batch::default(), Answers::default());
@@ -204,119 +163,6 @@ async fn next_group(queue: &mut mpsc::Receiver<Item>, largest: usize) -> Option<
         };
     }
     Some((batch, answers))
-}
-
-impl Lane {
-    async fn run(self, mut batch: Batch, mut answers: Answers) {
-        let _running = self.running.read().await;
-        self.add_claims(&mut batch, &mut answers);
-        if batch.len() == 0 {
-            return;
-        }
-        let before = self.wake.changes();
-        match self.transact(&batch).await {
-            Ok(done) => {
-                let after = self.wake.notify_of(&batch);
-                // Of another change during the transaction it is unknown whether the claims have seen it.
-                let seen = if after <= before + 1 { after } else { before };
-                for ((answer, _room), commit) in answers.commits.into_iter().zip(done.commits) {
-                    // A caller that gave up tries again.
-                    let _ = answer.send(Ok(commit));
-                }
-                for (answer, written) in answers.written.into_iter().zip(done.written) {
-                    let _ = answer.send(Ok(written));
-                }
-                let claimed = done.claimed.into_iter().zip(&batch.claims);
-                for (answer, (events, claim)) in answers.claims.into_iter().zip(claimed) {
-                    let is_full = events.len() >= claim.places;
-                    let _ = answer.send(Ok(Found {
-                        events,
-                        is_full,
-                        seen,
-                    }));
-                }
-            }
-            Err(error) => self.run_alone(batch, answers, error).await,
-        }
-    }
-
-    /// Adds the claims that have places now, or will have when the batch is committed.
-    fn add_claims(&self, batch: &mut Batch, answers: &mut Answers) {
-        let mut waiting = self.waiting();
-        for PendingClaim { claimant, answer } in take(&mut *waiting) {
-            let is_freed = |outcome: &&Outcome| {
-                outcome.end.is_some() && outcome.claim.worker == claimant.worker
-            };
-            let places = claimant.free() + batch.outcomes.iter().filter(is_freed).count();
-            if answer.is_closed() {
-                continue;
-            }
-            if places == 0 {
-                waiting.push(PendingClaim { claimant, answer });
-                continue;
-            }
-            batch.claims.push(Places {
-                worker: Arc::clone(&claimant.worker),
-                places,
-                is_idle: claimant.is_idle(),
-            });
-            answers.claims.push(answer);
-        }
-    }
-
-    /// Runs each item of a failed batch alone, because an item that the database refuses must not keep its neighbours out.
-    async fn run_alone(&self, batch: Batch, answers: Answers, error: InboxError) {
-        let is_alone = batch.len() == 1 || error.kind() != InboxErrorKind::Store;
-        let first = is_alone.then_some(&error);
-        // Not again: if only the answer was lost, the worker hands back what was claimed.
-        for answer in answers.claims {
-            let _ = answer.send(Err(error.clone()));
-        }
-        for (record, (answer, _room)) in batch.records.into_iter().zip(answers.commits) {
-            let batch = Batch::of_record(record);
-            self.retry(first, batch, answer, |done| done.commits).await;
-        }
-        for (outcome, answer) in batch.outcomes.into_iter().zip(answers.written) {
-            let batch = Batch::of_outcome(outcome);
-            self.retry(first, batch, answer, |done| done.written).await;
-        }
-    }
-
-    async fn retry<A>(
-        &self,
-        error: Option<&InboxError>,
-        batch: Batch,
-        answer: Answer<A>,
-        answers: impl FnOnce(Done) -> Vec<A>,
-    ) {
-        let done = match error {
-            Some(error) => Err(error.clone()),
-            // If the database is down, all callers soon give up.
-            None if answer.is_closed() => return,
-            None => self.transact(&batch).await,
-        };
-        if done.is_ok() {
-            self.wake.notify_of(&batch);
-        }
-        let done = done.map(answers);
-        let _ = answer.send(done.and_then(|done| done.into_iter().next().ok_or_else(closed)));
-    }
-
-    async fn transact(&self, batch: &Batch) -> Result<Done, InboxError> {
-        let done = self.database.transact(self.limit, batch).await;
-        if !batch.records.is_empty() {
-            self.database.recent().commits.note(&done);
-        }
-        done
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, Vec<PendingClaim>> {
-        self.claims.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn closed() -> InboxError {
-    InboxError::new(InboxErrorKind::Closed)
 }
 
 /// Items that may wait; the next one waits to be handed in.

@@ -11,9 +11,10 @@ use crate::{
     error::{InboxError, InboxErrorKind},
     held::Wake,
     pool::pool_for,
+    read,
     record::{Record, Source, nanoseconds, storable_error},
     store::{Database, Store},
-    telemetry, work,
+    telemetry,
 };
 use tower_pyannote::WebhookEvent;
 
@@ -244,7 +245,7 @@ impl Inbox {
         let Some(stored) = self.database.ask(|store| store.event(id)).await? else {
             return Ok(None);
         };
-        let event = work::event(stored, 1).await;
+        let event = read::event(stored, 1).await;
         event
             .map(Some)
             .map_err(|error| InboxError::because(InboxErrorKind::Store, error))

@@ -23,10 +23,13 @@ mod gate;
 mod group;
 mod held;
 mod inbox;
+mod lane;
 pub mod metrics;
+mod open;
 mod pool;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod read;
 mod recent;
 #[cfg(feature = "reconcile")]
 mod reconcile;
@@ -43,6 +46,7 @@ mod telemetry;
 mod transfer;
 #[cfg(feature = "reconcile")]
 mod unanswered;
+mod upkeep;
 mod work;
 mod worker;
 

@@ -10,13 +10,13 @@ use crate::{
     error::InboxError,
     group::Group,
     held::{Holding, PAUSE},
-    pool::pool_for,
-    record::{Stored, storable_error},
+    read::{event, read},
+    record::storable_error,
     room::Room,
-    store::{ANSWER, Claim, Claimed, ClaimedRow, Database, End, LONG_ANSWER, Outcome, Settled},
+    store::{Claim, Claimed, ClaimedRow, Database, End, Outcome, Settled},
     telemetry,
 };
-use tower_pyannote::{HandlerRegistry, WebhookEvent, event::EventError, handler::HandlerRun};
+use tower_pyannote::{HandlerRegistry, WebhookEvent, handler::HandlerRun};
 
 /// When an event is retried, and how often.
 #[derive(Clone, Copy, Debug)]
@@ -105,7 +105,7 @@ impl Attempts {
         let _room = self.room.take(body_bytes).await;
         let stored = match stored {
             Some(stored) => stored,
-            None => match self.read(claim.id).await {
+            None => match read(&self.database, claim.id).await {
                 Ok(Some(stored)) => stored,
                 Ok(None) => {
                     let error = "it could not be read: its body is missing".to_owned();
@@ -132,28 +132,6 @@ impl Attempts {
         } = telemetry::in_span(&event, handled).await;
         self.finish(claim, Some(&event), end, last, has_results)
             .await;
-    }
-
-    /// Reads a large event. Waits while the database does not answer. If it answers, and only this event cannot be read, that is
-    /// an error, so that the event does not keep its place for ever.
-    async fn read(&self, id: i64) -> Result<Option<Stored>, InboxError> {
-        let mut unreadable = 0;
-        loop {
-            // A large body may take long over a slow network.
-            let limit = if unreadable == 0 { ANSWER } else { LONG_ANSWER };
-            let stored = self.database.ask_within(limit, |store| store.event(id));
-            let error = match stored.await {
-                Ok(stored) => return Ok(stored),
-                Err(error) => error,
-            };
-            telemetry::store_failed("read", &error);
-            time::sleep(PAUSE).await;
-            let answers = self.database.ask(|store| store.probe()).await.is_ok();
-            unreadable = if answers { unreadable + 1 } else { 0 };
-            if unreadable == MOST_UNREADABLE {
-                return Err(error);
-            }
-        }
     }
 
     /// Runs the handlers that have not finished with the event.
@@ -291,24 +269,6 @@ async fn alone(work: impl Future<Output = ()> + Send + 'static) -> Result<(), Jo
     task.join_next().await.unwrap_or(Ok(()))
 }
 
-/// Makes the event that was stored, in the blocking pool if it is large.
-pub(crate) async fn event(stored: Stored, attempt: u32) -> Result<WebhookEvent, EventError> {
-    match pool_for(stored.body.len()) {
-        None => stored.into_event(attempt),
-        Some(pool) => match pool
-            .spawn_blocking(move || stored.into_event(attempt))
-            .await
-        {
-            Ok(event) => event,
-            Err(ended) => match ended.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                // The runtime shuts down, and this task with it.
-                Err(_) => std::future::pending().await,
-            },
-        },
-    }
-}
-
 fn error_of(run: &HandlerRun) -> Option<String> {
     if run.outcome.is_success() {
         return None;
@@ -323,9 +283,6 @@ fn error_of(run: &HandlerRun) -> Option<String> {
     });
     Some(error.unwrap_or_else(|| format!("{}: an error that cannot be shown", run.name)))
 }
-
-/// Failed reads of an event, while the database answers, that count as a failed attempt.
-const MOST_UNREADABLE: u32 = 3;
 
 /// The bytes of bodies that a worker handles at a time: as many as the largest body that the layer accepts by default.
 const BODIES: u32 = 128 << 20;

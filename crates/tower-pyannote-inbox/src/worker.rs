@@ -11,10 +11,11 @@ use crate::{
     error::InboxError,
     feed::{Feed, IDLE},
     group::Group,
-    held::{Claimant, Held, PAUSE, Wake},
+    held::{Claimant, Held},
     inbox::Inbox,
-    store::{ANSWER, Database, Grouping},
+    store::{ANSWER, Grouping},
     telemetry,
+    upkeep::{housekeeping, keep_alive, steadily},
     work::{Attempts, Rules, persist},
 };
 use tower_pyannote::HandlerRegistry;
@@ -287,64 +288,6 @@ fn demand(met: bool, setting: &'static str, demand: &'static str) -> Result<(), 
     }
 }
 
-/// Renews the lease, apart from the work, so that neither a busy worker nor one that drains seems dead.
-async fn keep_alive(database: Database, wake: Wake, worker: Arc<str>, lease: Duration) {
-    let third = lease / 3;
-    loop {
-        time::sleep(third).await;
-        loop {
-            let taken = database.ask_within(third, |store| store.keep_alive(&worker, lease));
-            match taken.await {
-                Ok(taken) => {
-                    if taken > 0 {
-                        wake.notify();
-                    }
-                    break;
-                }
-                Err(error) => {
-                    telemetry::store_failed("renew a lease", &error);
-                    time::sleep(third.min(PAUSE)).await;
-                }
-            }
-        }
-    }
-}
-
-/// Runs an endless task, and restarts it after a panic, which a recorder of logs or metrics can cause.
-fn steadily<F>(work: impl Fn() -> F + Send + 'static) -> JoinSet<()>
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    let mut task = JoinSet::new();
-    task.spawn(async move {
-        loop {
-            let mut once = JoinSet::new();
-            once.spawn(work());
-            let _ = once.join_next().await;
-            time::sleep(PAUSE).await;
-        }
-    });
-    task
-}
-
-async fn housekeeping(inbox: Inbox, retention: Duration) {
-    let mut prune_at = Instant::now();
-    loop {
-        match inbox.stats().await {
-            Ok(stats) => telemetry::stats(&stats),
-            Err(error) => telemetry::store_failed("count", &error),
-        }
-        if prune_at <= Instant::now() {
-            prune_at += PRUNE_EVERY;
-            match inbox.prune(retention).await {
-                Ok(pruned) => telemetry::pruned(pruned),
-                Err(error) => telemetry::store_failed("prune", &error),
-            }
-        }
-        time::sleep(COUNT_EVERY).await;
-    }
-}
-
 const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const SHORTEST_LEASE: Duration = Duration::from_secs(3);
 const LONGEST_LEASE: Duration = Duration::from_secs(60 * 60);
@@ -352,5 +295,3 @@ const SHORTEST_RETENTION: Duration = Duration::from_secs(60 * 60);
 
 /// How long a worker that is stopped waits for handlers that were cut off, and for the database.
 const HAND_BACK: Duration = Duration::from_secs(5);
-const COUNT_EVERY: Duration = Duration::from_secs(10);
-const PRUNE_EVERY: Duration = Duration::from_secs(60 * 60);
