@@ -34,6 +34,7 @@ pub struct InboxBuilder {
     schema: String,
     pool_size: u32,
     acquire_timeout: Duration,
+    commit_memory: usize,
     missing: Missing,
     migrations: bool,
 }
@@ -54,6 +55,7 @@ impl InboxBuilder {
             schema: SCHEMA.to_owned(),
             pool_size: 10,
             acquire_timeout: Duration::from_secs(4),
+            commit_memory: COMMIT_MEMORY,
             missing: Missing::Made,
             migrations: true,
         }
@@ -118,6 +120,26 @@ impl InboxBuilder {
         Ok(self)
     }
 
+    /// Sets how many bytes the bodies have that wait for their commit or are in one. Default: 64 MiB.
+    ///
+    /// A delivery waits while there is no room for its body, and is answered after 5 s in any case. A larger body is committed
+    /// alone. The database driver copies bodies while it writes them: together they take at most four times as much. See
+    /// [`Inbox`](Inbox#memory) for the sum.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError::Inbox`] for less than 1 MiB, or more than 1 GiB.
+    pub fn with_commit_memory(mut self, bytes: usize) -> Result<Self, ConfigError> {
+        if !(1 << 20..=1 << 30).contains(&bytes) {
+            return Err(ConfigError::Inbox {
+                setting: "commit_memory",
+                demand: "from 1 MiB to 1 GiB",
+            });
+        }
+        self.commit_memory = bytes;
+        Ok(self)
+    }
+
     /// Sets whether `open` creates the tables and brings them up to date. Default: `true`.
     ///
     /// With `false` the role needs no right to create anything; [`migrate`](Self::migrate) has to run before.
@@ -142,8 +164,9 @@ impl InboxBuilder {
     /// Returns the errors of [`Inbox::open`], and [`InboxErrorKind::Open`] if the tables are missing or outdated and migrations
     /// are off.
     pub async fn open(self) -> Result<Inbox, InboxError> {
+        let memory = self.commit_memory;
         let engine = within_a_minute(self.prepared()).await?;
-        Ok(Inbox::over(Arc::new(SqlStore::new(engine))))
+        Ok(Inbox::over(Arc::new(SqlStore::new(engine)), memory))
     }
 
     /// Creates the tables, or brings them up to date, and opens nothing.
@@ -237,6 +260,7 @@ impl fmt::Debug for InboxBuilder {
             .field("schema", &self.schema)
             .field("pool_size", &self.pool_size)
             .field("acquire_timeout", &self.acquire_timeout)
+            .field("commit_memory", &self.commit_memory)
             .field("migrations", &self.migrations)
             .finish_non_exhaustive()
     }
@@ -274,6 +298,9 @@ fn unknown_parameters(parameters: &str) -> InboxError {
         format!("an address of sqlite has no parameters, and this one has {names}: leave them out"),
     )
 }
+
+/// The default bytes of bodies that wait for their commit.
+pub(crate) const COMMIT_MEMORY: usize = 64 << 20;
 
 const SCHEMA: &str = "tower_pyannote";
 

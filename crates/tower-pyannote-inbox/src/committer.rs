@@ -21,13 +21,19 @@ use crate::{
 pub(crate) struct Committer {
     group: Group,
     room: Arc<Semaphore>,
+    /// The size of the room, in KiB.
+    size: usize,
 }
 
 impl Committer {
-    pub(crate) fn start(database: &Database, wake: &Wake) -> Self {
+    /// Bodies that wait for their transaction, or are in one, have at most `memory` bytes together. If the database hangs, the
+    /// deliveries that give up make room for the next ones. A larger body takes all of it.
+    pub(crate) fn start(database: &Database, wake: &Wake, memory: usize) -> Self {
+        let size = memory >> 10;
         Self {
             group: Group::start(database, wake, database.grouping(), ATTEMPT),
-            room: Arc::new(Semaphore::new(ROOM)),
+            room: Arc::new(Semaphore::new(size)),
+            size,
         }
     }
 
@@ -53,7 +59,7 @@ impl Committer {
     }
 
     async fn hand_in(&self, record: Record) -> Result<Commit, InboxError> {
-        let kibibytes = record.body.len().div_ceil(1 << 10).clamp(1, ROOM);
+        let kibibytes = record.body.len().div_ceil(1 << 10).clamp(1, self.size);
         let share = u32::try_from(kibibytes).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.room).acquire_many_owned(share);
         let room = room.await.ok();
@@ -84,7 +90,3 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A little less, so that a transaction that hangs leaves time for the next one.
 const ATTEMPT: Duration = Duration::from_millis(4_500);
-
-/// KiB of bodies that wait for their transaction or are in one. If the database hangs, the deliveries that give up make room
-/// for the next ones. A larger body takes all of it.
-const ROOM: usize = 64 << 10;

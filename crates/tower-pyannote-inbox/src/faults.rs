@@ -10,6 +10,7 @@ use std::{
 };
 
 use crate::{
+    builder::COMMIT_MEMORY,
     details::InboxDetails,
     entry::{Commit, InboxEntry, InboxFilter, InboxStats, Replay},
     error::{InboxError, InboxErrorKind},
@@ -97,18 +98,19 @@ impl StoreFaults {
             state: Arc::clone(&state),
             gate: None,
         };
-        (Inbox::over(Arc::new(store)), Self { state })
+        (Inbox::over(Arc::new(store), COMMIT_MEMORY), Self { state })
     }
 
     /// Returns an inbox over the same database whose calls wait at a gate, for a test that decides when each of them goes on.
     #[doc(hidden)]
     #[must_use]
     pub fn gated(inbox: &Inbox, gate: Arc<dyn StoreGate>) -> Inbox {
-        Inbox::over(Arc::new(FaultyStore {
+        let store = FaultyStore {
             store: inbox.store(),
             state: Arc::default(),
             gate: Some(gate),
-        }))
+        };
+        Inbox::over(Arc::new(store), COMMIT_MEMORY)
     }
 
     /// Begins a fault, for all calls from now on.

@@ -9,11 +9,12 @@ use crate::{
     details::InboxDetails,
     entry::{Commit, InboxEntry, InboxFilter, InboxStats, Replay},
     error::{InboxError, InboxErrorKind},
+    group::Group,
     held::Wake,
     pool::pool_for,
     read,
     record::{Record, Source, nanoseconds, storable_error},
-    store::{Database, Store},
+    store::{ANSWER, Database, Grouping, Store},
     telemetry,
 };
 use tower_pyannote::WebhookEvent;
@@ -36,8 +37,18 @@ use tower_pyannote::WebhookEvent;
 /// The database is SQLite, in one file on a local disk, or PostgreSQL, for many replicas. Protect it like the
 /// recordings, because the inbox does not encrypt bodies.
 ///
-/// An inbox buffers at most 64 MiB of bodies that wait for their commit, and each worker at most 768 MiB of events
-/// ([details](crate::InboxWorker::with_concurrency)).
+/// # Memory
+///
+/// An inbox takes at most the sum of these, by default 1,026 MiB with one worker:
+///
+/// | part | limit | default | setting |
+/// |---|---|---|---|
+/// | bodies that wait for their commit or are in one, and the database driver's copies | 4 times the commit memory | 256 MiB | [`with_commit_memory`](crate::InboxBuilder::with_commit_memory) |
+/// | bodies and typed outputs of the events that a worker handles | 6 times the worker's memory | 768 MiB | [`with_memory`](crate::InboxWorker::with_memory) |
+/// | the first 64 KiB of each of these bodies, and their typed outputs | 448 KiB for each event | 2 MiB | [`with_concurrency`](crate::InboxWorker::with_concurrency) |
+///
+/// A body that is larger than the commit memory or the worker's memory is committed or handled alone, and then counts in its
+/// place. Memory that a handler keeps is not counted.
 ///
 /// Cloning is cheap. An inbox must be opened and used on tokio.
 ///
@@ -67,7 +78,7 @@ use tower_pyannote::WebhookEvent;
 #[derive(Clone)]
 pub struct Inbox {
     pub(crate) database: Database,
-    pub(crate) committer: Committer,
+    committer: Committer,
     pub(crate) wake: Wake,
 }
 
@@ -78,14 +89,31 @@ impl Inbox {
         self.database.store()
     }
 
-    pub(crate) fn over(store: Arc<dyn Store>) -> Self {
+    pub(crate) fn over(store: Arc<dyn Store>, commit_memory: usize) -> Self {
         let database = Database::new(store);
         let wake = Wake::default();
-        let committer = Committer::start(&database, &wake);
+        let committer = Committer::start(&database, &wake, commit_memory);
         Self {
             database,
             committer,
             wake,
+        }
+    }
+
+    /// Returns the group for a worker's claims and results.
+    ///
+    /// A database with one writer has one group, so that they share transactions with deliveries. In any other, deliveries do
+    /// not wait for the worker.
+    pub(crate) fn group_of_worker(&self) -> Group {
+        match self.database.grouping() {
+            Grouping { parallel: 1, .. } => self.committer.group().clone(),
+            grouping => {
+                let alone = Grouping {
+                    parallel: 1,
+                    ..grouping
+                };
+                Group::start(&self.database, &self.wake, alone, ANSWER)
+            }
         }
     }
 

@@ -28,29 +28,14 @@ pub(crate) struct Rules {
 /// Runs the handlers over claimed events.
 #[derive(Debug)]
 pub(crate) struct Attempts {
-    database: Database,
-    registry: HandlerRegistry,
-    rules: Rules,
-    group: Group,
-    room: Room,
+    pub(crate) database: Database,
+    pub(crate) registry: HandlerRegistry,
+    pub(crate) rules: Rules,
+    pub(crate) group: Group,
+    pub(crate) room: Room,
 }
 
 impl Attempts {
-    pub(crate) fn new(
-        database: Database,
-        registry: HandlerRegistry,
-        rules: Rules,
-        group: Group,
-    ) -> Self {
-        Self {
-            database,
-            registry,
-            rules,
-            group,
-            room: Room::new(BODIES),
-        }
-    }
-
     /// Handles a claimed event.
     pub(crate) async fn run(self: Arc<Self>, claimed: Claimed, holding: Arc<Holding>) {
         let claim = claimed.claim.clone();
@@ -283,6 +268,3 @@ fn error_of(run: &HandlerRun) -> Option<String> {
     });
     Some(error.unwrap_or_else(|| format!("{}: an error that cannot be shown", run.name)))
 }
-
-/// The bytes of bodies that a worker handles at a time: as many as the largest body that the layer accepts by default.
-const BODIES: u32 = 128 << 20;

@@ -10,10 +10,9 @@ use crate::{
     config_error::ConfigError,
     error::InboxError,
     feed::{Feed, IDLE},
-    group::Group,
     held::{Claimant, Held},
     inbox::Inbox,
-    store::{ANSWER, Grouping},
+    room::Room,
     telemetry,
     upkeep::{housekeeping, keep_alive, steadily},
     work::{Attempts, Rules, persist},
@@ -53,6 +52,7 @@ pub struct InboxWorker {
     inbox: Inbox,
     registry: HandlerRegistry,
     concurrency: usize,
+    memory: u32,
     rules: Rules,
     lease: Duration,
     drain: Duration,
@@ -65,6 +65,7 @@ impl InboxWorker {
             inbox,
             registry,
             concurrency: 4,
+            memory: 128 << 20,
             rules: Rules {
                 max_attempts: 8,
                 backoff: Backoff {
@@ -80,9 +81,7 @@ impl InboxWorker {
 
     /// Sets how many events are handled at the same time. Default: 4.
     ///
-    /// Together they have bodies of at most 128 MiB, without the first 64 KiB of each: a larger event waits until
-    /// others are handled. A body and its typed output take at most six times the body, so that a worker takes at most
-    /// 768 MiB, and 448 KiB for each event. Memory that a handler keeps is not counted.
+    /// Each takes at most 448 KiB beside the [memory](Self::with_memory) of the worker.
     ///
     /// # Errors
     ///
@@ -91,6 +90,21 @@ impl InboxWorker {
         let fits = (1..=10_000).contains(&events);
         demand(fits, "concurrency", "from 1 to 10000")?;
         self.concurrency = events;
+        Ok(self)
+    }
+
+    /// Sets how many bytes the bodies have that are handled at the same time. Default: 128 MiB.
+    ///
+    /// The first 64 KiB of each body are not counted, so that small events never wait. A larger event waits until others are
+    /// handled. A body and its typed output take at most six times the body. See [`Inbox`](Inbox#memory) for the sum.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError::Worker`] for less than 1 MiB, and for more than 1 GiB.
+    pub fn with_memory(mut self, bytes: u32) -> Result<Self, ConfigError> {
+        let fits = (1 << 20..=1 << 30).contains(&bytes);
+        demand(fits, "memory", "from 1 MiB to 1 GiB")?;
+        self.memory = bytes;
         Ok(self)
     }
 
@@ -188,7 +202,7 @@ impl InboxWorker {
         let (inbox, retention) = (self.inbox.clone(), self.retention);
         let _tidy = steadily(move || housekeeping(inbox.clone(), retention));
 
-        let group = group_of(&self.inbox);
+        let group = self.inbox.group_of_worker();
         let claimant = Arc::new(Claimant::new(Arc::clone(&worker)));
         let held = Held::default();
         let mut feed = Feed {
@@ -203,8 +217,13 @@ impl InboxWorker {
             is_due: true,
             seen: 0,
         };
-        let attempts = Attempts::new(database.clone(), self.registry, self.rules, group.clone());
-        let attempts = Arc::new(attempts);
+        let attempts = Arc::new(Attempts {
+            database: database.clone(),
+            registry: self.registry,
+            rules: self.rules,
+            group: group.clone(),
+            room: Room::new(self.memory),
+        });
         let mut running = JoinSet::new();
         let mut finding = JoinSet::new();
         loop {
@@ -255,28 +274,12 @@ impl fmt::Debug for InboxWorker {
         f.debug_struct("InboxWorker")
             .field("registry", &self.registry)
             .field("concurrency", &self.concurrency)
+            .field("memory", &self.memory)
             .field("rules", &self.rules)
             .field("lease", &self.lease)
             .field("drain_timeout", &self.drain)
             .field("retention", &self.retention)
             .finish_non_exhaustive()
-    }
-}
-
-/// Returns the group for a worker's claims and results.
-///
-/// A database with one writer has one group, so that they share transactions with deliveries. In any other, deliveries do not
-/// wait for the worker.
-fn group_of(inbox: &Inbox) -> Group {
-    match inbox.database.grouping() {
-        Grouping { parallel: 1, .. } => inbox.committer.group().clone(),
-        grouping => {
-            let alone = Grouping {
-                parallel: 1,
-                ..grouping
-            };
-            Group::start(&inbox.database, &inbox.wake, alone, ANSWER)
-        }
     }
 }
 

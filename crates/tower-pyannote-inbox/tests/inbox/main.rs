@@ -7,6 +7,8 @@ mod dialect;
 mod faults;
 mod files;
 mod listing;
+#[cfg(target_os = "linux")]
+mod memory;
 mod open;
 mod operate;
 mod place;
