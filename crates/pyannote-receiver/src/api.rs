@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use tower_pyannote::event::JobMetadata;
 use tower_pyannote_inbox::{InboxDetails, InboxEntry, InboxStats};
 use utoipa::ToSchema;
 
@@ -26,7 +27,12 @@ pub(crate) struct EventSummary {
     pub(crate) status: String,
     /// diarization, identification, voiceprint or unknown. Absent without an output.
     pub(crate) kind: Option<&'static str>,
-    /// delivered or fetched.
+    /// The reference that was submitted with the job. Absent without one.
+    pub(crate) reference: Option<String>,
+    /// The JSON that was submitted with the job. Absent without one.
+    #[schema(value_type = Option<serde_json::Value>)]
+    pub(crate) metadata: Option<JobMetadata>,
+    /// webhook or api.
     pub(crate) source: &'static str,
     /// waiting, running, handled, dead or unknown.
     pub(crate) state: &'static str,
@@ -57,6 +63,8 @@ impl From<&InboxEntry> for EventSummary {
             job_id: entry.job_id.clone(),
             status: entry.status.clone(),
             kind: entry.kind.map(|kind| kind.as_str()),
+            reference: entry.reference.clone(),
+            metadata: entry.metadata.clone(),
             source: entry.source.as_str(),
             state: entry.state.as_str(),
             attempts: entry.attempts,

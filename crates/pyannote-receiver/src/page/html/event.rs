@@ -88,6 +88,12 @@ fn facts(shown: &Shown<'_>) -> Markup {
         dl.facts {
             div { dt { "Job status" } dd { (entry.status) } }
             div { dt { "Kind" } dd { (entry.kind.map_or("none", |kind| kind.as_str())) } }
+            @if let Some(reference) = &entry.reference {
+                div { dt { "Reference" } dd { (reference) } }
+            }
+            @if let Some(metadata) = &entry.metadata {
+                div.wide { dt { "Metadata" } dd { code { (metadata.as_str()) } } }
+            }
             div { dt { "Received" } dd { (ago(entry.received_at, now)) " " small { (exact(entry.received_at)) } } }
             div { dt { "Arrived as" } dd { (arrived(entry)) } }
             div { dt { "Failed attempts" } dd { (entry.attempts) } }
