@@ -38,8 +38,7 @@ impl Target {
         static TURN: Mutex<()> = Mutex::new(());
 
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let env = [&[(SECRET_NAME, SECRET)], &ALLOCATOR[..]].concat();
-        let server = start(&env);
+        let server = start(&[(SECRET_NAME, SECRET)]);
         let target = Self {
             memory: 0,
             sockets: 0,
@@ -163,13 +162,6 @@ impl Deref for Target {
         &self.server
     }
 }
-
-/// As documented. By default glibc raises its thresholds with the size of freed memory, and then keeps that memory.
-const ALLOCATOR: [(&str, &str); 3] = [
-    ("MALLOC_ARENA_MAX", "2"),
-    ("MALLOC_MMAP_THRESHOLD_", "131072"),
-    ("MALLOC_TRIM_THRESHOLD_", "131072"),
-];
 
 /// 256 MiB and an eighth. The documentation promises a fifth, because allocators differ.
 pub(crate) const BUDGET: usize = (256 << 20) / 8 * 9;

@@ -100,16 +100,16 @@ fn events_move_to_another_database_in_their_states() {
         assert_eq!(is[2]["finished_at"], "2026-09-21T14:14:20Z");
         assert_eq!(import().stdout, "0 imported, 3 were there before\n");
 
-        // An export of the copy is the same, except for ids: bodies, dates, retries and references, too.
+        // An export of the copy is the same, except for its places: bodies, dates, retries and references, too.
         let copy = format!("copy-{}.jsonl", database.len());
         assert_eq!(inbox(dir, database, &["export", &copy]).code, Some(0));
         let lines = |text: &str| -> Vec<Value> {
             let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
-            let without_id = lines.map(|mut line: Value| {
-                line.as_object_mut().unwrap().remove("id");
+            let without_place = lines.map(|mut line: Value| {
+                line.as_object_mut().unwrap().remove("cursor");
                 line
             });
-            without_id.collect()
+            without_place.collect()
         };
         let copied = lines(&fs::read_to_string(dir.join(copy)).unwrap());
         assert_eq!(copied, lines(&exported));
