@@ -1,6 +1,7 @@
 // Zooms and moves the timeline, which the receiver draws, and plays a local recording.
 
 const box = document.getElementById('timeline');
+const said = document.getElementById('said');
 const cursor = document.getElementById('cursor');
 const audio = document.getElementById('audio');
 const SHORTEST = 0.5;
@@ -26,7 +27,8 @@ async function draw() {
       const response = await fetch(`${box.dataset.address}?${query}`);
       if (!response.ok) break;
       const page = new DOMParser().parseFromString(await response.text(), 'text/html');
-      box.replaceChildren(...page.body.childNodes);
+      box.replaceChildren(page.querySelector('svg'));
+      said.replaceChildren(...page.querySelectorAll('.said'));
       svg = box.querySelector('svg');
       showPlayhead();
     } catch {
@@ -128,8 +130,8 @@ for (const name of ['pointerup', 'pointercancel']) {
 box.addEventListener('dblclick', (event) => {
   if (event.target.closest('svg')) zoom(0.25, second(event.clientX));
 });
-box.addEventListener('click', (event) => {
-  const at = event.target.closest('.said [data-at]')?.dataset.at;
+said.addEventListener('click', (event) => {
+  const at = event.target.closest('[data-at]')?.dataset.at;
   if (at) play(Number(at));
 });
 
@@ -216,7 +218,7 @@ audio.addEventListener('timeupdate', () => {
   const at = audio.currentTime;
   if (!audio.paused && (at < from || at > to)) show(at - (to - from) * 0.1, to - from);
   showPlayhead();
-  for (const item of box.querySelectorAll('.said li')) {
+  for (const item of said.querySelectorAll('li')) {
     const start = Number(item.querySelector('[data-at]').dataset.at);
     const next = item.nextElementSibling?.querySelector('[data-at]');
     item.classList.toggle('now', start <= at && (!next || Number(next.dataset.at) > at));

@@ -142,7 +142,7 @@ fn handlers(details: &InboxDetails) -> Markup {
             @if details.results.is_empty() {
                 p.quiet {
                     @match details.entry.state {
-                        InboxState::Handled => "The event is settled. Results of handlers are kept until then.",
+                        InboxState::Handled => "No handler is left to run. Single results are kept only until an event is handled.",
                         _ => "No handler has finished with the event.",
                     }
                 }

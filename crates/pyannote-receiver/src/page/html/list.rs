@@ -53,7 +53,7 @@ fn overview(list: &List<'_>) -> Markup {
         let current = (list.query.state == state).then_some("true");
         let address = format!("/page?{}", list.query.in_state(state));
         html! {
-            a href=(address) aria-current=[current] data-state=(name) {
+            a href=(address) aria-current=[current] data-state=(name) data-some[count > 0] {
                 span.count { (number(count)) }
                 span.name { (name) }
             }

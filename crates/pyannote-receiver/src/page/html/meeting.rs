@@ -48,9 +48,10 @@ pub(in crate::page) fn meeting(
             }
             div #timeline tabindex="0" role="application" aria-label="Timeline. Arrow keys move, plus and minus zoom, 0 shows all, Enter plays."
                 data-address=(format!("{event}/timeline")) data-words=(format!("/api/v1/events/{}/words", entry.id)) {
-                (part(window, texts, 1_000).0)
+                (svg::timeline(window, 1_000))
             }
             p #cursor .cursor aria-live="off" { "Point at the timeline to read what is said." }
+            div #said { (said(texts)) }
         }
         (speakers(window))
         p.quiet { "Turns that a screen cannot separate are drawn as one: zoom in to separate them. "

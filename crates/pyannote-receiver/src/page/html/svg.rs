@@ -71,7 +71,8 @@ pub(super) fn timeline(window: &MeetingWindow, width: usize) -> Markup {
                 @let top = float(lanes_end + place * CURVE);
                 g.curve {
                     text.label x="4" y=(top + 12.0) { (curve.name) }
-                    path d=(area(&scale, curve, top + 16.0, 30.0)) {}
+                    path.least d=(area(&scale, curve, top + 16.0, 30.0, true)) {}
+                    path d=(area(&scale, curve, top + 16.0, 30.0, false)) {}
                 }
             }
         }
@@ -81,17 +82,14 @@ pub(super) fn timeline(window: &MeetingWindow, width: usize) -> Markup {
 fn lane(scale: &Scale, lane: &Lane, place: usize) -> Markup {
     let top = float(AXIS + place * LANE);
     html! {
-        g.lane class=(colour(place)) {
+        g class=(format!("lane {}", colour(place))) {
             title { (lane.speaker) }
             rect.track x="0" y=(top + 16.0) width=(scale.width) height="20" {}
             @if let Some(curve) = &lane.curve {
-                path.likely d=(area(scale, curve, top + 16.0, 20.0)) {}
+                path.likely d=(area(scale, curve, top + 16.0, 20.0, true)) {}
             }
             @for span in &lane.spans { (bar(scale, span, top + 16.0, 20.0, true)) }
-            @for span in &lane.exclusive {
-                @let (x, w) = scale.extent(span.start, span.end);
-                rect.alone x=(x) y=(top + 33.0) width=(w) height="3" {}
-            }
+            path.alone d=(alone(scale, lane, top + 34.5)) {}
             text.label x="4" y=(top + 12.0) { (lane.speaker.chars().take(60).collect::<String>()) }
         }
     }
@@ -112,34 +110,54 @@ fn bar(scale: &Scale, span: &Span, y: f64, height: f64, is_full: bool) -> Markup
     }
 }
 
-/// The area between the least and the greatest score of each bucket.
-fn area(scale: &Scale, curve: &CurveWindow, top: f64, height: f64) -> PreEscaped<String> {
+/// Lines where a speaker alone is counted, in one path, because a meeting has thousands.
+fn alone(scale: &Scale, lane: &Lane, y: f64) -> PreEscaped<String> {
     let mut path = String::new();
-    let mut run: Vec<(f64, u8, u8)> = Vec::new();
+    for span in &lane.exclusive {
+        let (x, width) = scale.extent(span.start, span.end);
+        // Writing to a String cannot fail.
+        let _ = write!(path, "M{x} {y}h{width}");
+    }
+    PreEscaped(path)
+}
+
+/// The area between the least and the greatest score of each bucket, or that below the least.
+fn area(
+    scale: &Scale,
+    curve: &CurveWindow,
+    top: f64,
+    height: f64,
+    is_below: bool,
+) -> PreEscaped<String> {
     let y = |score: u8| top + height - f64::from(score) / 100.0 * height;
-    let mut close = |run: &mut Vec<(f64, u8, u8)>| {
-        for (place, (x, _, greatest)) in run.iter().enumerate() {
-            let command = if place == 0 { 'M' } else { 'L' };
-            let _ = write!(path, "{command}{:.1} {:.1}", x, y(*greatest) - 0.5);
+    let mut path = String::new();
+    let mut run: Vec<(f64, f64, f64)> = Vec::new();
+    let places = curve.buckets.iter().enumerate();
+    let end = (curve.buckets.len(), &None);
+    for (place, bucket) in places.chain([end]) {
+        if let Some((least, greatest)) = *bucket {
+            let at = curve.start + (float(place) + 0.5) * curve.bucket;
+            let (upper, lower) = match is_below {
+                true => (y(least), top + height),
+                false => (y(greatest) - 0.5, y(least) + 0.5),
+            };
+            run.push((scale.x(at), upper, lower));
+            continue;
         }
-        for (x, least, _) in run.iter().rev() {
-            let _ = write!(path, "L{:.1} {:.1}", x, y(*least) + 0.5);
+        // A gap in the scores ends the area.
+        for (place, (x, upper, _)) in run.iter().enumerate() {
+            let command = if place == 0 { 'M' } else { 'L' };
+            // Writing to a String cannot fail.
+            let _ = write!(path, "{command}{x:.1} {upper:.1}");
+        }
+        for (x, _, lower) in run.iter().rev() {
+            let _ = write!(path, "L{x:.1} {lower:.1}");
         }
         if !run.is_empty() {
             path.push('Z');
         }
         run.clear();
-    };
-    for (place, bucket) in curve.buckets.iter().enumerate() {
-        match bucket {
-            Some((least, greatest)) => {
-                let at = curve.start + (float(place) + 0.5) * curve.bucket;
-                run.push((scale.x(at), *least, *greatest));
-            }
-            None => close(&mut run),
-        }
     }
-    close(&mut run);
     // Only digits, blanks and letters of commands.
     PreEscaped(path)
 }

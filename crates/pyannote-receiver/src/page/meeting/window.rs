@@ -34,13 +34,15 @@ impl Meeting {
     pub(crate) fn window(&self, view: View) -> MeetingWindow {
         let View { from, to, buckets } = view;
         let bucket = (to - from) / float(buckets);
+        // A curve with a point every other pixel looks the same.
+        let points = buckets.div_ceil(2);
         let lanes = self.lanes.iter().map(|lane| Lane {
             speaker: lane.label.clone(),
             talk_time: lane.talk_time,
             turns: lane.turns.len(),
             spans: spans(&lane.turns, from, to, bucket),
             exclusive: spans(&lane.exclusive, from, to, bucket),
-            curve: lane.curve.as_ref().map(|it| it.window(from, to, buckets)),
+            curve: lane.curve.as_ref().map(|it| it.window(from, to, points)),
         });
         MeetingWindow {
             duration: self.duration,
@@ -52,7 +54,7 @@ impl Meeting {
             curves: self
                 .curves
                 .iter()
-                .map(|it| it.window(from, to, buckets))
+                .map(|it| it.window(from, to, points))
                 .collect(),
             words: self.words(from, to, MOST_WORDS),
         }
