@@ -65,11 +65,11 @@ fn meeting(job_id: &str, seconds: u32) -> Value {
     let mut who = 0;
     let turns: Vec<_> = (0..seconds / 4)
         .map(|n| {
-            if random.u32(..5) < 2 {
+            if random.u32(..5) < 3 {
                 who = random.u32(..4);
             }
             let start = f64::from(n) * 4.0 + f64::from(random.u32(..20)) / 10.0;
-            let length = 0.6 + f64::from(random.u32(..30) * random.u32(..30)) / 150.0;
+            let length = 0.6 + f64::from(random.u32(..30) * random.u32(..30)) / 90.0;
             let end = (start + length).min(f64::from(seconds));
             let speaker = NAMES[usize::try_from(who).unwrap()];
             json!({ "speaker": speaker, "start": start, "end": end, "confidence": { speaker: 99 - random.u32(..20) * random.u32(..4) } })

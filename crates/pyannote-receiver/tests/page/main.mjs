@@ -91,7 +91,7 @@ const steps = {
     await page.waitForResponse(/words/);
     await page.locator('#cursor', { hasText: /: \w+/ }).waitFor();
     check(largest > 1_000 && largest < 400_000, `the largest picture has ${largest} bytes`);
-    await page.goto(`/page/events/${PAGE_MEETING}/meeting?from=3590&to=3650`);
+    await page.goto(`/page/events/${PAGE_MEETING}/meeting?from=3540&to=3720`);
     await page.waitForResponse(/timeline/);
     await page.locator('#said li').first().waitFor();
     await screenshot(page, 'page-meeting');

@@ -34,7 +34,7 @@ pub(in crate::page) fn system(system: &System, visitor: &Visitor, notice: &str) 
         div #live data-live="system" {
             dl.facts {
                 div { dt { "Version" } dd { (system.version) } }
-                div { dt { "Started" } dd { (system.started_at) } }
+                div { dt { "Started" } dd { (system.started_at.get(..19).unwrap_or_default().replace('T', " ")) " UTC" } }
                 (health("Inbox", &system.inbox_health))
                 (health("Storage", &system.storage_health))
                 @if let Some(oldest) = oldest {

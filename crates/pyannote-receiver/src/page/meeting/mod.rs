@@ -26,7 +26,7 @@ pub(crate) struct Meeting {
     lanes: Vec<Speaker>,
     curves: Vec<Curve>,
     words: Vec<Word>,
-    /// The text of turns, if the output has it.
+    /// The text of turns.
     texts: Vec<Word>,
 }
 
@@ -68,7 +68,11 @@ impl Meeting {
                 ("confidence", output.confidence.as_ref()),
             ]);
             meeting.words = words(&output.word_level_transcription);
-            meeting.texts = words(&output.turn_level_transcription);
+            let by_turn = &output.turn_level_transcription;
+            meeting.texts = match by_turn.is_empty() {
+                true => words(&output.word_level_transcription.turn_level()),
+                false => words(by_turn),
+            };
             if let Some(curves) = &output.speaker_probability {
                 meeting.add_curves(curves.resolution, |label| curves.curve(label));
             }

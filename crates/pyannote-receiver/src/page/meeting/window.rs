@@ -70,14 +70,9 @@ impl Meeting {
         between(all, from, to, most)
     }
 
-    /// Returns the text of turns between two times, or the words if there is none. `None` if there are more than `most`.
+    /// Returns the text of turns between two times. `None` if there are more than `most`.
     pub(crate) fn texts(&self, from: f64, to: f64, most: usize) -> Option<Vec<Words>> {
-        let all = if self.texts.is_empty() {
-            &self.words
-        } else {
-            &self.texts
-        };
-        between(all, from, to, most)
+        between(&self.texts, from, to, most)
     }
 }
 
