@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -15,15 +14,19 @@ use axum::{
 };
 use hmac::{Hmac, KeyInit, Mac};
 use http::{
-    HeaderMap, HeaderValue, Method, StatusCode, Uri,
-    header::{AUTHORIZATION, COOKIE, HOST, ORIGIN, SET_COOKIE},
+    HeaderMap, HeaderValue, Method, StatusCode,
+    header::{AUTHORIZATION, COOKIE, SET_COOKIE},
 };
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::{sync::Semaphore, task, time};
 use zeroize::Zeroizing;
 
-use super::{PageSettings, PageState, error::Refused};
+use super::{
+    PageSettings, PageState,
+    error::Refused,
+    origin::{is_local, is_same_origin},
+};
 
 /// Decides about requests.
 pub(super) struct Access {
@@ -108,8 +111,7 @@ impl Access {
         &self,
         headers: &HeaderMap,
     ) -> Result<(Visitor, Option<HeaderValue>), Refused> {
-        if let Some(hash) = &self.token_hash {
-            let _ = hash;
+        if self.token_hash.is_some() {
             if let Some(token) = bearer(headers) {
                 return match self.is_token(token).await {
                     true => Ok((self.visitor_of("token", "", true, false), None)),
@@ -247,41 +249,6 @@ pub(super) async fn check(
     }
 }
 
-/// Returns whether a browser sent the request from a page of this host. Other programs send neither header.
-fn is_same_origin(headers: &HeaderMap) -> bool {
-    match headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
-        Some(site) => site == b"same-origin",
-        None => match headers.get(ORIGIN) {
-            Some(origin) => {
-                let origin = origin
-                    .to_str()
-                    .ok()
-                    .and_then(|origin| origin.parse::<Uri>().ok());
-                let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-                let authority = origin.as_ref().and_then(|origin| origin.authority());
-                authority.is_some_and(|authority| Some(authority.as_str()) == host)
-            }
-            None => true,
-        },
-    }
-}
-
-/// Returns whether the request names this machine. A page elsewhere could otherwise point its own name at this machine, and
-/// read what no token protects.
-fn is_local(headers: &HeaderMap) -> bool {
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-    let authority = host.and_then(|host| host.parse::<http::uri::Authority>().ok());
-    authority.is_some_and(|authority| {
-        let host = authority.host();
-        let address = host
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .parse::<IpAddr>();
-        host.eq_ignore_ascii_case("localhost")
-            || address.is_ok_and(|ip| ip.to_canonical().is_loopback())
-    })
-}
-
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
@@ -319,66 +286,3 @@ const LONGEST_TOKEN: usize = 1_024;
 
 /// How long a wrong token holds up the next check.
 const PENALTY: Duration = Duration::from_millis(500);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        let pairs = pairs.iter();
-        pairs
-            .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()))
-            .collect()
-    }
-
-    #[test]
-    fn only_names_of_this_machine_are_local() {
-        for host in [
-            "localhost",
-            "LOCALHOST:80",
-            "127.0.0.1:8000",
-            "127.1.2.3",
-            "[::1]:8000",
-        ] {
-            assert!(is_local(&headers(&[("host", host)])), "{host}");
-        }
-        for host in [
-            "example.com",
-            "localhost.example.com",
-            "127.0.0.1.example.com",
-            "10.0.0.1",
-            "",
-            "[::]",
-            "a@b",
-        ] {
-            assert!(!is_local(&headers(&[("host", host)])), "{host}");
-        }
-        assert!(!is_local(&headers(&[])));
-    }
-
-    #[test]
-    fn only_pages_of_this_host_may_change_something() {
-        let host = ("host", "127.0.0.1:8000");
-        for accepted in [
-            &[host, ("sec-fetch-site", "same-origin")][..],
-            &[host, ("origin", "http://127.0.0.1:8000")],
-            &[host],
-        ] {
-            assert!(is_same_origin(&headers(accepted)), "{accepted:?}");
-        }
-        for refused in [
-            &[
-                host,
-                ("sec-fetch-site", "cross-site"),
-                ("origin", "http://127.0.0.1:8000"),
-            ][..],
-            &[host, ("sec-fetch-site", "same-site")],
-            &[host, ("sec-fetch-site", "none")],
-            &[host, ("origin", "http://127.0.0.1:9000")],
-            &[host, ("origin", "null")],
-            &[("origin", "http://127.0.0.1:8000")],
-        ] {
-            assert!(!is_same_origin(&headers(refused)), "{refused:?}");
-        }
-    }
-}

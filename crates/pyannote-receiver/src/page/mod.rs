@@ -4,6 +4,7 @@ mod access;
 mod actions;
 mod assets;
 mod confirmed;
+mod diagnose;
 mod error;
 mod flags;
 mod headers;
@@ -14,8 +15,10 @@ mod meeting;
 mod mount;
 mod number;
 mod openapi;
+mod origin;
 mod pages;
 mod query;
+mod read;
 mod settings;
 mod token;
 

@@ -18,13 +18,14 @@ use super::{
     access::Visitor,
     actions,
     confirmed::ConfirmedForm,
+    diagnose,
     error::{Failed, PageFailed},
     html::{self, Page},
-    json::{Part, broken},
+    json::Part,
     meeting::{NoMeeting, View},
     query::EventQuery,
+    read::broken,
 };
-use crate::doctor::{Diagnosis, Doctor};
 
 type Answer = Result<Page, PageFailed>;
 
@@ -246,7 +247,7 @@ pub(super) async fn diagnose(
     let secrets = state.settings.doctor_secrets.clone();
     let permit = state.diagnoses.acquire().await;
     let pasted = request.clone();
-    let diagnosis = task::spawn_blocking(move || diagnose_text(&pasted, &secrets)).await;
+    let diagnosis = task::spawn_blocking(move || diagnose::text(&pasted, &secrets)).await;
     drop(permit);
     let diagnosis =
         diagnosis.map_err(|_| Failed::Unavailable("the diagnosis failed".to_owned()))?;
@@ -304,25 +305,5 @@ fn event_address(id: &str) -> String {
     format!("/page/events/{}", utf8_percent_encode(id, NON_ALPHANUMERIC))
 }
 
-fn diagnose_text(request: &str, secrets: &[u8]) -> Result<Diagnosis, String> {
-    // A form sends each line break as CR LF. A body of several lines had LF more often.
-    let (head, body) = request.split_once("\r\n\r\n").unwrap_or((request, ""));
-    let headers = crate::commands::doctor::headers(head).map_err(|failure| failure.to_string())?;
-    let mut doctor = Doctor::from_setting(secrets);
-    doctor.work_limit = DOCTOR_WORK;
-    let now = SystemTime::now();
-    let unix = body.replace("\r\n", "\n");
-    let bodies = [body, unix.as_str(), unix.trim_end_matches('\n')];
-    let diagnoses = bodies.map(|body| doctor.diagnose(&headers, body.as_bytes(), now));
-    let [as_sent, ..] = &diagnoses;
-    let best = diagnoses
-        .iter()
-        .find(|diagnosis| diagnosis.secret.is_some());
-    Ok(best.unwrap_or(as_sent).clone())
-}
-
 /// The bytes of a body that a page shows.
 const MOST_SHOWN: u64 = 64 << 10;
-
-/// About a second of hashing.
-const DOCTOR_WORK: usize = 512 << 20;
