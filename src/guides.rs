@@ -9,6 +9,7 @@ macro_rules! guide {
         #[doc = "[from FastAPI]: crate::guides::from_fastapi"]
         #[doc = "[deploying]: crate::guides::deploying"]
         #[doc = "[operating]: crate::guides::operating"]
+        #[doc = "[the page]: crate::guides::page"]
         #[doc = "[troubleshooting]: crate::guides::troubleshooting"]
         #[doc = "[other languages]: crate::guides::other_languages"]
         #[doc = ""]
@@ -21,5 +22,6 @@ guide!(first_hour, "../docs/first-hour.md");
 guide!(from_fastapi, "../docs/from-fastapi.md");
 guide!(deploying, "../docs/deploying.md");
 guide!(operating, "../docs/operating.md");
+guide!(page, "../docs/page.md");
 guide!(troubleshooting, "../docs/troubleshooting.md");
 guide!(other_languages, "../docs/other-languages.md");

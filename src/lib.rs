@@ -90,7 +90,7 @@
 //! # Guides
 //!
 //! [First hour](guides::first_hour), [from FastAPI](guides::from_fastapi), [deploying](guides::deploying),
-//! [operating](guides::operating), [troubleshooting](guides::troubleshooting).
+//! [operating](guides::operating), [the page](guides::page), [troubleshooting](guides::troubleshooting).
 //!
 //! # Crates around this one
 //!

@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! cargo run --release --example quickstart
+//! cargo run --release --example quickstart -- --page  # stays up, so that you can look at the page
 //! ```
 
 mod checks;
@@ -20,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-use pyannote_receiver::{Server, open_directory};
+use pyannote_receiver::{PageSettings, Server, open_directory};
 use pyannote_simulator::{Config, Fault, Faults, Odds, Simulator};
 use pyannoteai_client::{Client, DiarizeRequest, IdentifyRequest, JobRequest, VoiceprintRequest};
 use serde_json::Value;
@@ -49,6 +50,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let server = Server::new(SecretSet::new(secret.clone()), inbox.clone(), store)
         .with_handlers(|handlers| handlers.register("teller", teller.clone()))?
         .with_concurrency(1)?
+        .with_page(PageSettings::new())
         .bind("127.0.0.1", 0)
         .await?;
     let address = server.address();
@@ -137,7 +139,14 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
 
     simulator.stop().await;
     println!("\nThe events stay in {}", dir.display());
-    Ok(checks.conclude())
+    let conclusion = checks.conclude();
+    if std::env::args().any(|argument| argument == "--page") {
+        println!("Look at http://{address}/page, and press Ctrl-C to end.");
+        tokio::signal::ctrl_c().await?;
+    } else {
+        println!("Its page was at http://{address}/page; with --page it stays up.");
+    }
+    Ok(conclusion)
 }
 
 /// Starts a fast simulator. It loses all deliveries of job 1 and the first delivery of job 2, and fails job 3.
