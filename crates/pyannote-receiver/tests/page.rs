@@ -151,18 +151,24 @@ fn an_operator_uses_the_page_in_a_browser() {
         .collect();
     die(place.path(), &dead);
     let server = Server::start_in(place, &[], &[(SECRET_NAME, SECRET)]);
-    for n in 0..60 {
-        send(
-            &server,
-            &json!({ "jobId": format!("voice-{n}"), "status": "succeeded", "output": { "voiceprint": "AAAA" } }),
-        );
-        send(
-            &server,
-            &json!({ "jobId": format!("failed-{n}"), "status": "failed" }),
-        );
-    }
     for event in hostile().iter().skip(1) {
         send(&server, event);
+    }
+    for n in 0..30 {
+        let id = |kind: &str| format!("{kind}-{:06x}", 0xa3_91d7 ^ (n * 40_503));
+        send(
+            &server,
+            &json!({ "jobId": id("voice"), "status": "succeeded", "output": { "voiceprint": "AAAA" } }),
+        );
+        send(
+            &server,
+            &json!({ "jobId": id("interview"), "status": "failed", "output": { "error": "no speech" } }),
+        );
+        send(
+            &server,
+            &json!({ "jobId": id("call"), "status": "canceled" }),
+        );
+        send(&server, &meeting(&id("standup"), 60 + n * 20));
     }
     send(&server, &meeting("eight-hours", 8 * 60 * 60));
     server.settle();
