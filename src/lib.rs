@@ -90,12 +90,14 @@
 //! # Guides
 //!
 //! [First hour](guides::first_hour), [from FastAPI](guides::from_fastapi), [deploying](guides::deploying),
-//! [operating](guides::operating), [the page](guides::page), [troubleshooting](guides::troubleshooting).
+//! [operating](guides::operating), [the page](guides::page), [troubleshooting](guides::troubleshooting),
+//! [other languages](guides::other_languages).
 //!
 //! # Crates around this one
 //!
 //! - `tower-pyannote-inbox` commits events to SQLite or PostgreSQL before they are acknowledged, and retries handlers.
 //! - `tower-pyannote-archive` is a handler that stores each event in an object store.
+//! - `tower-pyannote-forward` has handlers that pass events on: signed over HTTP, or to NATS JetStream.
 //! - `pyannoteai-client` submits jobs, reads them, moves media, and waits for a job by webhook or polling.
 //! - `pyannote-receiver` is a complete receiver, as a program and a library. Its command `doctor` explains why a
 //!   signature does not match.
