@@ -140,6 +140,7 @@ fn described() -> BTreeMap<String, &'static Metric> {
     let all = [
         tower_pyannote::metrics::METRICS,
         tower_pyannote_archive::metrics::METRICS,
+        tower_pyannote_forward::metrics::METRICS,
         tower_pyannote_inbox::metrics::METRICS,
         pyannoteai_client::metrics::METRICS,
     ];
