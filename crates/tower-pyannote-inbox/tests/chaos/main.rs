@@ -147,8 +147,14 @@ impl Chaos {
         self.kills += 1;
         match self.kills % 4 {
             0 => {
+                let begun = Instant::now();
                 self.postgres.stop();
                 self.postgres.go_on();
+                if begun.elapsed() > LEASE / 2 {
+                    // All leases may be over.
+                    let pids = self.replicas.iter().map(Replica::pid);
+                    self.excused.extend(pids);
+                }
             }
             1 => self.postgres.psql(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tower-pyannote'",
@@ -175,7 +181,10 @@ impl Chaos {
 
     /// Lets a stopped process go on after its lease.
     fn wake(&mut self) {
-        if self.stopped.is_some_and(|(_, at)| at.elapsed() > LEASE * 2) {
+        if self
+            .stopped
+            .is_some_and(|(_, at)| at.elapsed() > LEASE + Duration::from_secs(3))
+        {
             self.wake_now();
         }
     }

@@ -164,7 +164,8 @@ pub(crate) async fn run() {
     }
 }
 
-pub(crate) const LEASE: Duration = Duration::from_secs(4);
+/// Longer than the server is away on a slow machine.
+pub(crate) const LEASE: Duration = Duration::from_secs(10);
 
 const ADDRESS: &str = "ADDRESS_OF_THE_INBOX";
 const EFFECTS: &str = "FILE_OF_EFFECTS";
