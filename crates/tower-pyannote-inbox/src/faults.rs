@@ -13,8 +13,7 @@ use crate::{
     builder::COMMIT_MEMORY,
     details::InboxDetails,
     entry::{Commit, InboxEntry, InboxFilter, InboxStats, Replay},
-    error::{InboxError, InboxErrorKind},
-    gate::{StoreGate, gated},
+    gate::{StoreGate, commanded, gated},
     inbox::Inbox,
     record::Stored,
     store::{Batch, Done, Grouping, Store, StoreFuture},
@@ -178,10 +177,6 @@ impl fmt::Debug for FaultyStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FaultyStore").finish_non_exhaustive()
     }
-}
-
-pub(crate) fn commanded() -> InboxError {
-    InboxError::because(InboxErrorKind::Store, "a fault of StoreFaults")
 }
 
 impl Store for FaultyStore {

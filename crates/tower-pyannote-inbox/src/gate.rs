@@ -4,7 +4,10 @@ use std::{
     task::Poll,
 };
 
-use crate::{error::InboxError, faults::commanded, store::StoreFuture};
+use crate::{
+    error::{InboxError, InboxErrorKind},
+    store::StoreFuture,
+};
 
 /// Decides when and how the calls of a store go on.
 #[doc(hidden)]
@@ -63,4 +66,9 @@ pub(crate) async fn gated<T>(
         StoreStep::GoesOn => done,
         _ => Err(commanded()),
     }
+}
+
+/// The error of a fault.
+pub(crate) fn commanded() -> InboxError {
+    InboxError::because(InboxErrorKind::Store, "a fault of StoreFaults")
 }
