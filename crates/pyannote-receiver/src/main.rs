@@ -1,13 +1,10 @@
 //! The program `pyannote-receiver`.
 
+mod allocator;
+
 use std::process::ExitCode;
 
-use mimalloc::MiMalloc;
-
-/// glibc keeps much of the memory that a flood of large bodies used.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
-
 fn main() -> ExitCode {
+    allocator::limit();
     pyannote_receiver::main()
 }

@@ -30,9 +30,10 @@ pub(crate) async fn open(settings: &Database, is_shared: bool) -> Result<Store, 
     // The inbox may be in the directory.
     fs::create_dir_all(directory)
         .map_err(|error| Failure::run(format!("--data-dir {}: {error}", directory.display())))?;
-    let store = open_store(url)
-        .await
-        .map_err(|error| Failure::run(format!("--archive: {}", in_full(&error))))?;
+    let store = open_store(url).await.map_err(|error| {
+        let error = in_full(&error);
+        Failure::run(format!("--archive (or WEBHOOK_SERVER_ARCHIVE): {error}"))
+    })?;
     Ok(match is_shared {
         true => store,
         false => store.with_archive(Archive::behind_inbox),
