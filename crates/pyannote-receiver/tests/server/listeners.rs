@@ -75,6 +75,10 @@ fn receiver_that_stops_is_alive_but_not_ready() {
     let half = post.body.len() / 2;
     stream.write_all(post.head().as_bytes()).unwrap();
     stream.write_all(&post.body[..half]).unwrap();
+    let received = format!("\npyannote_webhook_in_flight_bytes {half}\n");
+    wait_until("the first half", || {
+        get(private, "/metrics", "*/*").body.contains(&received)
+    });
     server.signal("TERM");
     wait_until("refusal", || TcpStream::connect(server.address).is_err());
     let ready = get(private, "/readyz", "*/*");
