@@ -50,9 +50,12 @@ impl Feed {
                 self.is_due = true;
             }
             let found = self.claim().await;
-            self.database.recent().claims.note(&found);
+            if !matches!(&found, Ok(found) if found.is_unsure) {
+                self.database.recent().claims.note(&found);
+            }
             match found {
                 Ok(found) => {
+                    self.is_unsure = found.is_unsure;
                     (self.is_due, self.seen) = (found.is_full, found.seen);
                     if !found.events.is_empty() {
                         return (self, found.events);

@@ -26,8 +26,7 @@ impl Wake {
 
     /// As [`notify`](Self::notify), if a committed batch may have made events due.
     pub(crate) fn notify_of(&self, batch: &Batch) -> u64 {
-        let has_ended = batch.outcomes.iter().any(|outcome| outcome.end.is_some());
-        match has_ended || !batch.records.is_empty() {
+        match batch.may_make_due() {
             true => self.notify(),
             false => self.changes(),
         }

@@ -39,13 +39,13 @@ use tower_pyannote::WebhookEvent;
 ///
 /// # Memory
 ///
-/// An inbox takes at most the sum of these, by default 1,026 MiB with one worker:
+/// An inbox takes at most the sum of these, by default 1,028 MiB with one worker:
 ///
 /// | part | limit | default | setting |
 /// |---|---|---|---|
 /// | bodies that wait for their commit or are in one, and the database driver's copies | 4 times the commit memory | 256 MiB | [`with_commit_memory`](crate::InboxBuilder::with_commit_memory) |
 /// | bodies and typed outputs of the events that a worker handles | 6 times the worker's memory | 768 MiB | [`with_memory`](crate::InboxWorker::with_memory) |
-/// | the first 64 KiB of each of these bodies, and their typed outputs | 448 KiB for each event | 2 MiB | [`with_concurrency`](crate::InboxWorker::with_concurrency) |
+/// | the first 64 KiB of each of these bodies, and their typed outputs; a worker claims the next event while the end of the last one is committed | 896 KiB for each event at a time | 4 MiB | [`with_concurrency`](crate::InboxWorker::with_concurrency) |
 ///
 /// A body that is larger than the commit memory or the worker's memory is committed or handled alone, and then counts in its
 /// place. Memory that a handler keeps is not counted.

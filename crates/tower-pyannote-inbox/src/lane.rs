@@ -38,6 +38,8 @@ pub(crate) struct Found {
     pub(crate) events: Vec<Claimed>,
     /// Whether all places were filled, so that more events may be due.
     pub(crate) is_full: bool,
+    /// Whether the transaction failed, perhaps because of another item. If only its answer was lost, events are claimed.
+    pub(crate) is_unsure: bool,
     /// The claim has seen all changes up to this one of [`Wake`].
     pub(crate) seen: u64,
 }
@@ -60,9 +62,10 @@ impl Lane {
         let before = self.wake.changes();
         match self.transact(&batch).await {
             Ok(done) => {
+                let own = u64::from(batch.may_make_due());
                 let after = self.wake.notify_of(&batch);
                 // Of another change during the transaction it is unknown whether the claims have seen it.
-                let seen = if after <= before + 1 { after } else { before };
+                let seen = if after == before + own { after } else { before };
                 for ((answer, _room), commit) in answers.commits.into_iter().zip(done.commits) {
                     // A caller that gave up tries again.
                     let _ = answer.send(Ok(commit));
@@ -76,6 +79,7 @@ impl Lane {
                     let _ = answer.send(Ok(Found {
                         events,
                         is_full,
+                        is_unsure: false,
                         seen,
                     }));
                 }
@@ -113,8 +117,19 @@ impl Lane {
         let is_alone = batch.len() == 1 || error.kind() != InboxErrorKind::Store;
         let first = is_alone.then_some(&error);
         // Not again: if only the answer was lost, the worker hands back what was claimed.
+        let has_others = batch.len() > batch.claims.len();
         for answer in answers.claims {
-            let _ = answer.send(Err(error.clone()));
+            let unsure = Found {
+                events: Vec::new(),
+                is_full: true,
+                is_unsure: true,
+                seen: 0,
+            };
+            let _ = answer.send(if has_others {
+                Ok(unsure)
+            } else {
+                Err(error.clone())
+            });
         }
         for (record, (answer, _room)) in batch.records.into_iter().zip(answers.commits) {
             let batch = Batch::of_record(record);
@@ -161,4 +176,116 @@ impl Lane {
 
 pub(crate) fn closed() -> InboxError {
     InboxError::new(InboxErrorKind::Closed)
+}
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use tempfile::TempDir;
+    use tower_pyannote::{WebhookEvent, event::Delivery};
+
+    use super::*;
+    use crate::{
+        Inbox,
+        record::{Record, Source},
+        store::{ANSWER, End},
+    };
+
+    async fn lane(directory: &TempDir) -> Lane {
+        let path = directory.path().join("inbox.sqlite");
+        let inbox = Inbox::sqlite(path).await.unwrap();
+        Lane {
+            database: inbox.database.clone(),
+            wake: inbox.wake.clone(),
+            limit: ANSWER,
+            claims: Arc::default(),
+            running: Arc::default(),
+        }
+    }
+
+    impl Lane {
+        fn claim(&self, claimant: &Arc<Claimant>) -> oneshot::Receiver<Result<Found, InboxError>> {
+            let (answer, answered) = oneshot::channel();
+            let claimant = Arc::clone(claimant);
+            self.waiting().push(PendingClaim { claimant, answer });
+            answered
+        }
+
+        async fn deliver(&self, job_id: &str) -> Commit {
+            let (answer, answered) = oneshot::channel();
+            let body = format!(r#"{{"jobId":"{job_id}","status":"succeeded"}}"#);
+            let event = WebhookEvent::new(body.into(), Delivery::at(UNIX_EPOCH)).unwrap();
+            let batch = Batch::of_record(Record::of(&event, Source::Delivered));
+            let answers = Answers {
+                commits: vec![(answer, None)],
+                ..Answers::default()
+            };
+            self.clone().run(batch, answers).await;
+            answered.await.unwrap().unwrap()
+        }
+    }
+
+    #[tokio::test]
+    async fn an_event_is_claimed_in_the_transaction_that_commits_it() {
+        let directory = TempDir::new().unwrap();
+        let lane = lane(&directory).await;
+        let claimant = Arc::new(Claimant::new("worker".into()));
+        claimant.set_free(2);
+        let claimed = lane.claim(&claimant);
+        assert_eq!(lane.deliver("job").await, Commit::New);
+        let found = claimed.await.unwrap().unwrap();
+        assert_eq!(found.events.len(), 1);
+        assert!(!found.is_full);
+        assert_eq!(found.seen, lane.wake.changes());
+    }
+
+    #[tokio::test]
+    async fn a_result_frees_its_place_for_a_claim_in_the_same_transaction() {
+        let directory = TempDir::new().unwrap();
+        let lane = lane(&directory).await;
+        let claimant = Arc::new(Claimant::new("worker".into()));
+        claimant.set_free(1);
+        let first = lane.claim(&claimant);
+        lane.deliver("first").await;
+        let first = first.await.unwrap().unwrap();
+        assert!(first.is_full);
+
+        claimant.set_free(0);
+        let mut second = lane.claim(&claimant);
+        lane.deliver("second").await;
+        // There is no place yet.
+        second.try_recv().unwrap_err();
+
+        let (answer, written) = oneshot::channel();
+        let outcome = Outcome {
+            claim: first.events[0].claim.clone(),
+            settled: None,
+            end: Some(End::Handled),
+            has_results: false,
+        };
+        let answers = Answers {
+            written: vec![answer],
+            ..Answers::default()
+        };
+        let batch = Batch::of_outcome(outcome);
+        lane.clone().run(batch, answers).await;
+        assert!(written.await.unwrap().unwrap());
+        let second = second.await.unwrap().unwrap();
+        assert_eq!(second.events.len(), 1);
+        assert_ne!(second.events[0].claim.id, first.events[0].claim.id);
+    }
+
+    #[tokio::test]
+    async fn a_claim_that_was_given_up_takes_no_event() {
+        let directory = TempDir::new().unwrap();
+        let lane = lane(&directory).await;
+        let claimant = Arc::new(Claimant::new("worker".into()));
+        claimant.set_free(1);
+        drop(lane.claim(&claimant));
+        lane.deliver("job").await;
+        let found = lane.claim(&claimant);
+        lane.clone().run(Batch::default(), Answers::default()).await;
+        assert_eq!(found.await.unwrap().unwrap().events.len(), 1);
+    }
 }

@@ -213,6 +213,12 @@ impl Batch {
         }
     }
 
+    /// Whether an event may be due because of this batch.
+    pub(crate) fn may_make_due(&self) -> bool {
+        let has_ended = self.outcomes.iter().any(|outcome| outcome.end.is_some());
+        has_ended || !self.records.is_empty()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.records.len() + self.outcomes.len() + self.claims.len()
     }

@@ -81,7 +81,7 @@ impl InboxWorker {
 
     /// Sets how many events are handled at the same time. Default: 4.
     ///
-    /// Each takes at most 448 KiB beside the [memory](Self::with_memory) of the worker.
+    /// Each takes at most 896 KiB beside the [memory](Self::with_memory) of the worker.
     ///
     /// # Errors
     ///

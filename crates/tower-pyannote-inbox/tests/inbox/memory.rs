@@ -27,7 +27,7 @@ fn an_inbox_takes_no_more_memory_than_its_settings_allow() {
     let taken: usize = taken.expect("the child prints it").1.parse().unwrap();
     let limit = 4 * COMMIT_MEMORY
         + 6 * usize::try_from(MEMORY).unwrap()
-        + CONCURRENCY * (448 << 10)
+        + CONCURRENCY * (896 << 10)
         // The sender keeps the events whose commit it waits for.
         + SENDERS * BODY;
     // Without the two settings, it takes about twice as much.

@@ -162,6 +162,14 @@ fn a_setting_of_a_builder_that_cannot_work_is_refused_by_name() {
         ("schema", builder().with_schema("a\"b").unwrap_err()),
         ("schema", builder().with_schema("1a").unwrap_err()),
         ("schema", builder().with_schema("x".repeat(64)).unwrap_err()),
+        (
+            "commit_memory",
+            builder().with_commit_memory((1 << 20) - 1).unwrap_err(),
+        ),
+        (
+            "commit_memory",
+            builder().with_commit_memory((1 << 30) + 1).unwrap_err(),
+        ),
         ("pool_size", builder().with_pool_size(1).unwrap_err()),
         ("pool_size", builder().with_pool_size(1_001).unwrap_err()),
         (

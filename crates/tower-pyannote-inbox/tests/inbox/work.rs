@@ -575,6 +575,8 @@ async fn a_setting_that_cannot_work_is_refused_by_name() {
             "concurrency",
             worker().with_concurrency(10_001).unwrap_err(),
         ),
+        ("memory", worker().with_memory((1 << 20) - 1).unwrap_err()),
+        ("memory", worker().with_memory((1 << 30) + 1).unwrap_err()),
         ("max_attempts", worker().with_max_attempts(0).unwrap_err()),
         (
             "backoff",
@@ -608,6 +610,8 @@ async fn a_setting_that_cannot_work_is_refused_by_name() {
     let accepted = [
         worker().with_concurrency(1),
         worker().with_concurrency(10_000),
+        worker().with_memory(1 << 20),
+        worker().with_memory(1 << 30),
         worker().with_max_attempts(1),
         worker().with_backoff(seconds(0), seconds(0)),
         worker().with_backoff(seconds(1), seconds(7 * 24 * 3_600)),
