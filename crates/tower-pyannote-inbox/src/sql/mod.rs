@@ -67,6 +67,10 @@ impl SqlStore {
             session.run(sql::REBASE_EVENTS, &[]).await?;
         }
         let statement = self.engine.choose(sql::CLAIM_SQLITE, sql::CLAIM_POSTGRES);
+        if !claims.is_empty() {
+            let plan = self.engine.choose("", sql::CLAIM_PLAN_POSTGRES);
+            session.script(plan).await?;
+        }
         for Places { worker, places, .. } in claims {
             let claimed = work::claim(&mut session, statement, worker, *places).await?;
             done.claimed.push(claimed);

@@ -83,6 +83,12 @@ RETURNING id, claims, attempts, body_bytes, due_at, received_at, signed_at, retr
     (SELECT s.reference FROM pyannote_submissions s WHERE s.job_key = pyannote_events.job_key) AS reference,
     (SELECT s.metadata FROM pyannote_submissions s WHERE s.job_key = pyannote_events.job_key) AS metadata, source";
 
+/// Keeps PostgreSQL, while it has no statistics of the tables, from reading and sorting the whole backlog for each claim. It ends
+/// with the transaction.
+pub(super) const CLAIM_PLAN_POSTGRES: &str = "\
+SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off;
+SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
+
 pub(super) const RESULTS: &str =
     "SELECT event_id, handler, error FROM pyannote_results WHERE event_id = ANY($1)";
 
