@@ -99,6 +99,20 @@ impl Handlers {
         })
     }
 
+    /// Names the handlers, for `check`.
+    pub(crate) fn summary(&self) -> String {
+        let forwards = self
+            .forwards
+            .iter()
+            .map(|(name, ..)| format!("forward:{name}"));
+        let relay = self.relay.iter().map(|_| "relay".to_owned());
+        let names: Vec<_> = forwards.chain(relay).collect();
+        format!(
+            "the settings of {} are valid; nothing was sent",
+            names.join(", ")
+        )
+    }
+
     /// Adds the handlers to a registry.
     pub(crate) fn register(
         self,

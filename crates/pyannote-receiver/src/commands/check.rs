@@ -12,7 +12,7 @@ use super::json;
 use crate::{
     database,
     error::in_full,
-    reconcile,
+    forward, reconcile,
     secrets::Secrets,
     serve,
     server::Server,
@@ -73,6 +73,13 @@ pub(crate) async fn run(
     add("limits", limits(settings, inbox).await);
     for (name, result) in listeners(settings, private).await {
         add(name, result);
+    }
+    if settings.pass_on.is_used() {
+        let handlers = forward::Handlers::new(&settings.pass_on, secrets);
+        add(
+            "other programs",
+            handlers.map(|handlers| handlers.summary()),
+        );
     }
     if settings.needs_api_key() {
         add("API key", api_key(settings, secrets).await);

@@ -218,3 +218,37 @@ fn setting_of_an_endpoint_that_cannot_be_used_is_named() {
         assert!(ended.stderr.contains(expected), "{lines}: {}", ended.stderr);
     }
 }
+
+#[test]
+fn check_tries_the_settings_of_endpoints_and_sends_nothing() {
+    let dir = dir();
+    let cases = [
+        (
+            "https://a/",
+            0,
+            "ok      other programs    the settings of forward:crm, relay are valid; nothing was sent\n",
+        ),
+        (
+            "http://a/",
+            1,
+            "FAILED  other programs    forward.endpoints.crm: the url is http: use https",
+        ),
+    ];
+    for (url, code, expected) in cases {
+        let file =
+            format!("[forward.endpoints.crm]\nurl = \"{url}\"\n[relay]\nurl = \"nats://a\"\n");
+        fs::write(dir.path().join("receiver.toml"), file).unwrap();
+        let flags = [
+            "check",
+            "--port",
+            "0",
+            "--data-dir",
+            "data",
+            "--config",
+            "receiver.toml",
+        ];
+        let ended = run(dir.path(), &flags, &[(SECRET_NAME, SECRET)]);
+        assert!(ended.stdout.contains(expected), "{}", ended.stdout);
+        assert_eq!(ended.code, Some(code), "{}", ended.stdout);
+    }
+}

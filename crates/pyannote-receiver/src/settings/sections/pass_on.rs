@@ -80,3 +80,10 @@ pub(crate) struct PassOn {
     #[arg(skip)]
     pub(crate) endpoints: BTreeMap<String, Endpoint>,
 }
+
+impl PassOn {
+    /// Returns whether a setting names a program that gets the events.
+    pub(crate) fn is_used(&self) -> bool {
+        !self.urls.is_empty() || !self.endpoints.is_empty() || self.relay.is_some()
+    }
+}
