@@ -13,7 +13,7 @@ use crate::{
     builder::COMMIT_MEMORY,
     details::InboxDetails,
     entry::{Commit, InboxEntry, InboxFilter, InboxStats, Replay},
-    gate::{StoreGate, commanded, gated},
+    gate::{StoreCall, StoreGate, commanded, gated},
     inbox::Inbox,
     record::Stored,
     store::{Batch, Done, Grouping, Store, StoreFuture},
@@ -153,12 +153,13 @@ struct FaultyStore {
 impl FaultyStore {
     fn through<'a, T: Send + 'a>(
         &'a self,
-        call: &'static str,
+        call: impl Into<StoreCall>,
         work: StoreFuture<'a, T>,
     ) -> StoreFuture<'a, T> {
+        let call = call.into();
         Box::pin(async move {
             if let Some(gate) = &self.gate {
-                return gated(&**gate, call, work).await;
+                return gated(&**gate, &call, work).await;
             }
             match self.state.meet() {
                 None => work.await,
@@ -185,7 +186,7 @@ impl Store for FaultyStore {
     }
 
     fn transact<'a>(&'a self, batch: &'a Batch) -> StoreFuture<'a, Done> {
-        self.through("transact", self.store.transact(batch))
+        self.through(StoreCall::transact(batch), self.store.transact(batch))
     }
 
     fn import<'a>(&'a self, import: &'a Import) -> StoreFuture<'a, Commit> {

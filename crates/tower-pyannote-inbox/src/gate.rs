@@ -4,16 +4,43 @@ use std::{
     task::Poll,
 };
 
+use bytes::Bytes;
+
 use crate::{
     error::{InboxError, InboxErrorKind},
-    store::StoreFuture,
+    store::{Batch, Outcome, StoreFuture},
 };
 
 /// Decides when and how the calls of a store go on.
 #[doc(hidden)]
 pub trait StoreGate: Send + Sync + 'static {
     /// Holds up a call, before it has an effect and again before its answer.
-    fn pass(&self, call: &'static str, moment: StoreMoment) -> StorePass<'_>;
+    fn pass(&self, call: &StoreCall, moment: StoreMoment) -> StorePass<'_>;
+}
+
+/// A call of a store. Only `transact` holds more than its name.
+#[doc(hidden)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoreCall {
+    pub name: &'static str,
+    /// The bodies of the events to commit.
+    pub bodies: Vec<Bytes>,
+    pub writes: Vec<StoreWrite>,
+    /// The most events to claim.
+    pub places: usize,
+}
+
+/// What an attempt writes.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoreWrite {
+    pub event: i64,
+    /// The fencing token.
+    pub claim: i64,
+    /// Whether the attempt ends.
+    pub ends: bool,
 }
 
 #[doc(hidden)]
@@ -39,10 +66,36 @@ pub enum StoreStep {
     },
 }
 
+impl StoreCall {
+    pub(crate) fn transact(batch: &Batch) -> Self {
+        let write = |outcome: &Outcome| StoreWrite {
+            event: outcome.claim.id,
+            claim: outcome.claim.number,
+            ends: outcome.end.is_some(),
+        };
+        let bodies = batch.records.iter().map(|record| record.body.clone());
+        Self {
+            name: "transact",
+            bodies: bodies.collect(),
+            writes: batch.outcomes.iter().map(write).collect(),
+            places: batch.claims.iter().map(|claim| claim.places).sum(),
+        }
+    }
+}
+
+impl From<&'static str> for StoreCall {
+    fn from(name: &'static str) -> Self {
+        Self {
+            name,
+            ..Self::default()
+        }
+    }
+}
+
 /// Runs a call through a gate.
 pub(crate) async fn gated<T>(
     gate: &dyn StoreGate,
-    call: &'static str,
+    call: &StoreCall,
     mut work: StoreFuture<'_, T>,
 ) -> Result<T, InboxError> {
     let done = match gate.pass(call, StoreMoment::BeforeEffect).await {

@@ -57,7 +57,7 @@ compile_error!("tower-pyannote-inbox needs the feature `sqlite` or `postgres`");
 pub use self::faults::{StoreFault, StoreFaults};
 #[cfg(feature = "testing")]
 #[doc(hidden)]
-pub use self::gate::{StoreGate, StoreMoment, StorePass, StoreStep};
+pub use self::gate::{StoreCall, StoreGate, StoreMoment, StorePass, StoreStep, StoreWrite};
 pub use self::{
     builder::InboxBuilder,
     config_error::ConfigError,

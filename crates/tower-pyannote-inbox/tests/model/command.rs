@@ -18,6 +18,12 @@ pub(crate) enum Command {
         other_body: bool,
         loss: Option<Loss>,
     },
+    /// Delivers to the inbox of a worker, where deliveries may share a transaction with results and claims.
+    Send {
+        worker: u8,
+        event: u8,
+        other_body: bool,
+    },
     /// Starts one of two workers.
     Start(u8),
     /// Stops a worker gracefully.
@@ -99,6 +105,8 @@ pub(crate) fn any() -> BoxedStrategy<Command> {
     prop_oneof![
         14 => (0..6_u8, anything::<bool>(), loss)
             .prop_map(|(event, other_body, loss)| Command::Deliver { event, other_body, loss }),
+        8 => (0..2_u8, 0..6_u8, anything::<bool>())
+            .prop_map(|(worker, event, other_body)| Command::Send { worker, event, other_body }),
         4 => (0..2_u8).prop_map(Command::Start),
         2 => (0..2_u8).prop_map(Command::Stop),
         1 => (0..2_u8).prop_map(Command::Kill),

@@ -113,6 +113,7 @@ pub(crate) struct Snapshot {
 pub(crate) struct Event {
     pub(crate) job: String,
     pub(crate) status: String,
+    pub(crate) body_bytes: i64,
     pub(crate) state: String,
     pub(crate) attempts: i64,
     pub(crate) worker: Option<String>,
@@ -136,6 +137,7 @@ type EventRow = (
     i64,
     String,
     String,
+    i64,
     String,
     i64,
     Option<String>,
@@ -156,12 +158,13 @@ impl Tables {
         let leases: Vec<(String, i64, i64)> =
             serde_json::from_value(tables["leases"].take()).unwrap();
         let events = events.into_iter().map(|row| {
-            let (id, job, status, state, attempts, worker, claims, queued_at, due_at, finished_at) =
-                row;
+            let (id, job, status, body_bytes, state, attempts, worker, ..) = row;
+            let (.., claims, queued_at, due_at, finished_at) = row;
             let of_event = results.iter().filter(|(event, ..)| *event == id);
             let event = Event {
                 job,
                 status,
+                body_bytes,
                 state,
                 attempts,
                 worker,
@@ -276,13 +279,18 @@ impl Tables {
             ),
         };
         let (object, now) = match is_sqlite {
-            true => ("json_object", "unixepoch('subsec')"),
-            false => ("json_build_object", "EXTRACT(EPOCH FROM clock_timestamp())"),
+            true => (
+                "json_object",
+                "CAST(unixepoch('subsec') * 1000 AS BIGINT) * 1000000",
+            ),
+            false => (
+                "json_build_object",
+                "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) * 1000",
+            ),
         };
-        let events =
-            "id, job_id, status, state, attempts, worker, claims, queued_at, due_at, finished_at";
+        let events = "id, job_id, status, body_bytes, state, attempts, worker, claims, queued_at, due_at, finished_at";
         format!(
-            "SELECT {object}('now', CAST({now} * 1000 AS BIGINT) * 1000000, 'events', {}, 'results', {}, 'conflicts', {}, 'leases', {})",
+            "SELECT {object}('now', {now}, 'events', {}, 'results', {}, 'conflicts', {}, 'leases', {})",
             list(events, "pyannote_events"),
             list(
                 "event_id, handler, CASE WHEN error IS NULL THEN 0 ELSE 1 END",

@@ -11,7 +11,7 @@ use tokio::{
     task,
 };
 use tower_pyannote::{HandlerError, HandlerRegistry, WebhookEvent};
-use tower_pyannote_inbox::{StoreGate, StoreMoment, StorePass, StoreStep};
+use tower_pyannote_inbox::{StoreCall, StoreGate, StoreMoment, StorePass, StoreStep};
 
 use crate::command::{LATER, Verdict};
 
@@ -36,7 +36,7 @@ struct State {
 /// A call that waits for its effect or for its answer.
 pub(crate) struct Call {
     pub(crate) worker: usize,
-    pub(crate) name: &'static str,
+    pub(crate) holds: StoreCall,
     pub(crate) has_effect: bool,
     step: oneshot::Sender<StoreStep>,
 }
@@ -166,6 +166,13 @@ impl Waiting {
         Some(state.calls.remove(place))
     }
 
+    /// Whether a transaction of a worker commits this body.
+    pub(crate) fn holds_body(&self, worker: usize, body: &str) -> bool {
+        let state = self.state();
+        let mut calls = state.calls.iter().filter(|call| call.worker == worker);
+        calls.any(|call| call.holds.bodies.iter().any(|held| held == body.as_bytes()))
+    }
+
     pub(crate) fn answer(&self, call: Call, step: StoreStep) {
         if !call.has_effect && step != StoreStep::Fails {
             self.state().in_flight += 1;
@@ -198,7 +205,7 @@ struct Gate {
 }
 
 impl StoreGate for Gate {
-    fn pass(&self, name: &'static str, moment: StoreMoment) -> StorePass<'_> {
+    fn pass(&self, holds: &StoreCall, moment: StoreMoment) -> StorePass<'_> {
         let (step, decided) = oneshot::channel();
         let has_effect = moment == StoreMoment::BeforeAnswer;
         let mut state = self.waiting.state();
@@ -208,7 +215,7 @@ impl StoreGate for Gate {
         if !state.dead.contains(&self.worker) {
             state.calls.push(Call {
                 worker: self.worker,
-                name,
+                holds: holds.clone(),
                 has_effect,
                 step,
             });

@@ -1,12 +1,14 @@
 //! Random commands against an inbox in each database, held to a model.
 //!
-//! A command lets one call of a worker to its database go on, ends a handler, kills a worker, moves a clock. After each command the
-//! tables are read, and the model says whether their change is one that the command may cause. `PROPTEST_CASES` sets the number of
+//! A command lets one call of a worker to its database go on, ends a handler, kills a worker, moves a clock. A call may be a
+//! transaction that commits deliveries, writes results and claims events. After each command the tables are read, and the model
+//! says whether their change is one that the command may cause, and whether a transaction did all that it holds. `PROPTEST_CASES` sets the number of
 //! cases for each database.
 #![cfg(all(unix, feature = "sqlite", feature = "postgres", feature = "testing"))]
 
 mod command;
 mod database;
+mod delivery;
 mod gate;
 mod model;
 mod world;

@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tower_pyannote_inbox::{StoreCall, StoreWrite};
+
 use crate::{
     command::{LATER, Verdict},
     database::{Event, Snapshot},
+    delivery::Delivery,
     gate::{HANDLERS, News},
 };
 
@@ -13,8 +16,6 @@ use crate::{
 pub(crate) struct Model {
     /// The workers' names in the tables.
     pub(crate) names: BTreeMap<usize, String>,
-    /// Which body was delivered first, by event.
-    bodies: BTreeMap<i64, bool>,
     attempts: Vec<Attempt>,
     /// The handlers that run, with their attempt.
     runs: BTreeMap<usize, (usize, &'static str)>,
@@ -37,21 +38,22 @@ struct Attempt {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Cause<'a> {
     Nothing,
-    Delivery {
-        key: (&'a str, &'a str),
-        other_body: bool,
-    },
-    Call {
-        worker: usize,
-        name: &'static str,
-    },
-    Replay {
-        event: i64,
-        all: bool,
-    },
-    Prune {
-        hours: i64,
-    },
+    Delivery(Delivery),
+    Call { worker: usize, holds: &'a StoreCall },
+    Replay { event: i64, all: bool },
+    Prune { hours: i64 },
+}
+
+/// A part of a cause, by which an event changes at most once.
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Delivery(Delivery),
+    Write(usize, &'a [StoreWrite]),
+    Claim(usize),
+    KeepAlive(usize),
+    Release(usize),
+    Replay { event: i64, all: bool },
+    Prune { hours: i64 },
 }
 
 #[derive(Debug, PartialEq)]
@@ -62,114 +64,196 @@ enum End {
     Exhausted,
 }
 
+impl<'a> Cause<'a> {
+    /// The steps, in the order of the transaction.
+    fn steps(self) -> Vec<Step<'a>> {
+        let (worker, holds) = match self {
+            Cause::Nothing => return Vec::new(),
+            Cause::Delivery(delivery) => return vec![Step::Delivery(delivery)],
+            Cause::Replay { event, all } => return vec![Step::Replay { event, all }],
+            Cause::Prune { hours } => return vec![Step::Prune { hours }],
+            Cause::Call { worker, holds } => (worker, holds),
+        };
+        match holds.name {
+            "transact" => {
+                let delivery = |body| Step::Delivery(Delivery::of_body(body));
+                let mut steps: Vec<_> = holds.bodies.iter().map(|body| delivery(body)).collect();
+                steps.push(Step::Write(worker, &holds.writes));
+                steps.extend((holds.places > 0).then_some(Step::Claim(worker)));
+                steps
+            }
+            "keep_alive" => vec![Step::KeepAlive(worker)],
+            "release" => vec![Step::Release(worker)],
+            _ => Vec::new(),
+        }
+    }
+}
+
 impl Model {
     /// Checks that each change has one of the causes as its reason.
     pub(crate) fn check(&mut self, before: &Snapshot, after: &Snapshot, causes: &[Cause<'_>]) {
         let ids: BTreeSet<_> = before.events.keys().chain(after.events.keys()).collect();
         for &id in ids {
             let (old, new) = (before.events.get(&id), after.events.get(&id));
-            let is_explained = old == new || {
-                let step = |cause: &Cause<'_>, old: Option<&Event>, new: Option<&Event>| {
-                    self.explains(*cause, id, old, new, before, after)
-                };
-                causes.iter().any(|cause| step(cause, old, new))
-                    || between(old, new).iter().any(|middle| {
-                        let [one, other] = causes else { return false };
-                        let middle = Some(middle);
-                        step(one, old, middle) && step(other, middle, new)
-                            || step(other, old, middle) && step(one, middle, new)
-                    })
-            };
+            if old == new {
+                continue;
+            }
+            let states = states(old, new);
+            let mut orders = vec![causes.to_vec(), causes.iter().rev().copied().collect()];
+            let is_explained = orders.drain(..).any(|order| {
+                let mut reached = vec![old];
+                for step in order.into_iter().flat_map(Cause::steps) {
+                    let next = states.iter().map(Option::as_ref).filter(|next| {
+                        let mut froms = reached.iter();
+                        reached.contains(next)
+                            || froms
+                                .any(|from| self.explains(step, id, *from, *next, before, after))
+                    });
+                    reached = next.collect();
+                }
+                reached.contains(&new)
+            });
             assert!(is_explained, "{causes:?} changed {old:#?} to {new:#?}");
             for cause in causes {
-                match (*cause, new) {
-                    (Cause::Delivery { other_body, .. }, Some(_)) if old.is_none() => {
-                        self.bodies.insert(id, other_body);
+                if let Cause::Replay { event, all } = *cause {
+                    let was_handled = old.is_some_and(|old| old.state == "handled");
+                    if event == id && (all || was_handled) {
+                        self.done.remove(&id);
                     }
-                    (Cause::Replay { event, all }, _) if event == id => {
-                        let was_handled = old.is_some_and(|old| old.state == "handled");
-                        if old != new && (all || was_handled) {
-                            self.done.remove(&id);
-                        }
-                    }
-                    _ => {}
                 }
             }
         }
         for event in after.events.values() {
-            let mates = after.events.values().filter(|other| other.job == event.job);
-            let running = mates.filter(|mate| mate.state == "running").count();
+            let others = || after.events.values().filter(|other| other.job == event.job);
+            let running = others().filter(|mate| mate.state == "running").count();
             assert!(running <= 1, "{running} events of {} run", event.job);
+            let equals = others().filter(|other| other.status == event.status);
+            assert_eq!(equals.count(), 1, "{event:?} is stored twice");
+        }
+        for (worker, name) in &self.names {
+            let has =
+                |event: &&Event| event.state == "running" && event.worker.as_ref() == Some(name);
+            let events = after.events.values().filter(has).count();
+            assert!(events <= CONCURRENCY, "worker {worker} has {events} events");
         }
     }
 
     /// Checks that a call that was not cut off did all that it has to.
     pub(crate) fn check_whole(&self, before: &Snapshot, after: &Snapshot, cause: Cause<'_>) {
-        let expected: Vec<i64> = match cause {
-            Cause::Call { name: "claim", .. } => {
-                let claims = |(id, old): (&i64, &Event)| old.state != after.events[id].state;
-                if before.events.iter().any(claims) {
-                    return;
+        for step in cause.steps() {
+            let expected: Vec<i64> = match step {
+                Step::Delivery(delivery) => {
+                    let mut events = after.events.values();
+                    let stored = events.find(|event| delivery.is_of(event));
+                    let stored = stored.unwrap_or_else(|| panic!("{delivery:?} is not stored"));
+                    let is_kept = delivery.has_body_of(stored) || stored.conflicts == 1;
+                    assert!(is_kept, "the conflict of {delivery:?} is not kept");
+                    continue;
                 }
-                ids(before, |id, event| {
-                    event.state == "waiting"
-                        && event.due_at <= before.now
-                        && is_first(before, id, event)
-                })
+                Step::Write(worker, writes) => ids(before, |id, event| {
+                    let ends = |write: &StoreWrite| {
+                        write.ends && (write.event, write.claim) == (id, event.claims)
+                    };
+                    self.is_claimed_by(worker, event) && writes.iter().any(ends)
+                }),
+                Step::Claim(worker) => {
+                    let places = match cause {
+                        Cause::Call { holds, .. } => holds.places,
+                        _ => 0,
+                    };
+                    self.check_claimed(worker, places, before, after);
+                    continue;
+                }
+                Step::KeepAlive(worker) => ids(before, |_, event| {
+                    event.state == "running"
+                        && event.worker.as_ref() != self.names.get(&worker)
+                        && !is_alive(before, event.worker.as_ref())
+                }),
+                Step::Release(worker) => ids(before, |id, event| {
+                    self.is_claimed_by(worker, event)
+                        && self.attempt(worker, id, event.claims).is_none()
+                }),
+                Step::Prune { hours } => ids(before, |_, event| is_prunable(before, event, hours)),
+                Step::Replay { .. } => continue,
+            };
+            for id in expected {
+                let key = |tables: &Snapshot| {
+                    let event = tables.events.get(&id);
+                    event.map(|event| (event.state.clone(), event.claims))
+                };
+                assert_ne!(
+                    key(before),
+                    key(after),
+                    "{cause:?} left this event as it was: {:#?}",
+                    before.events[&id]
+                );
             }
-            Cause::Call {
-                worker,
-                name: "keep_alive",
-            } => ids(before, |_, event| {
-                event.state == "running"
-                    && event.worker.as_ref() != self.names.get(&worker)
-                    && !is_alive(before, event)
-            }),
-            Cause::Call {
-                worker,
-                name: "release",
-            } => ids(before, |id, event| {
-                self.is_claimed_by(worker, event)
-                    && self.attempt(worker, id, event.claims).is_none()
-            }),
-            Cause::Prune { hours } => ids(before, |_, event| is_prunable(before, event, hours)),
-            _ => return,
-        };
-        for id in expected {
-            let (old, new) = (before.events.get(&id), after.events.get(&id));
-            assert_ne!(old, new, "{cause:?} left this event as it was");
         }
+    }
+
+    /// Checks that a claim took the first events that were due, and left a place free only if no other was.
+    fn check_claimed(&self, worker: usize, places: usize, before: &Snapshot, after: &Snapshot) {
+        let claimed = self.claimed(worker, before, after);
+        let order = |id: i64| (after.events[&id].due_at, id);
+        let last = claimed.iter().map(|(id, _)| order(*id)).max();
+        let left = ids(after, |id, event| {
+            event.state == "waiting" && event.due_at <= after.now && is_first(after, id, event)
+        });
+        let left = left.into_iter().map(order).min();
+        assert!(claimed.len() <= places, "{claimed:#?} in {places} places");
+        assert!(
+            claimed.len() == places || left.is_none(),
+            "only {claimed:#?} in {places} places, and {left:?} was due"
+        );
+        assert!(left.is_none() || last < left, "{last:?} before {left:?}");
+    }
+
+    /// The events that a call of a worker claimed.
+    pub(crate) fn claimed(
+        &self,
+        worker: usize,
+        before: &Snapshot,
+        after: &Snapshot,
+    ) -> Vec<(i64, Event)> {
+        let events = after.events.iter().filter(|(id, event)| {
+            let old = before.events.get(id);
+            let is_new = old.is_none_or(|old| old.claims != event.claims);
+            is_new && self.is_claimed_by(worker, event)
+        });
+        events.map(|(id, event)| (*id, event.clone())).collect()
     }
 
     fn explains(
         &self,
-        cause: Cause<'_>,
+        step: Step<'_>,
         id: i64,
         old: Option<&Event>,
         new: Option<&Event>,
         before: &Snapshot,
         after: &Snapshot,
     ) -> bool {
-        let (old, new) = match (cause, old, new) {
-            (Cause::Delivery { key, .. }, None, Some(new)) => {
-                return key == (&new.job, &new.status)
-                    && (&*new.state, new.attempts, new.claims, new.conflicts)
-                        == ("waiting", 0, 0, 0)
+        let (old, new) = match (step, old, new) {
+            (Step::Delivery(delivery), None, Some(new)) => {
+                let is_fresh = (&*new.state, new.attempts, new.claims, new.conflicts)
+                    == ("waiting", 0, 0, 0)
+                    && (&new.worker, new.finished_at) == (&None, None)
                     && new.results.is_empty();
+                let is_due = is_about(new.due_at - new.queued_at, 0);
+                return delivery.is_of(new) && delivery.has_body_of(new) && is_fresh && is_due;
             }
-            (Cause::Prune { hours }, Some(old), None) => return is_prunable(after, old, hours),
+            (Step::Prune { hours }, Some(old), None) => return is_prunable(after, old, hours),
             (_, Some(old), Some(new)) => (old, new),
             _ => return false,
         };
-        match cause {
-            Cause::Delivery { key, other_body } => {
+        match step {
+            Step::Delivery(delivery) => {
                 let conflict = Event {
                     conflicts: 1,
                     ..old.clone()
                 };
-                key == (&old.job, &old.status) && self.bodies[&id] != other_body && *new == conflict
+                delivery.is_of(old) && !delivery.has_body_of(old) && *new == conflict
             }
-            Cause::Replay { event, all } => {
+            Step::Replay { event, all } => {
                 let mut results = old.results.clone();
                 results.retain(|_, failed| !all && !*failed);
                 let replayed = Event {
@@ -184,10 +268,7 @@ impl Model {
                     && is_about(new.due_at - new.queued_at, 0)
                     && *new == replayed
             }
-            Cause::Call {
-                name: "claim",
-                worker,
-            } => {
+            Step::Claim(worker) => {
                 let claimed = Event {
                     state: "running".to_owned(),
                     worker: self.names.get(&worker).cloned(),
@@ -203,10 +284,7 @@ impl Model {
                     && (is_same || is_rebased)
                     && (*new == at(old, new) || *new == claimed && is_due)
             }
-            Cause::Call {
-                name: "keep_alive",
-                worker,
-            } => {
+            Step::KeepAlive(worker) => {
                 let taken = Event {
                     state: "waiting".to_owned(),
                     attempts: old.attempts + 1,
@@ -214,18 +292,14 @@ impl Model {
                     worker: None,
                     ..at(old, new)
                 };
-                let is_due = new.due_at <= after.now;
                 let is_own = old.worker.as_ref() == self.names.get(&worker);
                 old.state == "running"
                     && !is_own
-                    && !is_alive(before, old)
+                    && !is_alive(before, old.worker.as_ref())
                     && *new == taken
-                    && is_due
+                    && new.due_at <= after.now
             }
-            Cause::Call {
-                name: "release",
-                worker,
-            } => {
+            Step::Release(worker) => {
                 let released = Event {
                     state: "waiting".to_owned(),
                     claims: old.claims + 1,
@@ -236,20 +310,22 @@ impl Model {
                 let runs = self.runs.values().any(|(run, _)| Some(*run) == attempt);
                 self.is_claimed_by(worker, old) && !runs && *new == released
             }
-            Cause::Call {
-                name: "write",
-                worker,
-            } => {
+            Step::Write(worker, writes) => {
                 let attempt = self.attempt(worker, id, old.claims);
                 let attempt = attempt.filter(|_| self.is_claimed_by(worker, old));
-                attempt.is_some_and(|attempt| self.may_write(&self.attempts[attempt], old, new))
+                let write = writes
+                    .iter()
+                    .find(|write| (write.event, write.claim) == (id, old.claims));
+                attempt.zip(write).is_some_and(|(attempt, write)| {
+                    self.may_write(&self.attempts[attempt], write.ends, old, new)
+                })
             }
-            Cause::Call { .. } | Cause::Prune { .. } | Cause::Nothing => false,
+            Step::Prune { .. } => false,
         }
     }
 
     /// Whether an attempt that has its event may write this.
-    fn may_write(&self, attempt: &Attempt, old: &Event, new: &Event) -> bool {
+    fn may_write(&self, attempt: &Attempt, ends: bool, old: &Event, new: &Event) -> bool {
         let mut results = new.results.iter();
         let are_results_sound = results.all(|(handler, failed)| {
             let verdict = attempt.ran.get(&**handler).copied().flatten();
@@ -264,7 +340,7 @@ impl Model {
             .keys()
             .all(|handler| new.results.contains_key(handler) || new.state == "handled");
         let (state, attempts) = match attempt.end() {
-            _ if new.state == "running" => ("running", old.attempts),
+            _ if !ends => ("running", old.attempts),
             None => return false,
             Some(End::Handled) => {
                 let done = self.done.get(&attempt.event).map_or(0, BTreeSet::len);
@@ -369,11 +445,6 @@ impl Model {
         }
     }
 
-    /// Whether the body of a delivery is the one that is stored.
-    pub(crate) fn has_body(&self, event: i64, other_body: bool) -> bool {
-        self.bodies[&event] == other_body
-    }
-
     fn has_its_event(&self, attempt: usize, tables: &Snapshot) -> bool {
         let Attempt {
             worker,
@@ -431,22 +502,28 @@ fn at(old: &Event, new: &Event) -> Event {
     }
 }
 
-/// What an event may have been between the effects of two calls at the same time.
-fn between(old: Option<&Event>, new: Option<&Event>) -> Vec<Event> {
-    let (Some(old), Some(new)) = (old, new) else {
-        return Vec::new();
-    };
+/// What an event may have been between the steps of the causes.
+fn states(old: Option<&Event>, new: Option<&Event>) -> Vec<Option<Event>> {
+    let mut states = vec![old.cloned(), new.cloned()];
+    let Some(new) = new else { return states };
     let was_waiting = Event {
         state: "waiting".to_owned(),
         worker: None,
         claims: new.claims - 1,
         ..new.clone()
     };
-    let had_results = Event {
-        results: new.results.clone(),
-        ..old.clone()
-    };
-    vec![was_waiting, had_results]
+    for base in [Some(new), Some(&was_waiting), old].into_iter().flatten() {
+        for other in [Some(new), old].into_iter().flatten() {
+            for conflicts in [new.conflicts, old.map_or(0, |old| old.conflicts)] {
+                states.push(Some(Event {
+                    results: other.results.clone(),
+                    conflicts,
+                    ..base.clone()
+                }));
+            }
+        }
+    }
+    states
 }
 
 /// PostgreSQL's clock moves during a statement.
@@ -470,12 +547,9 @@ fn is_first(tables: &Snapshot, id: i64, event: &Event) -> bool {
     })
 }
 
-/// Whether the worker that has an event has a lease.
-fn is_alive(tables: &Snapshot, event: &Event) -> bool {
-    let lease = event
-        .worker
-        .as_ref()
-        .and_then(|worker| tables.leases.get(worker));
+/// Whether a worker has a lease.
+pub(crate) fn is_alive(tables: &Snapshot, worker: Option<&String>) -> bool {
+    let lease = worker.and_then(|worker| tables.leases.get(worker));
     // A lease from before the clock was set back counts from now.
     lease.is_some_and(|lease| lease.renewed_at > tables.now || lease.expires_at > tables.now)
 }
@@ -486,3 +560,6 @@ fn is_prunable(tables: &Snapshot, event: &Event, hours: i64) -> bool {
 }
 
 pub(crate) const MAX_ATTEMPTS: i64 = 3;
+
+/// The events that a worker may have.
+pub(crate) const CONCURRENCY: usize = 2;

@@ -8,14 +8,16 @@ use tokio::{
     task::JoinHandle,
     time,
 };
-use tower_pyannote::{WebhookEvent, event::Delivery};
-use tower_pyannote_inbox::{Commit, Inbox, InboxError, Replay, StoreFault, StoreFaults, StoreStep};
+use tower_pyannote_inbox::{
+    Commit, Inbox, InboxError, Replay, StoreCall, StoreFault, StoreFaults, StoreStep,
+};
 
 use crate::{
     command::{Command, LATER, Loss, Verdict},
     database::{Database, Event, Snapshot, Tables},
+    delivery::Delivery,
     gate::{Call, Waiting},
-    model::{Cause, MAX_ATTEMPTS, Model},
+    model::{CONCURRENCY, Cause, MAX_ATTEMPTS, Model, is_alive},
 };
 
 /// Everything, on one thread whose time moves only when the test says so.
@@ -39,12 +41,23 @@ struct State {
     started: usize,
     /// Claims that have had their effect, and whose worker does not know yet.
     unanswered: Vec<(usize, Vec<(i64, Event)>)>,
+    sent: Vec<Sent>,
 }
 
 struct Worker {
     number: usize,
+    inbox: Inbox,
     task: JoinHandle<Result<(), InboxError>>,
     stop: Option<oneshot::Sender<()>>,
+}
+
+/// A delivery to the inbox of a worker, which is not answered yet.
+struct Sent {
+    worker: usize,
+    delivery: Delivery,
+    /// The answers that fit the last transaction that committed it.
+    expected: Vec<Commit>,
+    task: JoinHandle<Result<Commit, InboxError>>,
 }
 
 impl World {
@@ -103,6 +116,7 @@ impl State {
             workers: [None, None],
             started: 0,
             unanswered: Vec::new(),
+            sent: Vec::new(),
         }
     }
 
@@ -113,6 +127,11 @@ impl State {
                 other_body,
                 loss,
             } => self.deliver(event, other_body, loss).await,
+            Command::Send {
+                worker,
+                event,
+                other_body,
+            } => self.send(worker, Delivery::new(event, other_body)).await,
             Command::Start(worker) => self.start(worker).await,
             Command::Stop(worker) => {
                 if let Some(worker) = self.worker(worker) {
@@ -135,9 +154,9 @@ impl State {
             }
             Command::Fail(number) => {
                 if let Some(call) = self.waiting.call(number, |_| true) {
-                    self.unanswered.retain(|(worker, _)| {
-                        (*worker, "claim", true) != (call.worker, call.name, call.has_effect)
-                    });
+                    if call.has_effect && call.holds.places > 0 {
+                        self.unanswered.retain(|(worker, _)| *worker != call.worker);
+                    }
                     self.waiting.answer(call, StoreStep::Fails);
                     self.nothing_changes().await;
                 }
@@ -172,11 +191,8 @@ impl State {
     }
 
     async fn deliver(&mut self, number: u8, other_body: bool, loss: Option<Loss>) {
-        let (job, status) = EVENTS[usize::from(number)];
-        let rest = if other_body { r#","output":null"# } else { "" };
-        let body = format!(r#"{{"jobId":"{job}","status":"{status}"{rest}}}"#);
-        let delivery = Delivery::at(std::time::SystemTime::now());
-        let event = WebhookEvent::new(body.into(), delivery).unwrap();
+        let delivery = Delivery::new(number, other_body);
+        let event = delivery.event();
         let stored = self.event(number);
         match loss {
             None => self.door.1.end(),
@@ -187,22 +203,40 @@ impl State {
         self.door.1.end();
         let cause = match loss {
             Some(Loss::Request) => Cause::Nothing,
-            _ => Cause::Delivery {
-                key: (job, status),
-                other_body,
-            },
+            _ => Cause::Delivery(delivery),
         };
         self.changed(&[cause]).await;
         assert_eq!(commit.is_ok(), loss.is_none());
         if let Ok(commit) = commit {
             let expected = match stored {
                 None => Commit::New,
-                Some(id) if self.model.has_body(id, other_body) => Commit::Duplicate,
+                Some(id) if delivery.has_body_of(&self.last.events[&id]) => Commit::Duplicate,
                 Some(_) => Commit::Conflict,
             };
             assert_eq!(commit, expected);
             assert!(self.event(number).is_some(), "acknowledged, and not there");
         }
+    }
+
+    /// Hands a delivery to the inbox of a worker, which commits it once the test lets its transaction go on.
+    async fn send(&mut self, slot: u8, delivery: Delivery) {
+        let Some(worker) = self.worker(slot) else {
+            return;
+        };
+        let (number, inbox) = (worker.number, worker.inbox.clone());
+        let mut sent = self.sent.iter();
+        let is_sent = sent.any(|sent| (sent.worker, sent.delivery) == (number, delivery));
+        // Two transactions with the same body could not be told apart.
+        if is_sent || self.waiting.holds_body(number, &delivery.body()) {
+            return;
+        }
+        self.sent.push(Sent {
+            worker: number,
+            delivery,
+            expected: Vec::new(),
+            task: tokio::spawn(async move { inbox.commit(&delivery.event()).await }),
+        });
+        self.nothing_changes().await;
     }
 
     async fn start(&mut self, slot: u8) {
@@ -214,7 +248,7 @@ impl State {
         let inbox = StoreFaults::gated(&self.inboxes[usize::from(slot)], self.waiting.gate(number));
         let worker = inbox.worker(self.waiting.handlers(number));
         let worker = worker
-            .with_concurrency(2)
+            .with_concurrency(CONCURRENCY)
             .and_then(|worker| worker.with_max_attempts(u32::try_from(MAX_ATTEMPTS).unwrap()))
             .and_then(|worker| worker.with_backoff(Duration::ZERO, Duration::ZERO))
             .and_then(|worker| worker.with_lease(Duration::from_secs(3_600)))
@@ -227,6 +261,7 @@ impl State {
         });
         self.workers[usize::from(slot)] = Some(Worker {
             number,
+            inbox,
             task,
             stop: Some(stop),
         });
@@ -235,31 +270,40 @@ impl State {
 
     async fn kill(&mut self, slot: u8) {
         if let Some(worker) = self.workers[usize::from(slot)].take() {
-            self.waiting.kill(worker.number);
-            self.unanswered
-                .retain(|(number, _)| *number != worker.number);
+            self.forget(worker.number);
             worker.task.abort();
             self.nothing_changes().await;
         }
     }
 
+    /// A process has ended: none of its calls has an effect, and none of its deliveries is answered.
+    fn forget(&mut self, number: usize) {
+        self.waiting.kill(number);
+        self.unanswered.retain(|(worker, _)| *worker != number);
+        for sent in self.sent.extract_if(.., |sent| sent.worker == number) {
+            sent.task.abort();
+        }
+    }
+
     /// Lets a call have its effect, or be answered.
     async fn go(&mut self, call: Call) {
-        let (worker, name) = (call.worker, call.name);
+        let (worker, holds) = (call.worker, call.holds.clone());
         if call.has_effect {
-            if name == "claim" {
-                let place = self
-                    .unanswered
-                    .iter()
-                    .position(|(number, _)| *number == worker);
+            if holds.places > 0 {
+                let mut unanswered = self.unanswered.iter();
+                let place = unanswered.position(|(number, _)| *number == worker);
                 let claimed = place.map(|place| self.unanswered.remove(place).1);
-                self.model.begins(worker, claimed.unwrap_or_default());
+                // A worker that is stopped does not wait for its claim.
+                if self.is_running(worker) {
+                    self.model.begins(worker, claimed.unwrap_or_default());
+                }
             }
             self.waiting.answer(call, StoreStep::GoesOn);
             return self.nothing_changes().await;
         }
         self.waiting.answer(call, StoreStep::GoesOn);
-        self.changed_whole(Cause::Call { worker, name }).await;
+        let holds = &holds;
+        self.changed_whole(Cause::Call { worker, holds }).await;
     }
 
     async fn calm(&mut self) {
@@ -286,12 +330,12 @@ impl State {
         }
     }
 
-    /// Kills a worker in the middle of a call.
+    /// Kills a worker in the middle of a call, which then has its whole effect or none.
     async fn die(&mut self, number: u8, polls: u8) {
         let Some(call) = self.waiting.call(number, |call| !call.has_effect) else {
             return;
         };
-        let (worker, name) = (call.worker, call.name);
+        let (worker, holds) = (call.worker, call.holds.clone());
         let polls = polls.into();
         self.waiting.answer(call, StoreStep::Dies { polls });
         self.waiting.settle().await;
@@ -300,35 +344,46 @@ impl State {
             .iter()
             .position(|slot| slot.as_ref().is_some_and(|slot| slot.number == worker));
         let killed = self.workers[slot.unwrap()].take().unwrap();
-        self.waiting.kill(worker);
-        self.unanswered.retain(|(number, _)| *number != worker);
+        self.forget(worker);
         killed.task.abort();
         self.waiting.settle().await;
         self.tables.are_quiet().await;
-        self.changed(&[Cause::Call { worker, name }]).await;
+        let holds = &holds;
+        let cause = Cause::Call { worker, holds };
+        let before = self.last.clone();
+        self.changed(&[cause]).await;
+        if self.last.events != before.events {
+            self.model.check_whole(&before, &self.last, cause);
+        }
     }
 
     async fn both(&mut self, one: u8, other: u8) {
-        let Some(one) = self
-            .waiting
-            .call(one, |call| !call.has_effect && call.name != "release")
-        else {
+        let fits = |call: &Call| !call.has_effect && call.holds.name != "release";
+        let Some(one) = self.waiting.call(one, fits) else {
             return;
         };
-        let other = self.waiting.call(other, |call| {
-            !call.has_effect && call.worker != one.worker && call.name != "release"
-        });
+        let worker = one.worker;
+        let other = self
+            .waiting
+            .call(other, |call| fits(call) && call.worker != worker);
         let Some(other) = other else {
             return self.go(one).await;
         };
-        let causes = [&one, &other].map(|call| Cause::Call {
-            worker: call.worker,
-            name: call.name,
-        });
-        if causes.iter().any(|cause| !self.is_known(*cause)) {
+        if !self.may_overlap(&one, &other) || !self.may_overlap(&other, &one) {
             self.go(one).await;
             return self.go(other).await;
         }
+        let (worker, holds) = (other.worker, other.holds.clone());
+        let other_cause = Cause::Call {
+            worker,
+            holds: &holds,
+        };
+        let (worker, holds) = (one.worker, one.holds.clone());
+        let one_cause = Cause::Call {
+            worker,
+            holds: &holds,
+        };
+        let causes = [one_cause, other_cause];
         self.waiting.answer(one, StoreStep::GoesOn);
         self.waiting.answer(other, StoreStep::GoesOn);
         self.changed(&causes).await;
@@ -400,38 +455,74 @@ impl State {
         }
         self.model.check(&before, &self.last, causes);
         for cause in causes {
-            let Cause::Call {
-                worker,
-                name: "claim",
-            } = *cause
-            else {
+            let Cause::Call { worker, holds } = *cause else {
                 continue;
             };
-            let claims = |(id, event): (&i64, &Event)| {
-                let is_new = before.events[id].claims != event.claims;
-                let is_own = event.worker.as_ref() == self.model.names.get(&worker);
-                (is_new && is_own && event.state == "running").then(|| (*id, event.clone()))
-            };
-            let claimed: Vec<_> = self.last.events.iter().filter_map(claims).collect();
-            self.unanswered.retain(|(number, _)| *number != worker);
-            self.unanswered.push((worker, claimed));
+            self.expect_answers(&before, worker, holds, causes);
+            if holds.places > 0 {
+                let claimed = self.model.claimed(worker, &before, &self.last);
+                self.unanswered.retain(|(number, _)| *number != worker);
+                self.unanswered.push((worker, claimed));
+            }
         }
         for news in self.waiting.news() {
             self.model.hears(news, &self.last);
         }
+        self.check_answers().await;
         self.note_ends().await;
+    }
+
+    /// Notes how the deliveries of a transaction that has had its effect may be answered.
+    fn expect_answers(
+        &mut self,
+        before: &Snapshot,
+        worker: usize,
+        holds: &StoreCall,
+        causes: &[Cause<'_>],
+    ) {
+        for body in &holds.bodies {
+            let mut sent = self.sent.iter_mut();
+            let fits =
+                |sent: &&mut Sent| sent.worker == worker && sent.delivery.body().as_bytes() == body;
+            let Some(sent) = sent.find(fits) else {
+                continue;
+            };
+            let stored = |tables: &Snapshot| {
+                let mut events = tables.events.values();
+                events.find(|event| sent.delivery.is_of(event)).cloned()
+            };
+            let commits = |cause: &&Cause<'_>| matches!(cause, Cause::Call { holds, .. } if holds.bodies.contains(body));
+            let is_contended = causes.iter().filter(commits).count() > 1;
+            sent.expected = match (stored(before), stored(&self.last)) {
+                (_, None) => Vec::new(),
+                (_, Some(stored)) if !sent.delivery.has_body_of(&stored) => vec![Commit::Conflict],
+                (Some(_), Some(_)) => vec![Commit::Duplicate],
+                (None, Some(_)) if is_contended => vec![Commit::New, Commit::Duplicate],
+                (None, Some(_)) => vec![Commit::New],
+            };
+        }
+    }
+
+    async fn check_answers(&mut self) {
+        for sent in self.sent.extract_if(.., |sent| sent.task.is_finished()) {
+            if let Ok(commit) = sent.task.await.unwrap() {
+                let Sent {
+                    delivery, expected, ..
+                } = sent;
+                assert!(
+                    expected.contains(&commit),
+                    "{delivery:?} is answered {commit:?} instead of {expected:?}"
+                );
+            }
+        }
     }
 
     /// The first call of a worker makes its lease.
     fn learn_name(&mut self, before: &Snapshot, cause: Cause<'_>) {
-        let Cause::Call {
-            worker,
-            name: "keep_alive",
-        } = cause
-        else {
+        let Cause::Call { worker, holds } = cause else {
             return;
         };
-        if !self.model.names.contains_key(&worker) {
+        if holds.name == "keep_alive" && !self.model.names.contains_key(&worker) {
             let mut leases = self.last.leases.keys();
             let new = leases.find(|name| !before.leases.contains_key(*name));
             if let Some(new) = new {
@@ -440,14 +531,25 @@ impl State {
         }
     }
 
-    fn is_known(&self, cause: Cause<'_>) -> bool {
-        matches!(cause, Cause::Call { worker, .. } if self.model.names.contains_key(&worker))
+    /// Whether the model can tell the effects of two calls apart. A claim of a worker without a lease may be taken over at once.
+    fn may_overlap(&self, one: &Call, other: &Call) -> bool {
+        let Some(name) = self.model.names.get(&one.worker) else {
+            return false;
+        };
+        let is_taker = other.holds.name == "keep_alive";
+        one.holds.places == 0 || !is_taker || is_alive(&self.last, Some(name))
+    }
+
+    fn is_running(&self, worker: usize) -> bool {
+        let mut workers = self.workers.iter().flatten();
+        workers.any(|running| running.number == worker && running.stop.is_some())
     }
 
     /// A worker that has ended by itself holds nothing.
     async fn note_ends(&mut self) {
-        for slot in &mut self.workers {
-            let Some(mut worker) = slot.take_if(|worker| worker.task.is_finished()) else {
+        for slot in 0..self.workers.len() {
+            let worker = self.workers[slot].take_if(|worker| worker.task.is_finished());
+            let Some(mut worker) = worker else {
                 continue;
             };
             let ended = (&mut worker.task).await.unwrap();
@@ -456,7 +558,7 @@ impl State {
             let holds =
                 events.any(|event| event.state == "running" && event.worker.as_ref() == name);
             assert!(ended.is_err() || !holds, "the worker ended, and has events");
-            self.waiting.kill(worker.number);
+            self.forget(worker.number);
         }
     }
 
@@ -466,18 +568,9 @@ impl State {
 
     /// The id of an event that is stored.
     fn event(&self, number: u8) -> Option<i64> {
-        let (job, status) = EVENTS[usize::from(number)];
+        let delivery = Delivery::new(number, false);
         let mut events = self.last.events.iter();
-        let found = events.find(|(_, event)| (&*event.job, &*event.status) == (job, status));
+        let found = events.find(|(_, event)| delivery.is_of(event));
         found.map(|(id, _)| *id)
     }
 }
-
-const EVENTS: [(&str, &str); 6] = [
-    ("a", "succeeded"),
-    ("a", "failed"),
-    ("b", "succeeded"),
-    ("b", "failed"),
-    ("c", "succeeded"),
-    ("c", "failed"),
-];
