@@ -92,19 +92,23 @@ SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
 pub(super) const RESULTS: &str =
     "SELECT event_id, handler, error FROM pyannote_results WHERE event_id = ANY($1)";
 
+/// Only while the event runs: a result that is written again, because the first answer was lost, must not come back after a
+/// replay has deleted it.
 pub(super) const SETTLE_SQLITE: &str = "\
 INSERT INTO pyannote_results (event_id, handler, error)
 SELECT r.value ->> 'id', r.value ->> 'handler', r.value ->> 'handler_error' FROM json_each($1) r
 WHERE r.value ->> 'handler' IS NOT NULL AND EXISTS (
-    SELECT 1 FROM pyannote_events e WHERE e.id = r.value ->> 'id' AND e.claims = r.value ->> 'number')
+    SELECT 1 FROM pyannote_events e
+    WHERE e.id = r.value ->> 'id' AND e.state = 'running' AND e.claims = r.value ->> 'number')
 ON CONFLICT (event_id, handler) DO NOTHING";
 
+/// As [`SETTLE_SQLITE`].
 pub(super) const SETTLE_POSTGRES: &str = "\
 INSERT INTO pyannote_results (event_id, handler, error)
 SELECT r.id, r.handler, r.handler_error
 FROM json_to_recordset(CAST($1 AS JSON)) AS r (id BIGINT, number BIGINT, handler TEXT, handler_error TEXT)
 WHERE r.handler IS NOT NULL AND EXISTS (
-    SELECT 1 FROM pyannote_events e WHERE e.id = r.id AND e.claims = r.number)
+    SELECT 1 FROM pyannote_events e WHERE e.id = r.id AND e.state = 'running' AND e.claims = r.number)
 ON CONFLICT (event_id, handler) DO NOTHING";
 
 /// A null `error` clears the last one. An exhausted event keeps it, because it says more than that no attempt is left.

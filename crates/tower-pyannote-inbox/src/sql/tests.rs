@@ -12,7 +12,7 @@ use crate::{
     postgres::Postgres,
     record::{Record, Source},
     sqlite::SqliteFile,
-    store::Missing,
+    store::{Claim, End, Missing, Outcome, Settled},
 };
 use tower_pyannote::{WebhookEvent, event::Delivery};
 
@@ -22,6 +22,15 @@ async fn sqlite(directory: &TempDir) -> SqlStore {
     let engine = Engine::Sqlite(file.await.unwrap());
     prepare(&engine, Missing::Made, true).await.unwrap();
     SqlStore::new(engine)
+}
+
+async fn postgres() -> Option<(SqlStore, Server)> {
+    let server = Server::start()?;
+    let url = server.url("postgres");
+    let postgres = Postgres::open(&url, "tower_pyannote", Duration::from_secs(4), 4);
+    let engine = Engine::Postgres(postgres.await.unwrap());
+    prepare(&engine, Missing::Made, true).await.unwrap();
+    Some((SqlStore::new(engine), server))
 }
 
 fn event(number: usize, bytes: usize) -> Record {
@@ -103,14 +112,9 @@ async fn sqlite_claims_from_a_backlog_of_100_000_events_by_an_index() {
 
 #[tokio::test]
 async fn postgresql_claims_from_a_backlog_of_100_000_events_by_an_index() {
-    let Some(server) = Server::start() else {
+    let Some((store, _server)) = postgres().await else {
         return;
     };
-    let url = server.url("postgres");
-    let postgres = Postgres::open(&url, "tower_pyannote", Duration::from_secs(4), 4);
-    let engine = Engine::Postgres(postgres.await.unwrap());
-    prepare(&engine, Missing::Made, true).await.unwrap();
-    let store = SqlStore::new(engine);
     let mut session = store.engine.write().await.unwrap();
     backlog(&mut session, BACKLOG_POSTGRES).await;
     session.run("ANALYZE", &[]).await.unwrap();
@@ -134,6 +138,59 @@ async fn postgresql_claims_from_a_backlog_of_100_000_events_by_an_index() {
     }
     drop(session);
     counts_and_claims(&store).await;
+}
+
+#[tokio::test]
+async fn sqlite_keeps_no_result_that_is_written_again_after_a_replay() {
+    let directory = tempfile::tempdir().unwrap();
+    result_after_replay(&sqlite(&directory).await).await;
+}
+
+#[tokio::test]
+async fn postgresql_keeps_no_result_that_is_written_again_after_a_replay() {
+    if let Some((store, _server)) = postgres().await {
+        result_after_replay(&store).await;
+    }
+}
+
+/// Writes an outcome, loses the answer, and writes it again after an operator replayed the event.
+async fn result_after_replay(store: &SqlStore) {
+    let worker: Arc<str> = "worker".into();
+    let claims = Places {
+        worker: Arc::clone(&worker),
+        places: 1,
+        is_idle: false,
+    };
+    let batch = Batch {
+        records: vec![event(1, 64)],
+        claims: vec![claims],
+        ..Batch::default()
+    };
+    let done = store.transact(&batch).await.unwrap();
+    let Claim { id, number, .. } = done.claimed[0][0].claim;
+    let outcome = Outcome {
+        claim: Claim { id, worker, number },
+        settled: Some(Settled {
+            handler: "second".to_owned(),
+            error: None,
+        }),
+        end: Some(End::Retry {
+            delay: Duration::ZERO,
+            error: "first: not yet".to_owned(),
+        }),
+        has_results: false,
+    };
+    let write = Batch::of_outcome(outcome);
+    let handlers = async || {
+        let details = store.details(id).await.unwrap().unwrap();
+        let results = details.results.into_iter();
+        results.map(|result| result.handler).collect::<Vec<_>>()
+    };
+    assert_eq!(store.transact(&write).await.unwrap().written, [true]);
+    assert_eq!(handlers().await, ["second"]);
+    assert!(store.replay(id, Replay::All).await.unwrap());
+    store.transact(&write).await.unwrap();
+    assert!(handlers().await.is_empty());
 }
 
 /// Returns the statement of each filter for which a page of 100,000 events needs an index, and the index.
