@@ -32,6 +32,8 @@ struct Attempt {
     /// The event when it was claimed.
     claimed: Event,
     ran: BTreeMap<&'static str, Option<Verdict>>,
+    /// Whether the worker knows that its end is written.
+    is_over: bool,
 }
 
 /// What may have changed the tables.
@@ -169,9 +171,12 @@ impl Model {
                         && event.worker.as_ref() != self.names.get(&worker)
                         && !is_alive(before, event.worker.as_ref())
                 }),
+                // The worker keeps an event that it claimed again before it learnt that the last attempt is over.
                 Step::Release(worker) => ids(before, |id, event| {
-                    self.is_claimed_by(worker, event)
-                        && self.attempt(worker, id, event.claims).is_none()
+                    let is_held = |attempt: &Attempt| {
+                        (attempt.worker, attempt.event) == (worker, id) && !attempt.is_over
+                    };
+                    self.is_claimed_by(worker, event) && !self.attempts.iter().any(is_held)
                 }),
                 Step::Prune { hours } => ids(before, |_, event| is_prunable(before, event, hours)),
                 Step::Replay { .. } => continue,
@@ -385,7 +390,17 @@ impl Model {
                 claim: claimed.claims,
                 claimed,
                 ran: BTreeMap::new(),
+                is_over: false,
             });
+        }
+    }
+
+    /// Notes the attempts whose end a worker knows to be written.
+    pub(crate) fn is_told(&mut self, worker: usize, writes: &[StoreWrite]) {
+        for write in writes.iter().filter(|write| write.ends) {
+            if let Some(attempt) = self.attempt(worker, write.event, write.claim) {
+                self.attempts[attempt].is_over = true;
+            }
         }
     }
 
