@@ -113,7 +113,7 @@ pub(crate) fn any() -> BoxedStrategy<Command> {
         1 => Just(Command::Restart),
         16 => number().prop_map(Command::Go),
         4 => number().prop_map(Command::Fail),
-        2 => (number(), 0..24_u8).prop_map(|(call, polls)| Command::Die { call, polls }),
+        4 => (number(), 0..24_u8).prop_map(|(call, polls)| Command::Die { call, polls }),
         14 => (number(), number()).prop_map(|(one, other)| Command::Both(one, other)),
         24 => Just(Command::Calm),
         3 => Just(Command::Work),

@@ -132,11 +132,15 @@ impl Model {
             let equals = others().filter(|other| other.status == event.status);
             assert_eq!(equals.count(), 1, "{event:?} is stored twice");
         }
-        for (worker, name) in &self.names {
-            let has =
-                |event: &&Event| event.state == "running" && event.worker.as_ref() == Some(name);
-            let events = after.events.values().filter(has).count();
-            assert!(events <= CONCURRENCY, "worker {worker} has {events} events");
+        for worker in self.names.keys() {
+            let begun = self.attempts.iter().enumerate().filter(|(place, attempt)| {
+                attempt.worker == *worker && self.has_its_event(*place, after)
+            });
+            let events = begun.count();
+            assert!(
+                events <= CONCURRENCY,
+                "worker {worker} handles {events} events"
+            );
         }
     }
 
@@ -576,5 +580,5 @@ fn is_prunable(tables: &Snapshot, event: &Event, hours: i64) -> bool {
 
 pub(crate) const MAX_ATTEMPTS: i64 = 3;
 
-/// The events that a worker may have.
+/// The events that a worker may handle at the same time.
 pub(crate) const CONCURRENCY: usize = 2;
