@@ -120,10 +120,10 @@ impl InboxBuilder {
         Ok(self)
     }
 
-    /// Sets how many bytes the bodies have that wait for their commit or are in one. Default: 64 MiB.
+    /// Sets the memory for bodies that wait for their commit or are being committed, in bytes. Default: 64 MiB.
     ///
-    /// A delivery waits while there is no room for its body, and is answered after 5 s in any case. A larger body is committed
-    /// alone. The database driver copies bodies while it writes them: together they take at most four times as much. See
+    /// A delivery waits while this memory is in use, and is answered after 5 s in any case. A larger body is committed alone.
+    /// Because the database driver copies bodies, the bodies and their copies take at most four times this memory. See
     /// [`Inbox`](Inbox#memory) for the sum.
     ///
     /// # Errors

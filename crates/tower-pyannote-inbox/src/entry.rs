@@ -110,7 +110,7 @@ impl FromStr for InboxCursor {
     }
 }
 
-/// The error of a text that is no [`InboxCursor`].
+/// The error of a text that is not an [`InboxCursor`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidCursor;
 
@@ -234,13 +234,13 @@ impl InboxFilter {
         self
     }
 
-    /// Selects only events whose job ended so, as pyannoteAI wrote it. Default: any.
+    /// Selects only events with this status, as pyannoteAI wrote it. Default: any.
     pub fn with_status(mut self, status: impl Into<String>) -> Self {
         self.status = Some(status.into());
         self
     }
 
-    /// Selects only events of this kind, or of no kind. Default: any.
+    /// Selects only events of this kind, or with `None` events without a kind. Default: any.
     pub fn with_kind(mut self, kind: Option<Kind>) -> Self {
         self.kind = Some(kind);
         self
@@ -258,14 +258,15 @@ impl InboxFilter {
         self
     }
 
-    /// Selects only events later in the list than this cursor: the next newer ones, unless [`with_before`](Self::with_before)
-    /// is set too. Default: all.
+    /// Selects only events that are newer than this cursor. Default: all.
+    ///
+    /// With a limit, these are the events next to the cursor, unless [`with_before`](Self::with_before) is set too.
     pub fn with_after(mut self, cursor: InboxCursor) -> Self {
         self.after = Some(cursor);
         self
     }
 
-    /// Selects only events earlier in the list than this cursor: the next older ones. Default: all.
+    /// Selects only events that are older than this cursor, the newest of them first. Default: all.
     ///
     /// A page that begins at a cursor takes as long as the first page, however many events come before.
     pub fn with_before(mut self, cursor: InboxCursor) -> Self {

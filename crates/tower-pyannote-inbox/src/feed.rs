@@ -23,12 +23,12 @@ pub(crate) struct Feed {
     pub(crate) held: Held,
     pub(crate) claimant: Arc<Claimant>,
     pub(crate) lease: Duration,
-    /// Whether an event may be claimed that the worker does not know of.
+    /// Whether the database may have an event claimed for the worker that the worker does not know.
     pub(crate) is_unsure: bool,
     pub(crate) handed_back: Instant,
-    /// Whether events may be due that the last claim left.
+    /// Whether the last claim may have left due events.
     pub(crate) is_due: bool,
-    /// The last of the changes that the last claim has seen.
+    /// The number of changes that the last claim has seen.
     pub(crate) seen: u64,
 }
 

@@ -47,8 +47,8 @@ use tower_pyannote::WebhookEvent;
 /// | bodies and typed outputs of the events that a worker handles | 6 times the worker's memory | 768 MiB | [`with_memory`](crate::InboxWorker::with_memory) |
 /// | the first 64 KiB of each of these bodies, and their typed outputs; a worker claims the next event while the end of the last one is committed | 896 KiB for each event at a time | 4 MiB | [`with_concurrency`](crate::InboxWorker::with_concurrency) |
 ///
-/// A body that is larger than the commit memory or the worker's memory is committed or handled alone, and then counts in its
-/// place. Memory that a handler keeps is not counted.
+/// A body that is larger than the commit memory is committed alone, and one that is larger than the worker's memory is handled
+/// alone. The limit is then the size of this body. Memory that a handler keeps is not counted.
 ///
 /// Cloning is cheap. An inbox must be opened and used on tokio.
 ///

@@ -64,7 +64,7 @@ impl Lane {
             Ok(done) => {
                 let own = u64::from(batch.may_make_due());
                 let after = self.wake.notify_of(&batch);
-                // Of another change during the transaction it is unknown whether the claims have seen it.
+                // The claims may have missed a change that came during the transaction.
                 let seen = if after == before + own { after } else { before };
                 for ((answer, _room), commit) in answers.commits.into_iter().zip(done.commits) {
                     // A caller that gave up tries again.
@@ -116,7 +116,7 @@ impl Lane {
     async fn run_alone(&self, batch: Batch, answers: Answers, error: InboxError) {
         let is_alone = batch.len() == 1 || error.kind() != InboxErrorKind::Store;
         let first = is_alone.then_some(&error);
-        // Not again: if only the answer was lost, the worker hands back what was claimed.
+        // Claims are not repeated: if only the answer was lost, the worker hands back the claimed events.
         let has_others = batch.len() > batch.claims.len();
         for answer in answers.claims {
             let unsure = Found {

@@ -143,7 +143,7 @@ impl Stored {
 pub(crate) struct Submission {
     pub(crate) job_id: Text,
     pub(crate) kind: Option<Kind>,
-    /// Whether the webhook was ordered without the output.
+    /// Whether the webhook has only the status, without the output.
     pub(crate) status_only: bool,
     pub(crate) submitted_at: SystemTime,
     pub(crate) own: OwnData,
@@ -250,7 +250,7 @@ pub(crate) fn source(name: &str) -> event::Source {
     }
 }
 
-/// Returns stored metadata; `None` if somebody changed it to what is no JSON.
+/// Returns stored metadata; `None` if the stored text is no longer JSON.
 pub(crate) fn metadata(json: String) -> Option<JobMetadata> {
     JobMetadata::from_json(json).ok()
 }

@@ -27,21 +27,21 @@ use tower_pyannote::event::Text;
 /// # Reference and metadata
 ///
 /// A request with [`with_reference`](pyannoteai_client::DiarizeRequest::with_reference) or
-/// [`with_metadata`](pyannoteai_client::DiarizeRequest::with_metadata) is recorded before it is sent, as an *intent*, and
-/// completed with the job's id at the answer. Handlers then get the event with its
-/// [`reference`](tower_pyannote::WebhookEvent::reference) and [`metadata`](tower_pyannote::WebhookEvent::metadata), from a
-/// webhook or from a reconciler, also at retries and replays, and [`InboxEntry`](crate::InboxEntry) has them too.
+/// [`with_metadata`](pyannoteai_client::DiarizeRequest::with_metadata) is recorded as an *intent* before it is sent. The
+/// answer adds the job's id. Handlers then get the event with its [`reference`](tower_pyannote::WebhookEvent::reference) and
+/// [`metadata`](tower_pyannote::WebhookEvent::metadata), from a webhook or from a reconciler, also at retries and replays.
+/// [`InboxEntry`](crate::InboxEntry) has them too.
 ///
 /// 1. A webhook that arrives before the answer is committed and acknowledged at once. Its handlers wait until the answer is
 ///    recorded. The wait is in the database, so it holds for all processes of the inbox.
-/// 2. An event waits only if its job is unknown, and only for intents that were begun before the event was committed. It waits
-///    until none of them is open: until each is answered, refused or failed, and at most for the client's timeout and 15 s, 75 s
+/// 2. An event waits only if its job is unknown, and only for intents that were recorded before the event was committed. The
+///    wait ends when each of these intents is answered, refused or failed. It takes at most the client's timeout plus 15 s, 75 s
 ///    by default. So an event of a job that was submitted elsewhere waits at most that long, and usually for some
 ///    milliseconds. Without an open intent no event waits.
 /// 3. If the answer is lost, because the process ended or the connection broke, the events run without the reference once the
 ///    wait is over. [`Inbox::unanswered_submissions`] returns such submissions for 7 days, and a
-///    [`Reconciler`](crate::Reconciler) logs each with the jobs that may be its own. None is assigned by guess, because any
-///    program with a key of the team may have created such a job. [`Inbox::answer_submission`] assigns one.
+///    [`Reconciler`](crate::Reconciler) logs each with the jobs that it may have created. The inbox assigns no job by guess,
+///    because any program with a key of the team may have created such a job. [`Inbox::answer_submission`] assigns one.
 ///
 /// # Example
 ///

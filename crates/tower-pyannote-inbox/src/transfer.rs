@@ -31,7 +31,7 @@ pub struct ImportedState {
 }
 
 impl ImportedState {
-    /// Takes the state of an event in the other inbox. An event that runs there waits here.
+    /// Creates the state that an event has in the other inbox. An event that is running there waits here.
     pub fn of(entry: &InboxEntry) -> Self {
         Self::new(entry.state)
             .with_attempts(entry.attempts)
@@ -39,7 +39,7 @@ impl ImportedState {
             .with_last_error(entry.last_error.clone())
     }
 
-    /// Creates a state without attempts. An event that is neither handled nor dead waits.
+    /// Creates a state without failed attempts. An event that is neither handled nor dead waits for a worker.
     pub fn new(state: InboxState) -> Self {
         Self {
             state: match state {
@@ -82,11 +82,11 @@ impl ImportedState {
 }
 
 impl Inbox {
-    /// Commits an event of another inbox, in the state that it has there, and its reference and metadata. Returns whether the
-    /// event was new. An event that this inbox has stays as it is.
+    /// Commits an event of another inbox with its state, reference and metadata. Returns whether the event was new. An event
+    /// that this inbox already has does not change.
     ///
-    /// A handled event is stored so that its duplicates are recognized, and runs no handler. All handlers run for an event that
-    /// waits, also those that succeeded before.
+    /// No handler runs for a handled event: the inbox stores it to recognize its duplicates. All handlers run for an event that
+    /// waits, also those that succeeded in the other inbox.
     ///
     /// # Errors
     ///

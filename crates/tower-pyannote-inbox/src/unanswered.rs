@@ -9,8 +9,8 @@ use tower_pyannote::{
 /// A submission with a reference or metadata whose answer was lost: the process ended before the answer, the connection broke, or
 /// the answer could not be recorded.
 ///
-/// Its job may exist, and its event then came, or comes, without the reference. No field of a job tells which submission it
-/// is from, so that the inbox never assigns it by itself: [`Inbox::answer_submission`] does.
+/// The submission may have created a job. The event of this job then has no reference. No field of a job names its submission,
+/// so the inbox never assigns a job by itself. Use [`Inbox::answer_submission`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct UnansweredSubmission {

@@ -93,10 +93,10 @@ impl InboxWorker {
         Ok(self)
     }
 
-    /// Sets how many bytes the bodies have that are handled at the same time. Default: 128 MiB.
+    /// Sets the memory for the bodies of events that are handled at the same time, in bytes. Default: 128 MiB.
     ///
-    /// The first 64 KiB of each body are not counted, so that small events never wait. A larger event waits until others are
-    /// handled. A body and its typed output take at most six times the body. See [`Inbox`](Inbox#memory) for the sum.
+    /// The first 64 KiB of each body are not counted, so that small events never wait. A larger event waits until there is
+    /// memory for it. A body and its typed output take at most six times the body. See [`Inbox`](Inbox#memory) for the sum.
     ///
     /// # Errors
     ///
@@ -253,7 +253,7 @@ impl InboxWorker {
         }
         telemetry::draining();
         finding.shutdown().await;
-        // A transaction that began before has perhaps claimed events.
+        // A transaction that had already begun may have claimed events.
         let _ = time::timeout(HAND_BACK, group.settled()).await;
         // Hand back the last claim, which may have been committed. If this fails, the release below hands it back.
         let _ = feed.hand_back().await;

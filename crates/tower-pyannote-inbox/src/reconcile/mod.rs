@@ -38,7 +38,7 @@ use tower_pyannote::event::Text;
 /// 5. A job that comes within an hour of the deletion of its output, and is not in the inbox, is warned of.
 /// 6. One whose output is gone is *lost*: logged as an error, counted, and not asked for again. Should its webhook come
 ///    after all, it is handled.
-/// 7. A submission with a reference whose answer was lost is logged once, with the jobs that may be its own. See
+/// 7. A submission with a reference whose answer was lost is logged once, with the jobs that it may have created. See
 ///    [`Submissions`](crate::Submissions).
 /// 8. What fails is logged, counted and tried again: once at once, if other jobs do not fail, and in the next pass.
 ///

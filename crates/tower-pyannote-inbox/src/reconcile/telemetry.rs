@@ -103,7 +103,7 @@ pub(super) fn lost(job: &Missing, why: &'static str) {
     );
 }
 
-/// Logs a submission whose answer was lost, and the jobs that may be its own.
+/// Logs a submission whose answer was lost, and the jobs that it may have created.
 pub(super) fn unanswered(submission: &UnansweredSubmission, candidates: &[Text]) {
     let candidates: Vec<&str> = candidates.iter().map(Text::as_str).collect();
     warn!(

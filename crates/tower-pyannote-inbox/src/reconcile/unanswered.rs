@@ -5,7 +5,7 @@ use crate::{InboxError, UnansweredSubmission};
 use pyannoteai_client::JobSummary;
 use tower_pyannote::event::Text;
 
-/// The submissions whose answer was lost, and the listed jobs that may be theirs.
+/// The submissions whose answer was lost, and the listed jobs that they may have created.
 pub(super) struct Unanswered {
     total: usize,
     /// Those that were not logged before.

@@ -37,7 +37,7 @@ impl SqlStore {
     /// Begins a transaction that closes an intent.
     async fn closing(&self) -> Result<Session, InboxError> {
         let mut session = self.engine.write().await?;
-        // Of two transactions that close the last intents at the same time, neither would see the other one's.
+        // Without the lock, two transactions that close the last two intents at the same time would not see each other's change.
         session
             .script(self.engine.choose("", LOCK_POSTGRES))
             .await?;
@@ -242,7 +242,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (job_key) DO UPDATE SET kind = excluded.kind, status_only = excluded.status_only,
     reference = excluded.reference, metadata = excluded.metadata";
 
-/// Again if the client repeats a request that was refused for the rate limit.
+/// The client opens an intent again when it repeats a request that was refused for the rate limit.
 const OPEN: &str = "\
 INSERT INTO pyannote_intents (id, kind, status_only, reference, metadata, begun_at, expires_at)
 VALUES ($1, $2, $3, $4, $5, now_ns(), now_ns() + $6)
@@ -255,8 +255,8 @@ const EXPIRE: &str =
 
 const FORGET_INTENTS: &str = "DELETE FROM pyannote_intents WHERE expires_at < now_ns() - $1";
 
-/// Makes events due whose submission is known by now, or can no longer become known. Not an event that ran before, whose
-/// delay is that of its retry.
+/// Makes events due whose submission is known by now, or can no longer become known. Leaves out events that ran before, because
+/// they wait for their retry.
 const RELEASE: &str = "\
 UPDATE pyannote_events SET queued_at = now_ns(), due_at = now_ns(), held_at = NULL
 WHERE held_at IS NOT NULL AND claims = 0 AND (

@@ -64,7 +64,7 @@ impl SqliteFile {
             .auto_vacuum(SqliteAutoVacuum::Incremental)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            // What a statement changes before it could fail is kept in memory, and not in a file, until it has ended.
+            // SQLite keeps what it needs to undo a failed statement in memory, not in a file.
             .pragma("temp_store", "memory")
             .busy_timeout(patience);
         let pool = |size| {
@@ -240,8 +240,8 @@ pub(crate) async fn kept(
 
 /// Flushes the folders above a file, because a loss of power may remove a new folder with everything in it.
 ///
-/// All of them, because a process that made one may have been killed before it flushed it. Errors are ignored, as SQLite does:
-/// some file systems cannot flush a folder, and a folder that cannot be opened was not made here.
+/// All folders are flushed, because a process may have been killed after it made one and before it flushed it. Errors are
+/// ignored, as in SQLite: some file systems cannot flush a folder, and a folder that cannot be opened was not made here.
 fn flush_folders(path: &Path) {
     let Ok(path) = std::path::absolute(path) else {
         return;
