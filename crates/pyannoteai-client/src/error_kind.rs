@@ -44,7 +44,7 @@ pub enum ClientErrorKind {
     Storage,
     /// The media to upload could not be read, or a download could not be written.
     Io,
-    /// The submission log did not take the intent of a submission with a reference or metadata, and the request was not sent.
+    /// The submission log could not record a submission with a reference or metadata, so the request was not sent.
     NotRecorded,
 }
 

@@ -24,7 +24,7 @@ use crate::job::Job;
 ///    its retry, the attempt and the reference.
 /// 3. If the request fails, no handler runs, and the error is retryable: an inbox tries again after its backoff, or after the
 ///    pause that the API asks for at 429. Each attempt fetches the output again, also if some handlers have succeeded before,
-///    because the inbox keeps the delivery as it was received.
+///    because the inbox keeps only the delivery, without the output.
 /// 4. The error is permanent if the output no longer exists: the API answers 404 or 410, or the job ended more than 24 h ago. It
 ///    is permanent too if the output exceeds the client's [job limit](crate::ClientBuilder::with_job_limit).
 ///

@@ -1,4 +1,4 @@
-//! What the submission log is told before and after a submission.
+//! Calls the submission log before and after a submission.
 
 use crate::client::Client;
 use crate::error::ClientError;
@@ -9,7 +9,7 @@ use crate::submission_log::{Notice, SubmissionIntent};
 use crate::telemetry;
 
 impl Client {
-    /// Returns the intent to submit a request, if the log must know of it.
+    /// Returns the intent to submit a request, if the request has a reference or metadata.
     pub(crate) fn intent(&self, request: &JobRequest) -> Option<SubmissionIntent> {
         let has_own_data = request.reference().is_some() || request.metadata().is_some();
         (self.shared.log.is_some() && has_own_data).then(|| SubmissionIntent {
@@ -23,7 +23,7 @@ impl Client {
         })
     }
 
-    /// Tells the log that a request is about to be sent.
+    /// Records that a request is about to be sent.
     pub(crate) async fn open(&self, intent: &mut SubmissionIntent) -> Result<(), ClientError> {
         intent.begun_at = self.now();
         let Some(log) = &self.shared.log else {
@@ -33,7 +33,7 @@ impl Client {
         told.map_err(|error| ClientError::new(ClientErrorKind::NotRecorded).with_source(error))
     }
 
-    /// Tells the log that a request failed, and whether a job may exist.
+    /// Records that a request failed, and whether a job may exist.
     pub(crate) async fn close(&self, intent: Option<&SubmissionIntent>, error: &ClientError) {
         let (Some(log), Some(intent)) = (&self.shared.log, intent) else {
             return;
@@ -50,7 +50,7 @@ impl Client {
         }
     }
 
-    /// Tells the log of a job.
+    /// Records a job.
     pub(crate) async fn record(&self, mut job: SubmittedJob) -> SubmittedJob {
         let Some(log) = &self.shared.log else {
             return job;

@@ -31,7 +31,7 @@ pub struct SubmittedJob {
     pub reference: Option<Text>,
     /// The JSON of the request.
     pub metadata: Option<JobMetadata>,
-    /// The id of the [`SubmissionIntent`](crate::SubmissionIntent), if the log was told of one.
+    /// The id of the [`SubmissionIntent`](crate::SubmissionIntent), if the log recorded one.
     pub intent_id: Option<Text>,
     pub(crate) log_error: Option<Arc<dyn Error + Send + Sync>>,
 }

@@ -90,7 +90,7 @@ impl Client {
         .await
     }
 
-    /// Sends a submission as [`send`](Self::send) does, and tells the submission log of each attempt before it is made.
+    /// Sends a submission as [`send`](Self::send) does, and records each attempt in the submission log before it is made.
     pub(crate) async fn send_submission(
         &self,
         call: &Call,
@@ -101,7 +101,7 @@ impl Client {
         };
         let intent = Mutex::new(intent);
         self.retry(call.name, call.effect, async || {
-            // Not before, because events of unknown jobs wait while the intent is open.
+            // The intent is recorded late, because events of unknown jobs wait while it is open.
             self.shared.limiter.ready(call.endpoint).await;
             let mut intent = intent.lock().await;
             let response = match self.open(&mut intent).await {

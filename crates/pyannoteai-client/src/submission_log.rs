@@ -16,8 +16,9 @@ use crate::job::SubmittedJob;
 /// [`SubmittedJob::log_error`] then has the error, and it is logged and counted.
 ///
 /// **The reference and metadata of a request** must be known when the job's webhook arrives, which may be before the answer
-/// to the submission. So for a request that has them, the client calls [`submitting`](Self::submitting) before each
-/// attempt to send it, and then one of the other methods. If the process ends in between, none of them is called.
+/// to the submission. For a request that has them, the client therefore calls [`submitting`](Self::submitting) before each
+/// attempt to send it, and one of the other methods after the attempt. If the process ends during the attempt, no other method
+/// is called.
 ///
 /// Implement the methods as `async fn`. Their futures must be `Send`.
 ///

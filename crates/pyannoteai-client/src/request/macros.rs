@@ -21,10 +21,10 @@ macro_rules! common_setters {
 
         /// Sets a reference of your own that travels with the job, such as a key of your database. Default: none.
         ///
-        /// pyannoteAI never sees it. The [`SubmissionLog`](crate::SubmissionLog) keeps it, and behind an inbox that is the
-        /// log, the job's event has it:
-        /// [`WebhookEvent::reference`](tower_pyannote::WebhookEvent::reference). Several jobs may have the same one. Logs may
-        /// show it.
+        /// The reference is not sent to pyannoteAI. The [`SubmissionLog`](crate::SubmissionLog) keeps it. If the log is an
+        /// inbox, the job's event has the reference:
+        /// [`WebhookEvent::reference`](tower_pyannote::WebhookEvent::reference). Several jobs may have the same reference.
+        /// Logs may show it.
         ///
         /// # Errors
         ///
