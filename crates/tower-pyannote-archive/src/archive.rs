@@ -33,7 +33,8 @@ use crate::{
 ///    atomic. A store without it is refused with an error at the first event, unless
 ///    [`without_conditional_create`](Self::without_conditional_create) says that the archive may do without.
 /// 3. **Every error can be retried.** Until the event is stored, the handler fails. A repeat writes the object again, because
-///    whoever wrote it may have been killed before it was durable, unless the store has [metadata](Metadata::Attributes).
+///    the first writer may have been killed before the object was durable. With [`Metadata::Attributes`] it does not, because
+///    such stores show only durable objects.
 ///
 /// A claim is one small object per event. Keep it for as long as the event may be repeated: without its claim, a repeated event
 /// is stored a second time. [`behind_inbox`](Self::behind_inbox) writes no claims.
@@ -105,12 +106,13 @@ impl Archive {
 
     /// Writes no claims, because all events come from one inbox. Default: a claim per event.
     ///
-    /// An inbox stores an event once, with the time at which it first arrived. So each attempt to handle the event computes the
-    /// same name, and creating the object itself decides who is first. This saves half of the writes, and on a local file
-    /// system half of the flushes of the disk.
+    /// An inbox stores an event once, with the time at which it first arrived. Each attempt to handle the event therefore
+    /// computes the same name, and needs no claim. This saves half of the writes, and on a local file system half of the flushes
+    /// of the disk.
     ///
-    /// The inbox may serve several workers and servers. But all that write to this prefix must share it: two inboxes that both
-    /// receive an event store it under two names. The same happens if an event is repeated after the inbox pruned it.
+    /// The inbox may serve several workers and servers, but all programs that write to this prefix must share the inbox: two
+    /// inboxes that both receive an event store it under two names. An event that is repeated after the inbox pruned it is also
+    /// stored again.
     ///
     /// The archive still follows claims that it finds, so that it can take over a prefix from an archive with claims.
     ///
@@ -141,9 +143,9 @@ impl Archive {
     /// The archive then asks whether an object exists, and writes it if not. It promises less:
     ///
     /// - Objects are still whole, and an event that is repeated after it was stored is still not stored again.
-    /// - If an event arrives twice **at once**, both may be stored. [Behind an inbox](Self::behind_inbox) they share a name, so
-    ///   the last writer wins, and bodies that differ may go unnoticed. Without an inbox, a second object may be left over under
-    ///   another time.
+    /// - If an event arrives twice **at once**, both deliveries may be written. [Behind an inbox](Self::behind_inbox) they have
+    ///   the same name, so the last writer wins, and a conflict may not be noticed. Without an inbox, the event may be stored
+    ///   twice, under two times.
     pub fn without_conditional_create(mut self) -> Self {
         self.objects.conditional = false;
         self
@@ -151,7 +153,7 @@ impl Archive {
 
     /// Sets where the time of receipt, the source and the retry of a delivery are kept. Default: [`Metadata::None`].
     ///
-    /// They are those of one delivery of the event, the first unless several arrive at once.
+    /// All values are of the same delivery: the first one, unless several arrive at once.
     ///
     /// # Example: metadata of a delivery in a file beside the event
     ///

@@ -8,10 +8,11 @@ use tower_pyannote::{
 
 use crate::name;
 
-/// Where an [`Archive`](crate::Archive) keeps what is known of the delivery of an event, beside the body.
+/// Sets where an [`Archive`](crate::Archive) keeps the metadata of a delivery.
 ///
-/// That is the time at which the event was received, its source (a webhook, or the API), the number and the reason of the
-/// retry that delivered it, and the [reference](tower_pyannote::WebhookEvent::reference) that was submitted with the job. The retry comes from headers that are not signed.
+/// The metadata is the time at which the event was received, its source (a webhook, or the API), the number and the reason of
+/// the retry that delivered it, and the [reference](tower_pyannote::WebhookEvent::reference) that was submitted with the job.
+/// The number and the reason of the retry come from headers that are not signed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Metadata {
@@ -21,18 +22,17 @@ pub enum Metadata {
     /// In the metadata of the object, which costs no request. S3, Google Cloud Storage, Azure and the memory store have
     /// it. A local file system does not: there, the handler fails with an error that says so.
     ///
-    /// The keys are `receivedat`, `source`, `retrynumber`, `retryreason` and `reference`, because Azure takes no hyphen in a key, and
-    /// proxies drop headers with an underscore. The reference is
-    /// percent-encoded, except for letters, digits, `-`, `_` and `.` of ASCII. The content type is `application/json`.
+    /// The keys are `receivedat`, `source`, `retrynumber`, `retryreason` and `reference`. They have no hyphen, which Azure
+    /// refuses, and no underscore, because proxies drop headers with one. The reference is percent-encoded, except for ASCII
+    /// letters and digits, `-`, `_` and `.`. The content type is `application/json`.
     Attributes,
     /// In a JSON object of its own at `{prefix}/.meta/{name}.meta.json`, where `{name}` is the event's name without
     /// `.json`, in any store.
     ///
     /// The keys are `received_at`, `source`, `retry_number`, `retry_reason`, `reference` and `metadata`, which is the
     /// [JSON](tower_pyannote::WebhookEvent::metadata) that was submitted with the job. The archive writes this object before the
-    /// event, so that an event has it as soon as it is there. It is one more write, and on a local file system one more
-    /// flush of the disk. Code that lists the events of a prefix does not meet it, because it lies in a directory of its
-    /// own.
+    /// event, so that each stored event has its metadata. It costs one more write, and on a local file system two more flushes
+    /// of the disk. A listing of the prefix's events does not contain it, because it is in a directory of its own.
     Sidecar,
 }
 
@@ -111,7 +111,8 @@ fn percent_encoded(text: &str) -> String {
     encoded
 }
 
-/// Returns text that every store takes, and signs as it is sent: the sender of a delivery chooses the reason of a retry.
+/// Returns text that every store accepts and that its signature covers unchanged. The sender of a delivery chooses the reason of
+/// a retry.
 fn header_safe(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let safe = text.chars().map(|c| if plain(c) { c } else { '-' });

@@ -11,14 +11,14 @@ use crate::{
     telemetry,
 };
 
-/// What gives all deliveries of an event one name.
+/// How all deliveries of an event get the same name.
 #[derive(Clone)]
 pub(crate) enum Names {
-    /// A claim, which the first of them creates.
+    /// By a claim, which the first delivery creates.
     Claimed,
-    /// The inbox, which stores one time of receipt for an event.
+    /// By the inbox, which stores one time of receipt for an event.
     Received {
-        /// Whether an archive with claims left some, once that is known.
+        /// Whether an earlier archive left claims; empty until that is known.
         has_claims: Arc<OnceLock<bool>>,
     },
 }
@@ -42,7 +42,7 @@ impl Names {
         match self {
             Self::Claimed => claimed(event, objects, &claim).await,
             Self::Received { has_claims } => {
-                // One look at the directory saves a request for each event.
+                // One listing of the directory saves a request for each event.
                 let has_claims = match has_claims.get() {
                     Some(known) => *known,
                     None => {

@@ -24,8 +24,8 @@ pub use self::{error::SpeakersError, handler::SpeakersHandler, voiceprints::Voic
 ///    `IdentifyRequest::new(url, voiceprints)` takes them as they are, and so does `with_speakers`.
 ///
 /// As a handler, `Speakers` keeps the voiceprint of the event that was handled last. It keeps none for a job without a
-/// reference, and for an event without output, as `webhookStatusOnly` asks for: put `FetchOutput` of `pyannoteai-client` before
-/// it. A reference that is no valid label is a permanent error, and an error of the store a retryable one.
+/// reference, and none for an event without output. With `webhookStatusOnly`, fetch the output first: use `FetchOutput` of
+/// `pyannoteai-client`. A reference that is not a valid label is a permanent error. An error of the store is retryable.
 ///
 /// A voiceprint is kept at `{prefix}/{SHA-256 of the label}.json`, so that names of objects name nobody. Another voiceprint of
 /// the same label replaces it. Objects are written whole or not at all if the store does so, as object stores and
@@ -83,9 +83,9 @@ impl Speakers {
     /// Returns a handler that keeps the voiceprint of each voiceprint job that succeeds, under a label of your choice in place of
     /// the reference.
     ///
-    /// `label_of` returns the label of the event's speaker, or `None` if the voiceprint is not to be kept. It decides by the
-    /// metadata of the event, for example, or by the job id, which your program noted when it submitted the job. Note that an
-    /// event may arrive before the answer to the submission.
+    /// `label_of` returns the label of the event's speaker, or `None` to keep no voiceprint. It can use the metadata of the
+    /// event, for example, or a job id that your program recorded when it submitted the job. An event may arrive before the
+    /// answer to the submission, so the job id may not be recorded yet.
     ///
     /// ```
     /// # use std::sync::Arc;
