@@ -1,12 +1,12 @@
 //! Passes pyannoteAI's webhook events on to programs in any language.
 //!
 //! - [`Forward`] posts each event to an HTTP endpoint, signed by [Standard Webhooks](https://www.standardwebhooks.com).
-//! - [`Relay`] publishes each event to a broker: to NATS JetStream with the feature `nats`, or to a broker of yours
+//! - [`Relay`] publishes each event to a broker: to NATS JetStream with the feature `nats`, or to a broker of your own
 //!   through [`Publisher`].
 //!
-//! Both are [`WebhookHandler`](tower_pyannote::WebhookHandler)s. They send an event once and report an error if that
-//! failed. Put them behind the inbox of `tower-pyannote-inbox`: it repeats what failed, keeps a result for each handler,
-//! and handles the events of one job one after another.
+//! Both are [`WebhookHandler`](tower_pyannote::WebhookHandler)s. They send an event once, and return an error if that
+//! failed. Put them behind the inbox of `tower-pyannote-inbox`. It retries failed events, keeps a result for each handler,
+//! and handles the events of one job one at a time.
 //!
 //! Both describe an event by [CloudEvents](https://cloudevents.io) 1.0, in binary mode:
 //!

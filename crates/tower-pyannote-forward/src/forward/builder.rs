@@ -217,7 +217,7 @@ impl ForwardBuilder {
         self
     }
 
-    /// Allows the addresses of a network, whatever it is, and `http` URLs to it. Default: none.
+    /// Allows all addresses of a network, also special ones, and `http` URLs to them. Default: none.
     ///
     /// # Errors
     ///
@@ -263,7 +263,7 @@ impl ForwardBuilder {
         let url = parse(&self.url)?;
         let is_encrypted = url.scheme() == "https";
         let guard = Guard {
-            // What is not encrypted stays in a network that is allowed.
+            // Unencrypted requests may go only to allowed private networks.
             public: is_encrypted,
             private: self.allow_private,
             networks: self.networks,

@@ -14,7 +14,7 @@ pub(super) struct ForwardError {
 pub(super) enum Problem {
     /// The circuit breaker is open.
     Open,
-    /// Other requests took every slot until the timeout.
+    /// Other requests held every slot until the timeout.
     Busy(Duration),
     TimedOut(Duration),
     /// No answer came. The error has no URL.

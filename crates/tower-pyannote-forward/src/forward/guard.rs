@@ -51,12 +51,12 @@ enum Scope {
     Public,
     /// The machine itself, or a network of its owner.
     Private,
-    /// Link-local, where clouds serve credentials, multicast, and what is reserved or leads to another address.
+    /// Link-local addresses, where clouds serve credentials; multicast and reserved addresses; and those that map to others.
     Special,
 }
 
 fn scope(address: IpAddr) -> Scope {
-    // What is special may be part of a private network.
+    // `Special` takes precedence, because some special addresses are part of a private network.
     let (is_special, is_private) = match address {
         IpAddr::V4(address) => {
             let within = |networks: &[Ipv4Net]| networks.iter().any(|net| net.contains(&address));
@@ -145,7 +145,7 @@ const fn v6([a, b, c, d, e, f, g, h]: [u16; 8], prefix: u8) -> Ipv6Net {
 
 /// A resolver that leaves out the addresses that its guard does not allow.
 ///
-/// The connection is made to the addresses that were checked, so a name that changes its address in between gains nothing.
+/// The client connects to the addresses that were checked, so a name that changes its address after the check has no effect.
 pub(super) struct GuardedResolver {
     guard: Arc<Guard>,
     resolver: Arc<dyn Resolve>,

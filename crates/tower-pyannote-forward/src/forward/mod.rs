@@ -46,16 +46,16 @@ pub use self::{builder::ForwardBuilder, secret::SigningSecret};
 ///    signs](ForwardBuilder::with_pyannote_secret). The timestamp is that of the attempt.
 /// 4. **At least once.** If an answer is lost, the event comes again with the same `webhook-id`, the
 ///    [event key](crate::event_key). Consumers must ignore a key that they have handled.
-/// 5. **No way inward.** A name that resolves to a private, link-local or reserved address is refused unless it is
+/// 5. **No access to internal addresses.** A name that resolves to a private, link-local or reserved address is refused unless it is
 ///    [allowed](ForwardBuilder::with_allow_private). The connection goes to the address that was checked.
 /// 6. **An endpoint that is down holds back no other handler**: at most [8 requests](ForwardBuilder::with_in_flight) are in
 ///    flight, and a [circuit breaker](ForwardBuilder::with_circuit_breaker) fails events at once while the endpoint is down.
 ///
-/// The inbox handles one event of a job at a time, so the events of a job arrive in order. Events of different jobs do not.
-/// An event that uses up its attempts is a dead letter of the inbox, and can be replayed.
+/// The inbox handles one event of a job at a time, so the events of a job arrive one at a time. A retried event may arrive
+/// after a later event of its job. An event whose retries are exhausted is a dead letter of the inbox, and can be replayed.
 ///
-/// Register each endpoint under a name of its own, such as `forward:crm`. Cloning is cheap; clones share the slots and the
-/// circuit breaker.
+/// Register each endpoint under a name of its own, such as `forward:crm`. Cloning is cheap. Clones share the limit of requests
+/// in flight and the circuit breaker.
 ///
 /// # Example: two endpoints behind an inbox
 ///

@@ -95,7 +95,7 @@ impl Message {
 ///
 /// The handler succeeds when the broker has acknowledged the message. Behind an inbox, an event is published at least once:
 /// if an acknowledgement is lost, the same message, with the same [id](Message::id), is published again. The inbox handles
-/// one event of a job at a time, so the events of a job are published in order.
+/// one event of a job at a time. A retried event may be published after a later event of its job.
 ///
 /// # Example: a publisher that prints
 ///

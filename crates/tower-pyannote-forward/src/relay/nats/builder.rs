@@ -110,7 +110,7 @@ impl NatsBuilder {
         self
     }
 
-    /// Sets the age after which a created stream and a created bucket delete what they have. Default: 30 days.
+    /// Sets the age after which a created stream deletes messages, and a created bucket deletes objects. Default: 30 days.
     pub fn with_max_age(mut self, age: Duration) -> Self {
         self.settings.max_age = age;
         self
@@ -214,7 +214,8 @@ impl fmt::Debug for NatsBuilder {
     }
 }
 
-/// Takes the user of the first server that has one out of the addresses, because the client ignores it and may log addresses.
+/// Removes users and passwords from the addresses, because the client ignores them there and may log addresses. The first user
+/// becomes the client's login.
 fn login(servers: Vec<ServerAddr>) -> Option<Source> {
     let decode = |text: &str| {
         let decoded = percent_decode_str(text).decode_utf8().ok()?;
