@@ -20,7 +20,7 @@ use crate::{
     state::State,
 };
 
-/// A receiver that listens. It serves once it [runs](Self::run_until).
+/// A receiver that listens. [`run_until`](Self::run_until) starts to serve.
 #[derive(Debug)]
 #[must_use = "a receiver responds to nothing until it runs"]
 pub struct BoundServer {

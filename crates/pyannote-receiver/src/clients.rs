@@ -38,7 +38,7 @@ impl Clients {
         }
     }
 
-    /// Counts a connection. That of a trusted proxy is not limited, because its requests are.
+    /// Counts a connection. Connections of a trusted proxy are not limited, because its requests are.
     pub(crate) fn connect(self: &Arc<Self>, peer: IpAddr) -> Result<Counted, TooMany> {
         self.count(Some(peer).filter(|peer| !self.is_proxy(*peer)))
     }

@@ -54,7 +54,7 @@ pub(crate) fn summary(text: &str) -> Value {
     })
 }
 
-/// Returns the most telling gauges and counters in the rendered text, with their labels.
+/// Returns the most useful gauges and counters in the rendered text, with their labels.
 #[cfg(feature = "page")]
 pub(crate) fn gauges(text: &str) -> Vec<crate::api::Fact> {
     let names = [

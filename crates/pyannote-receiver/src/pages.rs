@@ -24,12 +24,12 @@ pub(crate) async fn index(state: extract::State<Arc<State>>, headers: HeaderMap)
     ([VARY_ACCEPT], page).into_response()
 }
 
-/// Answers while the process does. Touches nothing outside the process.
+/// Answers while the process runs. Reads nothing outside the process.
 pub(crate) async fn live() -> &'static str {
     "ok\n"
 }
 
-/// Reports whether deliveries can be accepted. Not while the receiver stops.
+/// Reports whether deliveries can be accepted. They cannot be while the receiver stops.
 pub(crate) async fn ready(state: extract::State<Arc<State>>) -> Response {
     let (code, text) = if state.draining.load(Ordering::Relaxed) {
         (StatusCode::SERVICE_UNAVAILABLE, "stopping\n")

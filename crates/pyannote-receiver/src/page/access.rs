@@ -1,4 +1,4 @@
-//! Who may see the page, and which requests are the page's own.
+//! Decides who may see the page, and which requests come from the page itself.
 
 use std::{
     collections::HashMap,
@@ -42,7 +42,7 @@ pub(super) struct Access {
     checks: Semaphore,
 }
 
-/// Who asks, and the token that the page's own forms carry.
+/// The user of a request, and the CSRF token of the page's forms.
 #[derive(Clone, Debug)]
 pub(super) struct Visitor {
     pub(super) who: String,
@@ -106,7 +106,7 @@ impl Access {
         token.as_bytes().ct_eq(visitor.csrf_token.as_bytes()).into()
     }
 
-    /// Returns who asks, and the cookie to set, if there is one.
+    /// Returns the user of a request, and the cookie to set, if there is one.
     async fn visitor(
         &self,
         headers: &HeaderMap,

@@ -10,7 +10,7 @@ use tower_pyannote_inbox::InboxError;
 use super::{html, meeting::NoMeeting};
 use crate::{api::ErrorBody, error::in_full};
 
-/// Why a request is refused before it is looked at.
+/// Why a request is refused before its content is read.
 #[derive(Debug)]
 pub(super) enum Refused {
     Unauthorized,

@@ -50,7 +50,7 @@ pub(crate) struct PageFlags {
     proxy_header: Option<String>,
 }
 
-/// What the page tells about the program.
+/// The facts about the program that the page shows.
 pub(crate) struct About<'a> {
     pub(crate) secrets: &'a [u8],
     pub(crate) data_dir: &'a Path,

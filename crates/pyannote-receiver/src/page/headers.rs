@@ -41,7 +41,7 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
 
 /// Compresses a page, a picture or a file of the page. Downloads are sent as they are, because they may be large.
 ///
-/// The length of a compressed page tells nothing about its token, because no other site can request a page of this session.
+/// The length of a compressed page does not reveal its token, because no other site can request a page of this session.
 async fn compress(response: Response) -> Response {
     let exact = response.body().size_hint().exact();
     let is_small = exact.is_some_and(|bytes| (MIN_COMPRESSED..MAX_COMPRESSED).contains(&bytes));

@@ -1,4 +1,4 @@
-//! What open pages are told as it happens.
+//! Sends changes of the inbox to open pages.
 
 use std::{
     convert::Infallible,
@@ -30,7 +30,7 @@ pub(super) struct Live {
     stopping: watch::Receiver<()>,
 }
 
-/// What a page is told after something changed.
+/// A change of the inbox, which is sent to open pages.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub(crate) struct Change {
     pub(crate) counts: Counts,

@@ -1,4 +1,4 @@
-//! The web page: what arrived, who spoke when, and what to do about what failed.
+//! The web page: the events, the meetings as timelines, and the actions on events.
 
 mod access;
 mod actions;

@@ -14,10 +14,11 @@ pub(crate) struct Mounted {
 }
 
 impl Server {
-    /// Serves the web page on the [private listener](Self::with_private_listener) under `/page`, and its data as JSON under `/api/v1`. Default: no page.
+    /// Serves the web page on the [private listener](Self::with_private_listener) under `/page`, and its data as JSON under
+    /// `/api/v1`. Default: no page.
     ///
-    /// [`bind`](Self::bind) returns [`ServerError::Page`] if the settings have neither a token nor a proxy's header, and the
-    /// address is not loopback or also serves `/webhook`: a proxy in front of `/webhook` would make the page public.
+    /// Without a token or a proxy's header in the settings, [`bind`](Self::bind) returns [`ServerError::Page`] if the address is
+    /// not loopback, or if it also serves `/webhook`, because a proxy in front of `/webhook` would make the page public.
     ///
     /// # Example: a page for a team
     ///

@@ -26,8 +26,8 @@ pub(super) fn is_same_origin(headers: &HeaderMap) -> bool {
     }
 }
 
-/// Returns whether the request names this machine. A page elsewhere could otherwise point its own name at this machine, and
-/// read what no token protects.
+/// Returns whether the request names this machine. Otherwise another web site could point its host name at this machine (DNS
+/// rebinding), and read a page that no token protects.
 pub(super) fn is_local(headers: &HeaderMap) -> bool {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let authority = host.and_then(|host| host.parse::<http::uri::Authority>().ok());

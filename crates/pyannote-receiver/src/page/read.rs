@@ -25,7 +25,7 @@ impl PageState {
         query: &EventQuery,
     ) -> Result<(Vec<InboxEntry>, Option<String>, Option<String>), Failed> {
         let filter = query.to_filter().map_err(Failed::Invalid)?;
-        // One more tells whether there is a next page.
+        // One more event shows whether there is a next page.
         let filter = filter.with_limit(query.size() + 1);
         let mut entries = self.inbox.list(&filter).await?;
         let size = usize::try_from(query.size()).unwrap_or(usize::MAX);

@@ -28,7 +28,7 @@ impl PageSettings {
         }
     }
 
-    /// Requires a token, of which this is the argon2 hash: `$argon2id$v=19$…`. Default: no token.
+    /// Requires the token that has this argon2 hash, `$argon2id$v=19$…`. Default: no token.
     ///
     /// # Errors
     ///
@@ -64,14 +64,14 @@ impl PageSettings {
         self
     }
 
-    /// Adds a setting that the page shows among those in force. It must not be a secret.
+    /// Adds a setting to those that the page shows. It must not be a secret.
     pub fn add_fact(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.facts.push((name.into(), value.into()));
         self
     }
 
-    /// Returns an error if the page would be open to others at this address. An address that also serves `/webhook` is
-    /// behind a proxy that anyone reaches.
+    /// Returns an error if other machines could open the page at this address. An address that also serves `/webhook` is
+    /// behind a public proxy.
     pub(crate) fn check(&self, address: SocketAddr, is_shared: bool) -> Result<(), PageError> {
         let is_protected = self.token_hash.is_some() || self.proxy_header.is_some();
         let is_local = address.ip().to_canonical().is_loopback() && !is_shared;

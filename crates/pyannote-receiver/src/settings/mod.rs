@@ -173,7 +173,7 @@ Examples:
   pyannote-receiver --port 8000 --data-dir /var/lib/pyannote
   pyannote-receiver serve --config /etc/pyannote-receiver.toml
   pyannote-receiver serve --host 0.0.0.0 --database-url postgres://user:password@db/pyannote
-  pyannote-receiver serve --role receive --private-listen 0.0.0.0:8001
+  pyannote-receiver serve --role receive --private-listen 127.0.0.1:9000
   pyannote-receiver --archive s3://meetings/events
   pyannote-receiver check --reconcile
   pyannote-receiver inbox list --state dead";

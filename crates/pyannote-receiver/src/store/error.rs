@@ -29,7 +29,7 @@ pub enum StoreError {
     /// The store does not answer.
     #[non_exhaustive]
     TimedOut {
-        /// The time in which the store had to answer, in seconds.
+        /// The timeout, in seconds.
         seconds: u64,
         /// The environment variables that may be missing or wrong.
         settings: &'static str,

@@ -118,8 +118,8 @@ struct Kind {
 }
 
 impl Kind {
-    /// Returns the environment's variables for the store. Others do not concern it, although object_store would take some,
-    /// such as `TOKEN`.
+    /// Returns the environment variables for the store. Variables without its prefix are left out, because object_store would
+    /// accept some of them, such as `TOKEN`.
     fn variables(&self) -> Vec<(String, String)> {
         let all = env::vars_os();
         let all = all.filter_map(|(name, value)| {

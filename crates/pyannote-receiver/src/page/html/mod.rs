@@ -1,4 +1,4 @@
-//! The pages as HTML. maud escapes every value, because labels, transcripts and errors are hostile.
+//! The pages as HTML. maud escapes every value, because labels, transcripts and errors may be hostile.
 
 mod event;
 mod layout;

@@ -15,7 +15,7 @@ pub(crate) struct View {
 }
 
 impl View {
-    /// Creates a view of a meeting of `duration` seconds. What is outside of the meeting, or too short, is put right.
+    /// Creates a view of a meeting of `duration` seconds. Corrects times outside of the meeting, and a part that is too short.
     pub(crate) fn new(duration: f64, from: Option<f64>, to: Option<f64>, buckets: usize) -> Self {
         let duration = duration.max(SHORTEST);
         let usable = |second: Option<f64>| second.filter(|second| second.is_finite());

@@ -47,7 +47,7 @@ pub(crate) struct Common {
     )]
     pub(crate) log_format: LogFormat,
 
-    /// A file to log to besides stderr; the date is added to its name, and a new file begins every day
+    /// A file to log to in addition to stderr; its name gets the date, and a new file begins every day
     #[arg(
         id = "log.file",
         long = "log-file",

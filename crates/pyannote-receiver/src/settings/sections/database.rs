@@ -103,7 +103,7 @@ pub(crate) struct Database {
     )]
     migrate: bool,
 
-    /// The same as --migrate=false: `inbox migrate` has to run before
+    /// The same as --migrate=false: run `inbox migrate` first
     #[arg(long, global = true)]
     no_migrate: bool,
 }

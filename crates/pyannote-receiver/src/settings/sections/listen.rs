@@ -28,8 +28,8 @@ pub(crate) struct Listen {
     )]
     pub(crate) port: u16,
 
-    /// The address of the pages for the operator (/, /livez, /readyz, /health, /metrics); `none` serves them on the public
-    /// address [default: 127.0.0.1 and the port after the public one]
+    /// The address of the pages for the operator (/, /page, /livez, /readyz, /health, /metrics); `none` serves them on the
+    /// public address [default: 127.0.0.1 and the port after the public one]
     #[arg(
         id = "server.private_listen",
         long = "private-listen",

@@ -19,8 +19,8 @@ pub(crate) struct PassOn {
     )]
     pub(crate) urls: Vec<String>,
 
-    /// A file that contains the secret of Standard Webhooks, whsec_…, which signs what is posted to --forward; during a
-    /// rotation both, as new,old
+    /// A file that contains the Standard Webhooks secret, whsec_…, that signs the requests of --forward; during a rotation
+    /// both, as new,old
     #[arg(
         id = "forward.secret_file",
         long = "forward-secret-file",
@@ -29,7 +29,7 @@ pub(crate) struct PassOn {
     )]
     secret_file: Option<PathBuf>,
 
-    /// Let the names in --forward resolve to this machine and to private networks; addresses in URLs are allowed in any case
+    /// Let host names in --forward resolve to this machine and to private networks; IP addresses in URLs are always allowed
     #[arg(
         id = "forward.allow_private",
         long = "forward-allow-private",
@@ -45,7 +45,7 @@ pub(crate) struct PassOn {
     )]
     pub(crate) allow_private: bool,
 
-    /// How long one event to --forward may take
+    /// How long posting one event to --forward may take
     #[arg(
         id = "forward.timeout",
         long = "forward-timeout",
