@@ -15,9 +15,9 @@ use crate::{error::ConfigError, event::webhook_event::WebhookEvent};
 
 /// Prepares an event before the handlers of a [`HandlerRegistry`] run.
 ///
-/// The registry calls it once for each attempt, however many handlers there are, and not at all if no handler is left to run.
-/// All handlers of the attempt get the event that it returns. If it fails, no handler runs, and the report has one failure
-/// with the name of the preparation.
+/// The registry calls the preparation once for each attempt, for all handlers together. If no handler is left to run, it does
+/// not call the preparation. All handlers of the attempt get the event that the preparation returns. If the preparation fails,
+/// no handler runs, and the report has one failure with the name of the preparation.
 ///
 /// `FetchOutput` of the crate `pyannoteai-client` fetches the output of an event that has only the status.
 ///
@@ -27,7 +27,7 @@ pub trait EventPreparation: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Returns any [`HandlerError`], which is retried, or not, as that of a handler.
+    /// Returns any [`HandlerError`]. It is retried or permanent, as the error of a handler is.
     fn prepare(
         &self,
         event: WebhookEvent,
