@@ -1,6 +1,7 @@
 //! Code that the programs `pyannote-receiver` and `pyannote-simulator` share.
 //!
-//! [`parse`] reads `.env` and the command line, [`Log`] installs the logger, [`Signals`] waits for a request to stop, [`print()`] writes to stdout, and [`Failure`] is an error that a program prints in one line before it exits.
+//! [`parse`] reads `.env` and the command line, [`Log`] installs the logger, [`Signals`] waits for a request to stop, [`print()`] writes to
+//! stdout, and [`Failure`] is an error that a program prints in one line before it exits.
 //!
 //! The API changes with the two programs, without notice.
 #![cfg_attr(docsrs, feature(doc_cfg))]
