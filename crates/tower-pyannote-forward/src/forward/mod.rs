@@ -140,12 +140,7 @@ impl Inner {
         if Instant::now() >= deadline {
             return Err(Problem::Busy(self.timeout));
         }
-        let exchange = async {
-            match time::timeout_at(deadline, self.exchange(event)).await {
-                Ok(answered) => answered,
-                Err(_) => Err(Problem::TimedOut(self.timeout)),
-            }
-        };
+        let exchange = self.exchange(event, deadline);
         let called = self.breaker.call_with(Problem::is_outage, exchange).await;
         called.map_err(|error| match error {
             recloser::Error::Inner(problem) => problem,
@@ -153,7 +148,22 @@ impl Inner {
         })
     }
 
-    async fn exchange(&self, event: &WebhookEvent) -> Result<(), Problem> {
+    async fn exchange(&self, event: &WebhookEvent, deadline: Instant) -> Result<(), Problem> {
+        let answered = time::timeout_at(deadline, self.post(event)).await;
+        let response = answered.map_err(|_| Problem::TimedOut(self.timeout))??;
+        let judged = answer::judge(
+            response.status(),
+            response.headers(),
+            &self.permanent,
+            (self.now)(),
+        );
+        // Only a connection whose answer was read to its end can be used again. The status counts even if the body stalls.
+        let lull = deadline.min(Instant::now() + LULL);
+        let _ = time::timeout_at(lull, discard(response)).await;
+        judged
+    }
+
+    async fn post(&self, event: &WebhookEvent) -> Result<reqwest::Response, Problem> {
         let described = CloudEvent::of(event, &self.source);
         let mut headers = self.headers.clone();
         headers.extend(
@@ -169,16 +179,7 @@ impl Inner {
             .headers(headers)
             .body(event.raw().clone());
         let unanswered = |error: reqwest::Error| Problem::Unanswered(error.without_url());
-        let response = request.send().await.map_err(unanswered)?;
-        let judged = answer::judge(
-            response.status(),
-            response.headers(),
-            &self.permanent,
-            (self.now)(),
-        );
-        // Only a connection whose answer was read to its end can be used again.
-        let _ = time::timeout(LULL, discard(response)).await;
-        judged
+        request.send().await.map_err(unanswered)
     }
 }
 

@@ -157,6 +157,20 @@ async fn answer_with_an_endless_body_counts_by_its_status() {
 }
 
 #[tokio::test]
+async fn answer_whose_body_never_ends_counts_by_its_status() {
+    let endpoint = Endpoint::start(|_| async {
+        let nothing = futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>();
+        axum::body::Body::from_stream(nothing)
+    })
+    .await;
+    // Less than the time for which a body is read.
+    let forward = endpoint.forward().with_timeout(Duration::from_millis(500));
+    let forward = forward.unwrap().build().unwrap();
+    forward.send(&failed()).await.unwrap();
+    assert_eq!(endpoint.count(), 1);
+}
+
+#[tokio::test]
 async fn endpoint_that_is_not_there_is_an_error_with_its_cause() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
