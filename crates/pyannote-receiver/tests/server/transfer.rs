@@ -158,6 +158,27 @@ fn export_continues_where_it_stopped() {
 }
 
 #[test]
+fn export_cuts_nothing_after_a_line_that_it_cannot_read() {
+    let dir = dir();
+    let dir = dir.path();
+    fill(dir);
+    inbox(dir, FROM, &["export", "events.jsonl"]);
+    let text = fs::read_to_string(dir.join("events.jsonl")).unwrap();
+    let (first, rest) = text.split_at(text.find('\n').unwrap() + 1);
+    let damaged = format!("{first}{}", rest.replacen('{', "[", 1));
+    fs::write(dir.join("damaged.jsonl"), &damaged).unwrap();
+    let ended = inbox(dir, FROM, &["export", "damaged.jsonl"]);
+    assert_eq!(ended.code, Some(1));
+    let error =
+        "damaged.jsonl: cannot be written: line 2 is not an exported event; choose another file";
+    assert!(ended.stderr.contains(error), "{}", ended.stderr);
+    assert_eq!(
+        fs::read_to_string(dir.join("damaged.jsonl")).unwrap(),
+        damaged
+    );
+}
+
+#[test]
 fn imported_event_that_was_handled_is_a_duplicate() {
     let server = Server::start();
     let post = Post::new(bodies::status_only("a"));

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, BufRead, BufReader, BufWriter, Seek, SeekFrom, Write},
+    io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write},
     path::Path,
 };
 
@@ -75,7 +75,7 @@ pub(super) async fn import(inbox: &Inbox, path: &Path) -> Result<(u64, u64), Fai
     let mut text = Vec::new();
     for number in 1_u64.. {
         text.clear();
-        let read = file.read_until(b'\n', &mut text).map_err(cannot)?;
+        let read = read_line(&mut file, &mut text).map_err(cannot)?;
         if read == 0 {
             break;
         }
@@ -110,15 +110,17 @@ fn resume(file: &mut File) -> io::Result<String> {
     let mut end = 0;
     let mut reader = BufReader::new(&mut *file);
     let mut text = Vec::new();
-    loop {
+    for number in 1_u64.. {
         text.clear();
-        let read = reader.read_until(b'\n', &mut text)?;
-        let Ok(line) = serde_json::from_slice::<Id>(&text) else {
-            break;
-        };
+        let read = read_line(&mut reader, &mut text)?;
+        // Only the last line can be incomplete, because an export was cut off in it.
         if !text.ends_with(b"\n") {
             break;
         }
+        let line = serde_json::from_slice::<Id>(&text).map_err(|_| {
+            let error = format!("line {number} is not an exported event; choose another file");
+            io::Error::other(error)
+        })?;
         last = line.id;
         end += u64::try_from(read).unwrap_or_default();
     }
@@ -131,8 +133,20 @@ fn resume(file: &mut File) -> io::Result<String> {
     Ok(last)
 }
 
+/// Reads a line with its end. Returns the number of bytes, 0 at the end of the file.
+fn read_line(file: &mut impl BufRead, text: &mut Vec<u8>) -> io::Result<usize> {
+    let read = file.take(LONGEST_LINE).read_until(b'\n', text)?;
+    if !text.ends_with(b"\n") && u64::try_from(read).is_ok_and(|read| read == LONGEST_LINE) {
+        return Err(io::Error::other("a line is longer than any exported event"));
+    }
+    Ok(read)
+}
+
 /// Returns a progress bar on stderr, which is hidden unless stderr is a terminal.
 fn bar(length: u64, template: &str) -> ProgressBar {
     let style = ProgressStyle::with_template(template).expect("a valid template");
     ProgressBar::new(length).with_style(style)
 }
+
+/// Several times the largest body, whose quotes an export escapes.
+const LONGEST_LINE: u64 = 1 << 30;
