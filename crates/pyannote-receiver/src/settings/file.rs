@@ -91,10 +91,24 @@ fn endpoints(table: &mut Table) -> Result<BTreeMap<String, Endpoint>, String> {
         let parsed = endpoint.try_into::<Endpoint>();
         match parsed {
             Ok(endpoint) => Ok((name, endpoint)),
-            Err(error) => Err(format!("forward.endpoints.{name}: {}", error.message())),
+            Err(error) => {
+                let error = without_value(error.message());
+                Err(format!("forward.endpoints.{name}: {error}"))
+            }
         }
     });
     endpoints.collect()
+}
+
+/// Returns the message of an error without the value in it, which may be a secret.
+fn without_value(message: &str) -> String {
+    match (message.find('"'), message.rfind("\", expected ")) {
+        (Some(begin), Some(end)) if begin < end => {
+            let (what, expected) = (&message[..begin], &message[end + 1..]);
+            format!("{}{expected}", what.trim_end())
+        }
+        _ => message.to_owned(),
+    }
 }
 
 /// The keys that a file may have, and whether each takes a list.

@@ -94,6 +94,11 @@ fn invalid_file_is_an_error_that_names_the_key() {
         ("[worker]\nlease = \"soon\"", "worker.lease in a.toml"),
         ("server = 1", "unknown key server"),
         ("[server\n", "--config a.toml: line 1: "),
+        // Without the value.
+        (
+            "[forward.endpoints.x]\nurl = \"https://a\"\nheaders = \"authorization: Bearer s3cret, expected \"",
+            "forward.endpoints.x: invalid type: string, expected a map",
+        ),
     ] {
         fs::write(dir.path().join("a.toml"), text).unwrap();
         let ended = run(
