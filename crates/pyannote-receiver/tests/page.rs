@@ -11,7 +11,7 @@ use tower_pyannote::{HandlerError, HandlerRegistry, WebhookEvent, event::Deliver
 use tower_pyannote_inbox::Inbox;
 use tower_pyannote_test_support::{
     http::{Answer, Post, SECRET, connect, get},
-    process::{SECRET_NAME, Server, dir, run},
+    process::{SECRET_NAME, Server, dir, run, wait_until},
 };
 
 /// Leaves dead events in the inbox, whose handler has the name of the receiver's own.
@@ -360,6 +360,35 @@ fn without_a_token_only_this_machine_may_use_the_page() {
         [sent("days=0"), sent("days=0&csrf="), sent(&form)],
         [403, 403, 303]
     );
+}
+
+#[test]
+fn a_page_of_another_site_makes_the_receiver_read_nothing() {
+    let flags = ["--private-listen", "127.0.0.1:0"];
+    let mut server = Server::start_in(dir(), &flags, &[(SECRET_NAME, SECRET)]);
+    let address = server.private_address();
+    send(&server, &meeting("a", 60));
+    let handled = || json_of(address, "/api/v1/events")["events"][0]["state"] == "handled";
+    wait_until("the event is handled", handled);
+    let get = |path: &str, site: &str, mode: &str, dest: &str| {
+        let headers = [
+            ("sec-fetch-site", site),
+            ("sec-fetch-mode", mode),
+            ("sec-fetch-dest", dest),
+        ];
+        ask(address, "GET", path, &headers, "").status
+    };
+    for path in ["/api/v1/events/1/rttm", "/api/v1/events", "/page/events/1"] {
+        for site in ["cross-site", "same-site"] {
+            assert_eq!(get(path, site, "no-cors", "image"), 403, "{path}");
+            assert_eq!(get(path, site, "cors", "empty"), 403, "{path}");
+            assert_eq!(get(path, site, "navigate", "iframe"), 403, "{path}");
+            // A link that a person follows.
+            assert_eq!(get(path, site, "navigate", "document"), 200, "{path}");
+        }
+        assert_eq!(get(path, "same-origin", "cors", "empty"), 200, "{path}");
+        assert_eq!(get(path, "none", "navigate", "document"), 200, "{path}");
+    }
 }
 
 #[test]

@@ -25,7 +25,7 @@ use zeroize::Zeroizing;
 use super::{
     PageSettings, PageState,
     error::Refused,
-    origin::{is_local, is_same_origin},
+    origin::{is_embedded_elsewhere, is_local, is_same_origin},
 };
 
 /// Decides about requests.
@@ -229,7 +229,9 @@ pub(super) async fn check(
     }
     let is_login = path == "/page/login";
     let is_change = request.method() != Method::GET && request.method() != Method::HEAD;
-    if is_change && !is_same_origin(request.headers()) {
+    // A read changes nothing, but reading large outputs costs memory and time.
+    let headers = request.headers();
+    if is_change && !is_same_origin(headers) || is_embedded_elsewhere(headers) {
         return Refused::OtherOrigin.into_response_for(is_api);
     }
     match state.access.visitor(request.headers()).await {

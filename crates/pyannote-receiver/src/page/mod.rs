@@ -57,6 +57,8 @@ pub(crate) struct PageState {
     started_at: Timestamp,
     /// One diagnosis at a time, because each takes a processor for seconds.
     diagnoses: Semaphore,
+    /// One export at a time, because each takes several times the memory of its body.
+    exports: Arc<Semaphore>,
 }
 
 impl PageState {
@@ -78,6 +80,7 @@ impl PageState {
             arrivals: Cached::default(),
             started_at: Timestamp::now(),
             diagnoses: Semaphore::new(1),
+            exports: Arc::new(Semaphore::new(1)),
         }
     }
 }

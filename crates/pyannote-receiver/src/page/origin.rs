@@ -26,6 +26,13 @@ pub(super) fn is_same_origin(headers: &HeaderMap) -> bool {
     }
 }
 
+/// Returns whether a page of another site loads this address as a part of itself. A person may still follow a link to here.
+pub(super) fn is_embedded_elsewhere(headers: &HeaderMap) -> bool {
+    let is = |name: &str, value: &str| headers.get(name).is_some_and(|it| it == value);
+    let is_other = is("sec-fetch-site", "cross-site") || is("sec-fetch-site", "same-site");
+    is_other && !(is("sec-fetch-mode", "navigate") && is("sec-fetch-dest", "document"))
+}
+
 /// Returns whether the request names this machine. Otherwise another web site could point its host name at this machine (DNS
 /// rebinding), and read a page that no token protects.
 pub(super) fn is_local(headers: &HeaderMap) -> bool {

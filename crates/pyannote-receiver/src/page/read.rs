@@ -1,6 +1,9 @@
 //! What pages and the JSON interface read.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use axum::response::{IntoResponse, Response};
 use http::{
@@ -60,13 +63,16 @@ impl PageState {
         kind: &'static str,
         write: impl FnOnce(&WebhookEvent) -> Option<String> + Send + 'static,
     ) -> Result<Response, ApiFailed> {
+        let permit = Arc::clone(&self.exports).acquire_owned().await;
         let event = self.event(id).await?;
-        let written = {
-            let event = event.clone();
-            task::spawn_blocking(move || write(&event)).await
-        };
-        let text = written.map_err(|_| broken())?.ok_or(Failed::NotFound)?;
-        Ok(download(&event, extension, kind, text))
+        let written = task::spawn_blocking(move || {
+            let text = write(&event);
+            // Not before, even if nobody waits for the text any more.
+            drop(permit);
+            text.map(|text| download(&event, extension, kind, text))
+        });
+        let written = written.await.map_err(|_| broken())?;
+        Ok(written.ok_or(Failed::NotFound)?)
     }
 
     /// Returns the events received in each of the last 60 minutes.
