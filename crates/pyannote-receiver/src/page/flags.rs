@@ -6,7 +6,7 @@ use pyannote_cli::{Failure, print};
 use super::{PageSettings, PageToken};
 use crate::server::Server;
 
-/// The settings of the page.
+// The settings of the page. Not a doc comment, which would become the description of the program.
 #[derive(Args)]
 #[command(next_help_heading = "Web page")]
 pub(crate) struct PageFlags {
