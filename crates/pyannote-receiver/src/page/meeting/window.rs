@@ -113,10 +113,12 @@ fn spans(marks: &[Mark], from: f64, to: f64, bucket: f64) -> Vec<Span> {
         .iter()
         .filter(|mark| mark.end > from && mark.start < to)
     {
+        let is_full = spans.len() >= MOST_SPANS;
         let last = spans.last_mut();
         let is_short =
             |span: &Span| mark.end - mark.start < bucket || span.end - span.start < bucket;
-        match last.filter(|span| mark.start - span.end < bucket && is_short(span)) {
+        let is_near = |span: &Span| mark.start - span.end < bucket && is_short(span);
+        match last.filter(|span| is_full || is_near(span)) {
             Some(span) => {
                 span.end = span.end.max(mark.end);
                 span.turns += 1;
@@ -143,6 +145,9 @@ const SHORTEST: f64 = 0.1;
 const MOST_BUCKETS: usize = 4_000;
 
 const MOST_WORDS: usize = 500;
+
+/// The spans of a lane. Turns that do not overlap have fewer at any width; further ones join the last.
+const MOST_SPANS: usize = 2 * MOST_BUCKETS;
 
 #[cfg(test)]
 mod tests {
@@ -172,6 +177,25 @@ mod tests {
             }
         );
         assert_eq!(View::new(f64::NAN, None, None, 9_999).buckets, MOST_BUCKETS);
+    }
+
+    #[test]
+    fn turns_that_overlap_have_a_limited_number_of_spans() {
+        let marks: Vec<_> = (0..3 * MOST_SPANS)
+            .map(|number| Mark {
+                start: float(number) * 0.001,
+                end: 1_000.0 + float(number),
+                confidence: None,
+            })
+            .collect();
+        let spans = spans(&marks, 0.0, LONGEST, 1.0);
+        assert_eq!(spans.len(), MOST_SPANS);
+        assert_eq!(
+            spans.iter().map(|span| span.turns).sum::<usize>(),
+            marks.len()
+        );
+        let last = marks.last().unwrap().end;
+        assert_eq!(spans.last().unwrap().end, last);
     }
 
     #[test]
