@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 /// println!("keep this: {}", token.secret());
 /// let settings = PageSettings::new().with_token_hash(token.hash())?;
 /// # let _ = settings;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 pub struct PageToken {
     secret: Zeroizing<String>,
