@@ -202,7 +202,7 @@ impl Store for FaultyStore {
     }
 
     fn release<'a>(&'a self, worker: &'a str, held: &'a HashSet<i64>) -> StoreFuture<'a, u64> {
-        self.through("release", self.store.release(worker, held))
+        self.through(StoreCall::release(held), self.store.release(worker, held))
     }
 
     fn stats(&self) -> StoreFuture<'_, InboxStats> {

@@ -1,4 +1,5 @@
 use std::{
+    collections::HashSet,
     future::{Future, pending, poll_fn},
     pin::Pin,
     task::Poll,
@@ -18,7 +19,7 @@ pub trait StoreGate: Send + Sync + 'static {
     fn pass(&self, call: &StoreCall, moment: StoreMoment) -> StorePass<'_>;
 }
 
-/// A call of a store. Only `transact` holds more than its name.
+/// A call of a store. Only `transact` and `release` hold more than their name.
 #[doc(hidden)]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -29,6 +30,8 @@ pub struct StoreCall {
     pub writes: Vec<StoreWrite>,
     /// The most events to claim.
     pub places: usize,
+    /// The events that are not released.
+    pub held: Vec<i64>,
 }
 
 /// What an attempt writes.
@@ -79,6 +82,14 @@ impl StoreCall {
             bodies: bodies.collect(),
             writes: batch.outcomes.iter().map(write).collect(),
             places: batch.claims.iter().map(|claim| claim.places).sum(),
+            held: Vec::new(),
+        }
+    }
+
+    pub(crate) fn release(held: &HashSet<i64>) -> Self {
+        Self {
+            held: held.iter().copied().collect(),
+            ..Self::from("release")
         }
     }
 }

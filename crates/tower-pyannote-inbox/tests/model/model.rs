@@ -32,8 +32,6 @@ struct Attempt {
     /// The event when it was claimed.
     claimed: Event,
     ran: BTreeMap<&'static str, Option<Verdict>>,
-    /// Whether the worker knows that its end is written.
-    is_over: bool,
 }
 
 /// What may have changed the tables.
@@ -53,7 +51,7 @@ enum Step<'a> {
     Write(usize, &'a [StoreWrite]),
     Claim(usize),
     KeepAlive(usize),
-    Release(usize),
+    Release(usize, &'a [i64]),
     Replay { event: i64, all: bool },
     Prune { hours: i64 },
 }
@@ -85,7 +83,7 @@ impl<'a> Cause<'a> {
                 steps
             }
             "keep_alive" => vec![Step::KeepAlive(worker)],
-            "release" => vec![Step::Release(worker)],
+            "release" => vec![Step::Release(worker, &holds.held)],
             _ => Vec::new(),
         }
     }
@@ -175,12 +173,11 @@ impl Model {
                         && event.worker.as_ref() != self.names.get(&worker)
                         && !is_alive(before, event.worker.as_ref())
                 }),
-                // The worker keeps an event that it claimed again before it learnt that the last attempt is over.
-                Step::Release(worker) => ids(before, |id, event| {
-                    let is_held = |attempt: &Attempt| {
-                        (attempt.worker, attempt.event) == (worker, id) && !attempt.is_over
-                    };
-                    self.is_claimed_by(worker, event) && !self.attempts.iter().any(is_held)
+                // A worker holds an event that it claimed again before it learnt that the last attempt is over.
+                Step::Release(worker, held) => ids(before, |id, event| {
+                    self.is_claimed_by(worker, event)
+                        && self.attempt(worker, id, event.claims).is_none()
+                        && !held.contains(&id)
                 }),
                 Step::Prune { hours } => ids(before, |_, event| is_prunable(before, event, hours)),
                 Step::Replay { .. } => continue,
@@ -308,7 +305,7 @@ impl Model {
                     && *new == taken
                     && new.due_at <= after.now
             }
-            Step::Release(worker) => {
+            Step::Release(worker, held) => {
                 let released = Event {
                     state: "waiting".to_owned(),
                     claims: old.claims + 1,
@@ -317,7 +314,7 @@ impl Model {
                 };
                 let attempt = self.attempt(worker, id, old.claims);
                 let runs = self.runs.values().any(|(run, _)| Some(*run) == attempt);
-                self.is_claimed_by(worker, old) && !runs && *new == released
+                self.is_claimed_by(worker, old) && !runs && !held.contains(&id) && *new == released
             }
             Step::Write(worker, writes) => {
                 let attempt = self.attempt(worker, id, old.claims);
@@ -394,17 +391,7 @@ impl Model {
                 claim: claimed.claims,
                 claimed,
                 ran: BTreeMap::new(),
-                is_over: false,
             });
-        }
-    }
-
-    /// Notes the attempts whose end a worker knows to be written.
-    pub(crate) fn is_told(&mut self, worker: usize, writes: &[StoreWrite]) {
-        for write in writes.iter().filter(|write| write.ends) {
-            if let Some(attempt) = self.attempt(worker, write.event, write.claim) {
-                self.attempts[attempt].is_over = true;
-            }
         }
     }
 

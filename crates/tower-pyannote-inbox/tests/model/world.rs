@@ -289,7 +289,6 @@ impl State {
     async fn go(&mut self, call: Call) {
         let (worker, holds) = (call.worker, call.holds.clone());
         if call.has_effect {
-            self.model.is_told(worker, &holds.writes);
             if holds.places > 0 {
                 let mut unanswered = self.unanswered.iter();
                 let place = unanswered.position(|(number, _)| *number == worker);
