@@ -81,7 +81,7 @@ impl Waiting {
         }
         // Longer than any tick.
         registry
-            .with_handler_timeout(Duration::from_secs(1_000))
+            .with_handler_timeout(Duration::from_secs(1_300))
             .unwrap()
     }
 
