@@ -26,11 +26,12 @@ fn image_serves_without_root_and_checks_its_own_health() {
         return;
     };
     assert_eq!(image.config["User"], "10001:10001");
-    let port = free_port().to_string();
+    let (port, private) = (free_port().to_string(), free_port());
+    let private_listen = format!("0.0.0.0:{private}");
     let env = [
         (SECRET_NAME, SECRET),
         ("WEBHOOK_SERVER_PORT", &port),
-        ("WEBHOOK_SERVER_PRIVATE_LISTEN", "none"),
+        ("WEBHOOK_SERVER_PRIVATE_LISTEN", &private_listen),
     ];
 
     let cmd = words(&image.config["Cmd"]);
@@ -46,7 +47,9 @@ fn image_serves_without_root_and_checks_its_own_health() {
     let address = format!("127.0.0.1:{port}").parse().unwrap();
     let delivery = Post::new(bodies::status_only(&bodies::job(1)));
     assert_eq!(delivery.send(address).status, 200);
-    assert_eq!(get(address, "/health", "*/*").status, 200);
+    let private = format!("127.0.0.1:{private}").parse().unwrap();
+    assert_eq!(get(private, "/health", "*/*").status, 200);
+    assert_eq!(get(private, "/page", "*/*").status, 404);
 
     let check = words(&image.config["Healthcheck"]["Test"]);
     assert_eq!(check[0], "CMD");
@@ -54,9 +57,9 @@ fn image_serves_without_root_and_checks_its_own_health() {
         let mut command = image.command(&check[1..], &["--url".to_owned(), url.to_owned()], &[]);
         command.output().unwrap()
     };
-    let healthy = printed(&health(&format!("http://127.0.0.1:{port}/health")));
+    let healthy = printed(&health(&format!("http://{private}/health")));
     assert_eq!(healthy, "200 OK\n");
-    let missing = health(&format!("http://127.0.0.1:{port}/none"));
+    let missing = health(&format!("http://{private}/none"));
     assert_eq!(missing.status.code(), Some(1));
 }
 
