@@ -50,10 +50,12 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let server = Server::new(SecretSet::new(secret.clone()), inbox.clone(), store)
         .with_handlers(|handlers| handlers.register("teller", teller.clone()))?
         .with_concurrency(1)?
+        .with_private_listener("127.0.0.1", 0)
         .with_page(PageSettings::new())
         .bind("127.0.0.1", 0)
         .await?;
     let address = server.address();
+    let private = server.private_address().unwrap_or(address);
     tokio::spawn(server.run_until(std::future::pending()));
 
     let simulator = Simulator::start(simulated(secret.clone())).await?;
@@ -115,7 +117,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     println!("\nCounted:");
     let met = teller.met();
     let entries = inbox.list(&InboxFilter::new()).await?;
-    let page = genuine.get("/metrics").await?;
+    let page = sender::get(private, "/metrics").await?;
     let refused = sum(&page, "pyannote_webhook_failed_verifications_total");
     checks.count("jobs submitted", submitted, 5);
     checks.count(
@@ -141,10 +143,10 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     println!("\nThe events stay in {}", dir.display());
     let conclusion = checks.conclude();
     if std::env::args().any(|argument| argument == "--page") {
-        println!("Look at http://{address}/page, and press Ctrl-C to end.");
+        println!("Look at http://{private}/page, and press Ctrl-C to end.");
         tokio::signal::ctrl_c().await?;
     } else {
-        println!("Its page was at http://{address}/page; with --page it stays up.");
+        println!("Its page was at http://{private}/page; with --page it stays up.");
     }
     Ok(conclusion)
 }

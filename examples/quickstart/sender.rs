@@ -37,13 +37,6 @@ impl Sender {
             .await
     }
 
-    /// Reads a page of the server.
-    pub(crate) async fn get(&self, path: &str) -> Result<String, Box<dyn Error>> {
-        let response = self.send(Request::get(path).body(Body::empty())?).await?;
-        let bytes = body::to_bytes(Body::new(response.into_body()), 1 << 20).await?;
-        Ok(String::from_utf8(bytes.to_vec())?)
-    }
-
     fn signed(&self, body: &[u8]) -> SignedRequest {
         SignedRequest::new(&self.secret, body.to_vec())
     }
@@ -52,12 +45,26 @@ impl Sender {
         Ok(self.send(request.to_request()).await?.status().as_u16())
     }
 
-    async fn send(&self, mut request: Request<Body>) -> Result<Response<Incoming>, Box<dyn Error>> {
-        let host = self.address.to_string().parse()?;
-        request.headers_mut().insert("host", host);
-        let stream = TcpStream::connect(self.address).await?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(connection);
-        Ok(sender.send_request(request).await?)
+    async fn send(&self, request: Request<Body>) -> Result<Response<Incoming>, Box<dyn Error>> {
+        send(self.address, request).await
     }
+}
+
+/// Reads a page of the server.
+pub(crate) async fn get(address: SocketAddr, path: &str) -> Result<String, Box<dyn Error>> {
+    let response = send(address, Request::get(path).body(Body::empty())?).await?;
+    let bytes = body::to_bytes(Body::new(response.into_body()), 1 << 20).await?;
+    Ok(String::from_utf8(bytes.to_vec())?)
+}
+
+async fn send(
+    address: SocketAddr,
+    mut request: Request<Body>,
+) -> Result<Response<Incoming>, Box<dyn Error>> {
+    let host = address.to_string().parse()?;
+    request.headers_mut().insert("host", host);
+    let stream = TcpStream::connect(address).await?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    Ok(sender.send_request(request).await?)
 }
