@@ -42,7 +42,8 @@ async fn no_statement_needs_an_extension_or_the_state_of_a_session() {
     let rest = migrating.iter().filter(|statement| !creates(statement));
     for statement in working.iter().chain(rest) {
         let verb = statement.split(' ').next().unwrap();
-        assert!(ALLOWED.contains(&verb), "{statement}");
+        let is_planner_setting = statement.starts_with("SET LOCAL enable_");
+        assert!(ALLOWED.contains(&verb) || is_planner_setting, "{statement}");
         for word in statement.split(|c: char| !c.is_alphanumeric() && c != '_') {
             assert!(
                 !REFUSED.contains(&&*word.to_lowercase()),
@@ -126,7 +127,7 @@ async fn statements(address: &str) -> BTreeSet<String> {
     statements.collect()
 }
 
-/// The verbs of a server that works.
+/// The verbs of a server that works, besides `SET LOCAL` of a setting of the planner, which ends with the transaction.
 const ALLOWED: [&str; 8] = [
     "BEGIN", "COMMIT", "ROLLBACK", "SELECT", "INSERT", "UPDATE", "DELETE", "WITH",
 ];
