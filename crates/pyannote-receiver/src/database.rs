@@ -64,7 +64,15 @@ impl Place {
     /// Opens an inbox that exists. An operator who mistypes a path must not create an empty inbox there.
     pub(crate) async fn open_existing(self) -> Result<Inbox, Failure> {
         let opened = self.builder.with_creation(false).open().await;
-        opened.map_err(|error| failure(&self.setting, &error))
+        opened.map_err(|error| {
+            let said = failure(&self.setting, &error);
+            match error.is_missing() {
+                true => Failure::run(format!(
+                    "{said}; correct the setting, or create an inbox with `pyannote-receiver inbox migrate`"
+                )),
+                false => said,
+            }
+        })
     }
 
     /// Creates the tables, or brings them up to date.

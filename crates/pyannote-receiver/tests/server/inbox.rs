@@ -181,6 +181,11 @@ fn mistyped_inbox_path_is_an_error_and_creates_nothing() {
             let line =
                 format!("error: {named}: the inbox's database cannot be opened: No such file");
             assert!(ended.stderr.starts_with(&line), "{}", ended.stderr);
+            assert!(
+                ended.stderr.contains("`pyannote-receiver inbox migrate`"),
+                "{}",
+                ended.stderr
+            );
             assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
             let made: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
             assert!(made.is_empty(), "{flags:?}: {made:?}");
