@@ -41,4 +41,12 @@ impl PageFlags {
     pub(crate) fn apply(&self, server: Server, _: &About<'_>) -> Result<Server, Failure> {
         Ok(server)
     }
+
+    pub(crate) fn check(
+        &self,
+        _: &About<'_>,
+        _: Option<SocketAddr>,
+    ) -> Result<Option<String>, Failure> {
+        Ok(None)
+    }
 }

@@ -148,7 +148,7 @@ async fn run(
         .map_err(Failure::run)?;
     // One client, so that the reconciler and the handlers share the rate limit.
     let client = match settings.needs_api_key() {
-        true => Some(reconcile::client(&settings.reconcile, secrets)?),
+        true => Some(reconcile::client(settings, secrets)?),
         false => None,
     };
     let fetch = client
@@ -249,6 +249,12 @@ fn announce(bound: &BoundServer, settings: &Settings) -> Result<(), Failure> {
         for (method, path, about) in endpoints {
             tracing::info!("{method} {url}{path}: {about}");
         }
+    }
+    if bound.page.is_some() {
+        let address = private.unwrap_or(address);
+        tracing::info!(
+            "GET http://{address}/page: events, meetings and dead letters, in a browser"
+        );
     }
     print(lines)
 }

@@ -6,7 +6,7 @@ use tower_pyannote_inbox::{Inbox, Reconciler};
 
 use crate::{
     secrets::{Secrets, Setting},
-    settings::Reconcile,
+    settings::{Reconcile, Settings},
 };
 
 /// Returns a reconciler that commits to `inbox`.
@@ -23,15 +23,15 @@ pub(crate) fn reconciler(
 }
 
 /// Returns a client of the API.
-pub(crate) fn client(settings: &Reconcile, secrets: &Secrets) -> Result<Client, Failure> {
+pub(crate) fn client(settings: &Settings, secrets: &Secrets) -> Result<Client, Failure> {
     let key = secrets.api_key()?;
     let key = key.as_ref().map(Setting::as_text).transpose()?;
-    build(settings, key).map_err(|error| match error {
+    build(&settings.reconcile, key).map_err(|error| match error {
         ConfigError::InvalidSetting {
             setting: "base url",
             ..
         } => Failure::usage(format!("--api-url (or PYANNOTEAI_API_URL): {error}")),
-        error => Failure::usage(format!("--reconcile: {error}")),
+        error => Failure::usage(format!("{}: {error}", settings.flag_of_api_key())),
     })
 }
 

@@ -49,7 +49,7 @@ impl Reload<'_> {
             return Ok(());
         }
         let settings = &self.settings.reconcile;
-        let client = reconcile::client(settings, self.secrets)?;
+        let client = reconcile::client(self.settings, self.secrets)?;
         if let Some(fetch) = &self.fetch {
             fetch.replace(client.clone());
         }

@@ -1,6 +1,6 @@
 //! `pyannote-receiver check`: tries the settings without serving.
 
-use std::error::Error;
+use std::{error::Error, net::SocketAddr};
 
 use clap::Args;
 use pyannote_cli::{Failure, print};
@@ -12,7 +12,9 @@ use super::json;
 use crate::{
     database,
     error::in_full,
-    forward, reconcile,
+    forward,
+    page::About,
+    reconcile,
     secrets::Secrets,
     serve,
     server::Server,
@@ -20,8 +22,8 @@ use crate::{
     store,
 };
 
-/// Try the settings without serving: the secret, the archive, the database, the addresses and the API key; exits with 1 if
-/// one does not work
+/// Try the settings without serving: the secret, the archive, the database, the addresses, the web page, other programs and
+/// the API key; exits with 1 if one does not work
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Check {
@@ -71,8 +73,12 @@ pub(crate) async fn run(
     let (of_database, inbox) = open(settings, secrets).await;
     add("database", of_database);
     add("limits", limits(settings, inbox).await);
-    for (name, result) in listeners(settings, private).await {
+    let (free, pages_at) = listeners(settings, private).await;
+    for (name, result) in free {
         add(name, result);
+    }
+    if let Some(result) = page(settings, private, pages_at).transpose() {
+        add("page", result);
     }
     if settings.pass_on.is_used() {
         let handlers = forward::Handlers::new(&settings.pass_on, secrets);
@@ -167,15 +173,22 @@ async fn limits(settings: &Settings, inbox: Option<Inbox>) -> Result<String, Fai
     Ok("the limits fit together".to_owned())
 }
 
-async fn listeners(
-    settings: &Settings,
-    private: &Private,
-) -> Vec<(&'static str, Result<String, Failure>)> {
+type Row = (&'static str, Result<String, Failure>);
+
+/// Checks the addresses. Returns the address of the pages, too, if it is free.
+async fn listeners(settings: &Settings, private: &Private) -> (Vec<Row>, Option<SocketAddr>) {
     let listen = &settings.listen;
     let free = |address: String| format!("{address} is free");
     let mut checked = Vec::new();
+    let mut pages_at = None;
     if settings.has(Role::Receive) || *private == Private::Shared {
         let listener = serve::listen(&listen.host, listen.port).await;
+        if *private == Private::Shared {
+            pages_at = listener
+                .as_ref()
+                .ok()
+                .and_then(|free| free.local_addr().ok());
+        }
         let result = listener.map_err(|error| listen.cannot_listen(&error));
         checked.push((
             "public address",
@@ -184,17 +197,37 @@ async fn listeners(
     }
     if let Private::At { host, port } = private {
         let listener = serve::listen(host, *port).await;
+        pages_at = listener
+            .as_ref()
+            .ok()
+            .and_then(|free| free.local_addr().ok());
         let result = listener.map_err(|error| private.cannot_listen(&error));
         checked.push((
             "private address",
             result.map(|_| free(format!("{host}:{port}"))),
         ));
     }
-    checked
+    (checked, pages_at)
+}
+
+/// Checks the settings of the page. Returns `None` if it is not served.
+fn page(
+    settings: &Settings,
+    private: &Private,
+    address: Option<SocketAddr>,
+) -> Result<Option<String>, Failure> {
+    let about = About {
+        secrets: &[],
+        data_dir: &settings.database.data_dir,
+        is_postgres: false,
+        has_handlers: false,
+        is_shared: settings.has(Role::Receive) && *private == Private::Shared,
+    };
+    settings.page.check(&about, address)
 }
 
 async fn api_key(settings: &Settings, secrets: &Secrets) -> Result<String, Failure> {
-    let client = reconcile::client(&settings.reconcile, secrets)?;
+    let client = reconcile::client(settings, secrets)?;
     let tested = client.test_key().await;
     tested.map_err(|error| {
         let error: &dyn Error = &error;

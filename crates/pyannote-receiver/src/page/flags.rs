@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::{net::SocketAddr, path::Path};
 
 use clap::{ArgAction, Args, builder::BoolishValueParser};
 use pyannote_cli::{Failure, print};
@@ -61,12 +61,46 @@ pub(crate) struct About<'a> {
 }
 
 impl PageFlags {
-    /// Adds the page to a server, unless it is turned off. An address that also serves `/webhook` has no page without a token
-    /// or a proxy's header, because anyone may reach it.
+    /// Adds the page to a server, unless it is turned off.
     pub(crate) fn apply(&self, server: Server, about: &About<'_>) -> Result<Server, Failure> {
+        Ok(match self.settings(about)? {
+            Some(settings) => server.with_page(settings),
+            None => server,
+        })
+    }
+
+    /// Tries the settings at the address of the page. Returns `None` if the page is not served.
+    pub(crate) fn check(
+        &self,
+        about: &About<'_>,
+        address: Option<SocketAddr>,
+    ) -> Result<Option<String>, Failure> {
+        let Some(settings) = self.settings(about)? else {
+            return Ok(None);
+        };
+        if let Some(address) = address {
+            let checked = settings.check(address, about.is_shared);
+            checked.map_err(|error| Failure::usage(error.to_string()))?;
+        }
+        Ok(Some(format!("open to {}", self.access())))
+    }
+
+    /// Returns whom the page is open to.
+    fn access(&self) -> &'static str {
+        match (&self.token_hash, &self.proxy_header) {
+            (None, None) => "this machine",
+            (Some(_), None) => "a token",
+            (None, Some(_)) => "a trusted proxy",
+            (Some(_), Some(_)) => "a token or a trusted proxy",
+        }
+    }
+
+    /// Returns the settings, or `None` if the page is turned off. An address that also serves `/webhook` has no page without
+    /// a token or a proxy's header, because anyone may reach it.
+    fn settings(&self, about: &About<'_>) -> Result<Option<PageSettings>, Failure> {
         let is_protected = self.token_hash.is_some() || self.proxy_header.is_some();
         if !self.enabled || self.no_page || (about.is_shared && !is_protected) {
-            return Ok(server);
+            return Ok(None);
         }
         let database = match about.is_postgres {
             true => "PostgreSQL",
@@ -76,18 +110,12 @@ impl PageFlags {
             true => "run here",
             false => "run by another receiver",
         };
-        let access = match (&self.token_hash, &self.proxy_header) {
-            (None, None) => "this machine",
-            (Some(_), None) => "a token",
-            (None, Some(_)) => "a trusted proxy",
-            (Some(_), Some(_)) => "a token or a trusted proxy",
-        };
         let mut settings = PageSettings::new()
             .with_doctor_secrets(about.secrets)
             .add_fact("Database", database)
             .add_fact("Data directory", about.data_dir.display().to_string())
             .add_fact("Handlers", handlers)
-            .add_fact("Access to this page", access);
+            .add_fact("Access to this page", self.access());
         if let Some(hash) = &self.token_hash {
             let named = |error| Failure::usage(format!("--page-token-hash: {error}"));
             settings = settings.with_token_hash(hash).map_err(named)?;
@@ -96,7 +124,7 @@ impl PageFlags {
             let named = |error| Failure::usage(format!("--page-proxy-header: {error}"));
             settings = settings.with_proxy_header(header).map_err(named)?;
         }
-        Ok(server.with_page(settings))
+        Ok(Some(settings))
     }
 }
 

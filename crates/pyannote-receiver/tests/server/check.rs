@@ -56,6 +56,7 @@ async fn settings_that_work_pass_and_create_no_inbox() {
             "limits",
             "public address",
             "private address",
+            "page",
             "API key",
         ];
         assert_eq!(names, all);
@@ -76,6 +77,9 @@ async fn settings_that_work_pass_and_create_no_inbox() {
 fn each_failing_check_says_what_to_do() {
     let dir = dir();
     fs::write(dir.path().join("file"), "").unwrap();
+    let endpoint =
+        "[forward.endpoints.crm]\nurl = \"http://127.0.0.1:1\"\nstatuses = [\"success\"]";
+    fs::write(dir.path().join("endpoint.toml"), endpoint).unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
     let secret = (SECRET_NAME, SECRET);
@@ -113,10 +117,45 @@ fn each_failing_check_says_what_to_do() {
             "Address already in use",
         ),
         (
+            "page",
+            &["--private-listen", "0.0.0.0:0"],
+            &[secret],
+            "set a token (--page-token-hash)",
+        ),
+        (
+            "page",
+            &["--page-token-hash", "x"],
+            &[secret],
+            "make one with `pyannote-receiver page-token`",
+        ),
+        (
+            "other programs",
+            &[
+                "--forward",
+                "http://127.0.0.1:1",
+                "--forward-secret-file",
+                "file",
+            ],
+            &[secret],
+            "--forward-secret-file",
+        ),
+        (
+            "other programs",
+            &["--config", "endpoint.toml"],
+            &[secret],
+            "forward.endpoints.crm: statuses: \"success\" is not one of succeeded, failed and canceled",
+        ),
+        (
             "API key",
             &["--reconcile"],
             &[secret],
-            "set PYANNOTEAI_API_KEY",
+            "--reconcile: the client's api key is not set: set PYANNOTEAI_API_KEY",
+        ),
+        (
+            "API key",
+            &["--fetch-output"],
+            &[secret],
+            "--fetch-output: the client's api key is not set: set PYANNOTEAI_API_KEY",
         ),
         (
             "API key",

@@ -197,6 +197,11 @@ fn taken_port_is_reported_as_in_use() {
 fn help_names_every_setting() {
     let help = run(dir().path(), &["--help"], &[]);
     assert_eq!((help.code, &*help.stderr), (Some(0), ""));
+    assert!(
+        help.stdout.starts_with("Receives pyannoteAI's webhooks: "),
+        "{}",
+        help.stdout
+    );
     for setting in [
         "--host",
         "--port",

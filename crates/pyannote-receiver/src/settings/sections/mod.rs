@@ -64,4 +64,12 @@ impl Settings {
     pub(crate) fn needs_api_key(&self) -> bool {
         self.has(Role::Reconcile) || self.fetches()
     }
+
+    /// Returns the flag for which the API key is needed.
+    pub(crate) fn flag_of_api_key(&self) -> &'static str {
+        match self.has(Role::Reconcile) {
+            true => "--reconcile",
+            false => "--fetch-output",
+        }
+    }
 }
