@@ -7,5 +7,5 @@ pub(crate) const READ_AT_ONCE: usize = 64 << 10;
 /// budget, and the next frame, which hyper has already read.
 pub(crate) const BESIDE_BUDGET: usize = (64 << 10) + 2 * READ_AT_ONCE;
 
-/// The connections of the private listener.
-pub(crate) const PRIVATE_CONNECTIONS: usize = 16;
+/// The connections of the private listener. Each open page of a browser holds one, and up to six while it loads.
+pub(crate) const PRIVATE_CONNECTIONS: usize = 64;

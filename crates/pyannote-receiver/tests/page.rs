@@ -7,6 +7,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tower_pyannote::{HandlerError, HandlerRegistry, WebhookEvent, event::Delivery};
 use tower_pyannote_inbox::Inbox;
 use tower_pyannote_test_support::{
@@ -41,6 +42,14 @@ fn die(dir: &Path, bodies: &[Value]) {
     });
 }
 
+/// Starts a receiver with a private listener, which has the page.
+fn start_in(place: TempDir) -> Server {
+    let flags = ["--private-listen", "127.0.0.1:0"];
+    let mut server = Server::start_in(place, &flags, &[(SECRET_NAME, SECRET)]);
+    server.private_address();
+    server
+}
+
 fn send(server: &Server, body: &Value) {
     let answer = Post::new(body.to_string()).send(server.address);
     assert_eq!(answer.status, 200);
@@ -49,7 +58,7 @@ fn send(server: &Server, body: &Value) {
 /// Returns the ids of events by job id.
 fn id(server: &Server, job_id: &str) -> String {
     let query: String = job_id.bytes().map(|byte| format!("%{byte:02x}")).collect();
-    let page = json_of(server.address, &format!("/api/v1/events?job={query}"));
+    let page = json_of(server.pages, &format!("/api/v1/events?job={query}"));
     page["events"][0]["id"].as_str().unwrap().to_owned()
 }
 
@@ -150,7 +159,7 @@ fn an_operator_uses_the_page_in_a_browser() {
         .chain(hostile().into_iter().take(1))
         .collect();
     die(place.path(), &dead);
-    let server = Server::start_in(place, &[], &[(SECRET_NAME, SECRET)]);
+    let server = start_in(place);
     for event in hostile().iter().skip(1) {
         send(&server, event);
     }
@@ -178,7 +187,8 @@ fn an_operator_uses_the_page_in_a_browser() {
         .collect();
     let script = Command::new("node")
         .arg(scripts.join("main.mjs"))
-        .env("PAGE_BASE", format!("http://{}", server.address))
+        .env("PAGE_BASE", format!("http://{}", server.pages))
+        .env("PAGE_WEBHOOK", format!("http://{}/webhook", server.address))
         .env("PAGE_SECRET", SECRET)
         .env("PAGE_CHROMIUM", chromium)
         .env("PAGE_MEETING", id(&server, "eight-hours"))
@@ -264,8 +274,8 @@ fn cookie(answer: &Answer) -> Option<&str> {
 
 #[test]
 fn without_a_token_only_this_machine_may_use_the_page() {
-    let server = Server::start();
-    let address = server.address;
+    let server = start_in(dir());
+    let address = server.pages;
     send(&server, &json!({ "jobId": "a", "status": "succeeded" }));
     server.settle();
     for path in [
@@ -364,9 +374,8 @@ fn without_a_token_only_this_machine_may_use_the_page() {
 
 #[test]
 fn a_page_of_another_site_makes_the_receiver_read_nothing() {
-    let flags = ["--private-listen", "127.0.0.1:0"];
-    let mut server = Server::start_in(dir(), &flags, &[(SECRET_NAME, SECRET)]);
-    let address = server.private_address();
+    let server = start_in(dir());
+    let address = server.pages;
     send(&server, &meeting("a", 60));
     let handled = || json_of(address, "/api/v1/events")["events"][0]["state"] == "handled";
     wait_until("the event is handled", handled);
@@ -395,7 +404,7 @@ fn a_page_of_another_site_makes_the_receiver_read_nothing() {
 fn another_address_needs_a_token_or_a_proxy() {
     let refused = run(
         dir().path(),
-        &["--host", "0.0.0.0", "--port", "0"],
+        &["--port", "0", "--private-listen", "0.0.0.0:0"],
         &[(SECRET_NAME, SECRET)],
     );
     assert_eq!(refused.code, Some(1), "{refused:?}");
@@ -520,8 +529,8 @@ fn a_trusted_proxy_names_the_user() {
 
 #[test]
 fn a_meeting_reaches_the_browser_reduced() {
-    let server = Server::start();
-    let address = server.address;
+    let server = start_in(dir());
+    let address = server.pages;
     send(&server, &meeting("two-hours", 7_200));
     server.settle();
     let id = id(&server, "two-hours");
@@ -587,11 +596,11 @@ fn a_meeting_reaches_the_browser_reduced() {
 
 #[test]
 fn an_open_page_does_not_hold_up_the_end() {
-    let mut server = Server::start();
-    let mut stream = connect(server.address);
+    let mut server = start_in(dir());
+    let mut stream = connect(server.pages);
     let head = format!(
         "GET /api/v1/stream HTTP/1.1\r\nhost: {}\r\n\r\n",
-        server.address
+        server.pages
     );
     stream.write_all(head.as_bytes()).unwrap();
     let mut first = [0; 64];

@@ -26,6 +26,8 @@ pub struct Server {
     stdout: BufReader<ChildStdout>,
     /// The address that the receiver listens on.
     pub address: SocketAddr,
+    /// The address of the pages for the operator: the same, unless [`Server::private_address`] was called.
+    pub pages: SocketAddr,
     /// The working directory.
     pub dir: TempDir,
 }
@@ -64,7 +66,8 @@ impl Server {
         let mut line = String::new();
         self.stdout.read_line(&mut line).unwrap();
         let address = line.trim_end().strip_prefix("private pages on http://");
-        address.expect("a private listener").parse().unwrap()
+        self.pages = address.expect("a private listener").parse().unwrap();
+        self.pages
     }
 
     /// Starts a receiver on a free port, with a limit on its open files.
@@ -102,10 +105,12 @@ impl Server {
             let log = fs::read_to_string(dir.path().join("log"));
             panic!("the receiver does not listen: {line}{}", log.unwrap())
         });
+        let address = address.parse().unwrap();
         Self {
             child,
             stdout,
-            address: address.parse().unwrap(),
+            address,
+            pages: address,
             dir,
         }
     }
@@ -134,7 +139,7 @@ impl Server {
         let begun = Timestamp::now();
         let mut inbox = Value::Null;
         wait_until("a new count", || {
-            let page = get(self.address, "/", "application/json").body;
+            let page = get(self.pages, "/", "application/json").body;
             let mut page: Value = serde_json::from_str(&page).unwrap();
             inbox = page["inbox"].take();
             let at = page["inbox_counted_at"].as_str();
@@ -162,7 +167,7 @@ impl Server {
 
     /// Returns the value of a series, such as `name{label="value"}`.
     pub fn metric(&self, series: &str) -> f64 {
-        let page = get(self.address, "/metrics", "*/*").body;
+        let page = get(self.pages, "/metrics", "*/*").body;
         let line = page
             .lines()
             .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));

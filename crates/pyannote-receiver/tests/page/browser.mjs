@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { chromium } from 'playwright-core';
 
-const { PAGE_BASE, PAGE_SECRET, PAGE_CHROMIUM, PAGE_SCREENSHOTS } = process.env;
+const { PAGE_BASE, PAGE_WEBHOOK, PAGE_SECRET, PAGE_CHROMIUM, PAGE_SCREENSHOTS } = process.env;
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 export const base = PAGE_BASE;
@@ -84,6 +84,6 @@ export function signed(body, secret = PAGE_SECRET) {
 
 export async function deliver(event) {
   const body = JSON.stringify(event);
-  const response = await fetch(`${base}/webhook`, { method: 'POST', headers: signed(body), body });
+  const response = await fetch(PAGE_WEBHOOK, { method: 'POST', headers: signed(body), body });
   equal(response.status, 200, 'the delivery');
 }

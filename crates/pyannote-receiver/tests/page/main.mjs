@@ -190,7 +190,7 @@ const steps = {
   },
 
   async 'the system page shows why deliveries were refused'() {
-    const refused = await fetch(`${base}/webhook`, { method: 'POST', headers: signed('{}', 'whs_other'), body: '{}' });
+    const refused = await fetch(process.env.PAGE_WEBHOOK, { method: 'POST', headers: signed('{}', 'whs_other'), body: '{}' });
     equal(refused.status, 401, 'a foreign signature');
     const page = await open('/page/system');
     await page.getByRole('cell', { name: 'signature_mismatch' }).first().waitFor();
