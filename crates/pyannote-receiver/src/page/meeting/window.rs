@@ -190,10 +190,8 @@ mod tests {
             .collect();
         let spans = spans(&marks, 0.0, LONGEST, 1.0);
         assert_eq!(spans.len(), MOST_SPANS);
-        assert_eq!(
-            spans.iter().map(|span| span.turns).sum::<usize>(),
-            marks.len()
-        );
+        let turns: u32 = spans.iter().map(|span| span.turns).sum();
+        assert_eq!(turns, u32::try_from(marks.len()).unwrap());
         let last = marks.last().unwrap().end;
         assert_eq!(spans.last().unwrap().end, last);
     }
