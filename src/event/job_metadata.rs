@@ -1,7 +1,7 @@
 use std::{error::Error, fmt, sync::Arc};
 
-use serde::{Deserialize, Serialize, Serializer, de::IgnoredAny};
-use serde_json::value::RawValue;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Value, value::RawValue};
 
 /// A small JSON of your own that travels with a job, of at most 4,096 bytes.
 ///
@@ -53,7 +53,7 @@ impl JobMetadata {
         if json.len() > Self::MAX_BYTES {
             return Err(JobMetadataError::TooLong { bytes: json.len() });
         }
-        match serde_json::from_str::<IgnoredAny>(&json) {
+        match serde_json::from_str::<Value>(&json) {
             Ok(_) => Ok(Self(json)),
             Err(_) => Err(JobMetadataError::NotJson),
         }
