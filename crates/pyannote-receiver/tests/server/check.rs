@@ -173,7 +173,8 @@ fn each_failing_check_says_what_to_do() {
                 .any(|(failed, _, said)| failed == name && said.contains(text)),
             "{name} {failed:?}"
         );
-        let told = format!("{checks:?}");
+        // An error names the prefix of another kind of secret.
+        let told = format!("{checks:?}").replace("whsk_", "");
         assert!(!told.contains("whs_") && !told.contains("sk_"), "{told}");
     }
 }

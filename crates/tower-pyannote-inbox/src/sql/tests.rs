@@ -210,7 +210,7 @@ fn pages() -> Vec<(String, &'static str)> {
     .to_vec()
 }
 
-const PAGE: [Value<'static>; 11] = [
+const PAGE: [Value<'static>; 12] = [
     Value::Int(0),
     Value::Int(0),
     Value::Int(50_000),
@@ -222,6 +222,7 @@ const PAGE: [Value<'static>; 11] = [
     Value::MaybeText(None),
     Value::MaybeText(None),
     Value::Int(50),
+    Value::MaybeText(None),
 ];
 
 async fn backlog(session: &mut Session, insert: &'static str) {
