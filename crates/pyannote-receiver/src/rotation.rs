@@ -13,7 +13,7 @@ use crate::{app::Webhook, state::State};
 ///
 /// ```no_run
 /// use pyannote_receiver::BoundServer;
-/// use tower_pyannote::{SecretSet, SecretError};
+/// use tower_pyannote::{SecretSet, verify::SecretError};
 ///
 /// fn rotate(server: &BoundServer) -> Result<(), SecretError> {
 ///     let rotation = server.rotation();

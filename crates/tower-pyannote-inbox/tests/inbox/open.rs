@@ -48,6 +48,8 @@ async fn tables_of_the_first_version_are_migrated_with_their_events(place: Place
         &format!("DROP TRIGGER inbox_hold {on_events}"),
         "DROP INDEX inbox_held",
         "DROP INDEX inbox_reference",
+        "DROP INDEX inbox_received",
+        "DROP INDEX inbox_dead",
         "ALTER TABLE pyannote_events DROP COLUMN held_at",
         "ALTER TABLE pyannote_submissions DROP COLUMN reference",
         "ALTER TABLE pyannote_submissions DROP COLUMN metadata",
