@@ -17,7 +17,7 @@ pub(crate) use self::{
     sections::{
         Common, Database, Limits, Listen, PassOn, Reconcile, Settings, WebhookSecret, Worker,
     },
-    values::{Private, Role, duration},
+    values::{ArchiveMetadata, Private, Role, duration},
 };
 use crate::{
     commands::{check, config, deliver, doctor, generate, health, inbox},

@@ -17,6 +17,17 @@ pub(crate) enum Role {
     Reconcile,
 }
 
+/// Where the archive keeps the metadata of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ArchiveMetadata {
+    /// In the object's attributes; nowhere in a directory, which has none
+    Attributes,
+    /// In a file of its own
+    Sidecar,
+    /// Nowhere
+    None,
+}
+
 /// Where the pages for the operator are served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Private {

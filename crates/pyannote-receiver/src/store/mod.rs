@@ -9,14 +9,30 @@ use std::{fmt, fs, sync::Arc};
 
 use object_store::ObjectStore;
 use pyannote_cli::Failure;
-use tower_pyannote_archive::Archive;
+use tower_pyannote_archive::{Archive, Metadata};
 
 pub(crate) use self::probe::probe;
 pub use self::{directory::open_directory, error::StoreError, remote::open_store};
-use crate::{error::in_full, settings::Database};
+use crate::{
+    error::in_full,
+    settings::{ArchiveMetadata, Database},
+};
 
 /// Opens the store of the settings. `is_shared` says whether other inboxes may write to a remote store.
 pub(crate) async fn open(settings: &Database, is_shared: bool) -> Result<Store, Failure> {
+    let store = open_at(settings, is_shared).await?;
+    Ok(match settings.archive_metadata {
+        ArchiveMetadata::Attributes => store,
+        ArchiveMetadata::Sidecar => {
+            store.with_archive(|archive| archive.with_metadata(Metadata::Sidecar))
+        }
+        ArchiveMetadata::None => {
+            store.with_archive(|archive| archive.with_metadata(Metadata::None))
+        }
+    })
+}
+
+async fn open_at(settings: &Database, is_shared: bool) -> Result<Store, Failure> {
     let directory = &settings.data_dir;
     let Some(url) = &settings.archive else {
         let opened = open_directory(directory).await.map_err(|error| {

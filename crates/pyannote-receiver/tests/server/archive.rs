@@ -72,6 +72,25 @@ fn a_file_url_is_a_directory_that_is_created() {
 }
 
 #[test]
+fn sidecar_says_how_an_event_arrived() {
+    let env = [(SECRET_NAME, SECRET)];
+    let server = Server::start_in(dir(), &["--archive-metadata", "sidecar"], &env);
+    let body = bodies::status_only(&bodies::job(1));
+    let post = Post::new(body.as_slice()).header("x-retry-num", "2");
+    assert_eq!(post.send(server.address).status, 200);
+    let kept = server.kept();
+    let [name] = &kept.keys().collect::<Vec<_>>()[..] else {
+        panic!("{kept:?}");
+    };
+    let sidecar = server
+        .data()
+        .join(format!(".meta/{}", name.replace(".json", ".meta.json")));
+    let sidecar: serde_json::Value = serde_json::from_slice(&fs::read(sidecar).unwrap()).unwrap();
+    assert_eq!(sidecar["source"], "webhook");
+    assert_eq!(sidecar["retry_number"], 2, "{sidecar}");
+}
+
+#[test]
 fn s3_keeps_each_event_once_byte_for_byte_with_its_metadata() {
     let Some(s3) = S3::start(env!("CARGO_TARGET_TMPDIR")) else {
         return;

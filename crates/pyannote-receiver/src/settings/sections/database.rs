@@ -2,7 +2,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, builder::BoolishValueParser};
 
-use crate::settings::values::duration;
+use crate::settings::values::{ArchiveMetadata, duration};
 
 // The inbox's database, and the directory around it.
 #[derive(Args)]
@@ -29,6 +29,19 @@ pub(crate) struct Database {
         value_name = "URL"
     )]
     pub(crate) archive: Option<String>,
+
+    /// Where the archive keeps the retry, the time of receipt, the source and the reference of each event: as attributes of
+    /// its object in a remote store, in a file .meta/NAME.meta.json, or nowhere
+    #[arg(
+        id = "archive.metadata",
+        long = "archive-metadata",
+        global = true,
+        env = "WEBHOOK_SERVER_ARCHIVE_METADATA",
+        value_name = "PLACE",
+        value_enum,
+        default_value_t = ArchiveMetadata::Attributes
+    )]
+    pub(crate) archive_metadata: ArchiveMetadata,
 
     /// The inbox's database: sqlite://FILE, or postgres://USER:PASSWORD@HOST/DATABASE, which several servers can share
     /// [default: inbox.sqlite in the data directory]
