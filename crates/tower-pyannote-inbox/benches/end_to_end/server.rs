@@ -72,7 +72,9 @@ fn registry() -> HandlerRegistry {
     let kept = env::var_os(KEPT).expect("the parent sets it");
     let store = LocalFileSystem::new_with_prefix(kept).expect("the folder exists");
     let store = store.with_fsync(handler != "no-fsync");
-    let archive = Archive::new(Arc::new(store), "").expect("an empty prefix");
+    let archive = Archive::new(Arc::new(store), "")
+        .expect("an empty prefix")
+        .behind_inbox();
     let registry = registry.register("archive", archive);
     registry.expect("its name is its own")
 }
