@@ -41,7 +41,7 @@ enum Part {
         line: usize,
         is_first: bool,
     },
-    /// A body with so many bytes left.
+    /// A body of known length, with its number of unread bytes.
     Body(u64),
     /// All further bytes. The connection closes after the response.
     Rest,

@@ -142,7 +142,7 @@ impl<L: SubmissionLog> SubmissionLog for Arc<L> {
     }
 }
 
-/// What the log is told of.
+/// A call of a submission log, with its argument.
 #[derive(Clone, Copy)]
 pub(crate) enum Notice<'a> {
     Submitted(&'a SubmittedJob),

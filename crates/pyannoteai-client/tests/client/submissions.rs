@@ -225,7 +225,7 @@ async fn a_refused_submission_is_not_recorded() {
     assert!(log.jobs.lock().unwrap().is_empty());
 }
 
-/// Writes down what it is told, with the number of the intent.
+/// A submission log that records its calls, with the number of the intent.
 #[derive(Default)]
 struct Diary {
     lines: Mutex<Vec<String>>,

@@ -88,7 +88,7 @@ impl ForwardBuilder {
     /// Signs as pyannoteAI does, too: `X-Request-Timestamp` and `X-Signature`, with a secret of your own. Default: off.
     ///
     /// A receiver that was written for pyannoteAI's webhooks works unchanged with this secret. Do not use the secret that
-    /// you share with pyannoteAI: whoever runs the endpoint could sign webhooks with it.
+    /// you share with pyannoteAI, because the operator of the endpoint could sign webhooks with it.
     pub fn with_pyannote_secret(mut self, secret: &WebhookSecret) -> Self {
         self.signer.pyannote = Some(SigningKey::new(secret));
         self

@@ -44,7 +44,7 @@ pub use self::{builder::ForwardBuilder, secret::SigningSecret};
 ///    short pauses do not use up the attempts.
 /// 3. **Signed** by Standard Webhooks with each [secret](ForwardBuilder::add_secret), and on demand [as pyannoteAI
 ///    signs](ForwardBuilder::with_pyannote_secret). The timestamp is that of the attempt.
-/// 4. **At least once.** If an answer is lost, the event comes again with the same `webhook-id`, the
+/// 4. **At least once.** If an answer is lost, the event is posted again with the same `webhook-id`, the
 ///    [event key](crate::event_key). Consumers must ignore a key that they have handled.
 /// 5. **No access to internal addresses.** A name that resolves to a private, link-local or reserved address is refused unless it is
 ///    [allowed](ForwardBuilder::with_allow_private). The connection goes to the address that was checked.

@@ -21,7 +21,7 @@ use crate::{
 /// example `publisher.rs` of this crate is a complete one.
 ///
 /// An implementation returns `Ok` only when the broker has acknowledged the message, and returns a retryable error in doubt.
-/// The same message may then come again: where the broker recognizes duplicates, give it [`Message::id`].
+/// The publisher may then get the same message a second time. If the broker recognizes duplicates, pass it [`Message::id`].
 pub trait Publisher: Send + Sync + 'static {
     /// Publishes a message, and waits until the broker has acknowledged it.
     ///

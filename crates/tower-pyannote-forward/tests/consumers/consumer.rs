@@ -92,7 +92,7 @@ impl Consumer {
         text.lines().map(str::to_owned).collect()
     }
 
-    /// Waits until it has printed so many lines.
+    /// Waits until the consumer has printed `lines` lines.
     pub(crate) async fn wait_for(&self, lines: usize) {
         while self.lines().len() < lines {
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -117,7 +117,7 @@ async fn consumers_in_other_languages_get_every_event_also_if_they_are_killed() 
             *times.entry(key.to_owned()).or_default() += 1;
         }
         assert_eq!(times.len(), expected.len(), "{}", consumer.name());
-        // Only an event whose answer was lost with the process comes again.
+        // Only an event whose answer was lost with the process is posted twice.
         let repeated = times.values().filter(|times| **times > 1).count();
         assert!(repeated <= IN_FLIGHT, "{}: {repeated}", consumer.name());
         assert!(

@@ -47,7 +47,7 @@ WHERE state = 'running' AND worker = $1 AND NOT id = ANY($2)";
 
 /// Only the first event of a job that is due and of which none is running, so that events of a job never overlap.
 ///
-/// SQLite plans a statement anew for each value of a bare `LIMIT $2`.
+/// SQLite plans a statement again for each value of a bare `LIMIT $2`.
 pub(super) const CLAIM_SQLITE: &str = "\
 WITH due AS (
     SELECT e.id FROM pyannote_events e
