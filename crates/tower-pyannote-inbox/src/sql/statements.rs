@@ -45,15 +45,16 @@ pub(super) const RELEASE: &str = "\
 UPDATE pyannote_events SET state = 'waiting', claims = claims + 1, worker = NULL
 WHERE state = 'running' AND worker = $1 AND NOT id = ANY($2)";
 
-/// Only the first event of a job that is due and of which none is running, so that events of a job never overlap.
+/// Skips an event while another of its job runs, or an earlier one waits, even if the earlier one is due later. So the events
+/// of a job neither overlap nor overtake each other, and a claim takes at most one of them.
 ///
 /// SQLite plans a statement again for each value of a bare `LIMIT $2`.
 pub(super) const CLAIM_SQLITE: &str = "\
 WITH due AS (
     SELECT e.id FROM pyannote_events e
     WHERE e.state = 'waiting' AND e.due_at <= now_ns() AND NOT EXISTS (
-        SELECT 1 FROM pyannote_events o WHERE o.job_key = e.job_key AND o.id <> e.id AND (
-            o.state = 'running' OR o.state = 'waiting' AND (o.due_at, o.id) < (e.due_at, e.id)))
+        SELECT 1 FROM pyannote_events o WHERE o.job_key = e.job_key AND (
+            o.state = 'running' OR o.state = 'waiting' AND o.id < e.id))
     ORDER BY e.due_at, e.id LIMIT $2 + 0
 )
 UPDATE pyannote_events SET state = 'running', worker = $1, claims = claims + 1
@@ -70,8 +71,8 @@ pub(super) const CLAIM_POSTGRES: &str = "\
 WITH due AS (
     SELECT e.id FROM pyannote_events e
     WHERE e.state = 'waiting' AND e.due_at <= now_ns() AND NOT EXISTS (
-        SELECT 1 FROM pyannote_events o WHERE o.job_key = e.job_key AND o.id <> e.id AND (
-            o.state = 'running' OR o.state = 'waiting' AND (o.due_at, o.id) < (e.due_at, e.id)))
+        SELECT 1 FROM pyannote_events o WHERE o.job_key = e.job_key AND (
+            o.state = 'running' OR o.state = 'waiting' AND o.id < e.id))
     ORDER BY e.due_at, e.id LIMIT $2
     FOR UPDATE SKIP LOCKED
 )

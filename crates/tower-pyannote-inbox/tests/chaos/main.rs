@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tower_pyannote_inbox::Inbox;
+use tower_pyannote_inbox::{Inbox, InboxFilter};
 use tower_pyannote_test_support::postgres::Postgres;
 
 use self::{
@@ -108,12 +108,12 @@ fn every_acknowledged_event_is_handled_whatever_is_killed() {
     chaos.wake_now();
 
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let (handled, dead) = runtime.block_on(async {
+    let (handled, dead, ids) = runtime.block_on(async {
         let inbox = Inbox::open(&address).await.unwrap();
         loop {
             let stats = inbox.stats().await.unwrap();
             if stats.waiting + stats.running == 0 {
-                break (stats.handled, stats.dead);
+                break (stats.handled, stats.dead, ids(&inbox).await);
             }
             assert!(begun.elapsed() < LIMIT, "{stats:?}");
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -123,6 +123,8 @@ fn every_acknowledged_event_is_handled_whatever_is_killed() {
     let effects = Effects::read(&effects);
     effects.none_is_lost(&acknowledged);
     effects.no_two_of_a_job_overlap(&chaos.excused);
+    effects.none_overtakes_another(&ids, &chaos.excused);
+    assert!(effects.failures() > all / 8);
     let repeated = effects.repeats_are_excused(&chaos.excused);
     eprintln!(
         "{all} events, {} blows, {} replicas killed or stopped, {repeated} events handled again, {:?}",
@@ -130,6 +132,23 @@ fn every_acknowledged_event_is_handled_whatever_is_killed() {
         chaos.excused.len(),
         begun.elapsed()
     );
+}
+
+/// Returns the ids of all events.
+async fn ids(inbox: &Inbox) -> HashMap<Key, u64> {
+    let (mut ids, mut last) = (HashMap::new(), "0".to_owned());
+    loop {
+        let filter = InboxFilter::new().with_id_above(&last);
+        let page = inbox.list(&filter).await.unwrap();
+        let Some(end) = page.last() else {
+            return ids;
+        };
+        last.clone_from(&end.id);
+        ids.extend(page.iter().map(|entry| {
+            let key = (entry.job_id.parse().unwrap(), entry.status.parse().unwrap());
+            (key, entry.id.parse().unwrap())
+        }));
+    }
 }
 
 struct Chaos {

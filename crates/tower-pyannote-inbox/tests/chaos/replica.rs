@@ -108,7 +108,7 @@ impl Drop for Replica {
     }
 }
 
-/// Commits the events that stdin names, and handles those of all replicas.
+/// Commits the events that stdin names, and handles those of all replicas. One attempt in four fails.
 #[tokio::main]
 pub(crate) async fn run() {
     let address = env::var(ADDRESS).unwrap();
@@ -135,6 +135,10 @@ pub(crate) async fn run() {
                 };
                 (&*effects).write_all(line("begin").as_bytes())?;
                 tokio::time::sleep(Duration::from_millis(fastrand::u64(..8))).await;
+                if fastrand::u8(..) < 64 {
+                    (&*effects).write_all(line("fail").as_bytes())?;
+                    return Err("not yet".into());
+                }
                 (&*effects).write_all(line("end").as_bytes())?;
                 Ok(())
             }
@@ -143,6 +147,7 @@ pub(crate) async fn run() {
     let worker = inbox
         .worker(registry)
         .with_lease(LEASE)
+        .and_then(|worker| worker.with_backoff(RETRY, RETRY))
         .and_then(|worker| worker.with_max_attempts(1_000))
         .unwrap();
     tokio::spawn(worker.run_until(std::future::pending()));
@@ -166,6 +171,9 @@ pub(crate) async fn run() {
 
 /// Longer than the server is away on a slow machine.
 pub(crate) const LEASE: Duration = Duration::from_secs(10);
+
+/// Long enough for a later event of the job to be claimed meanwhile.
+const RETRY: Duration = Duration::from_millis(300);
 
 const ADDRESS: &str = "ADDRESS_OF_THE_INBOX";
 const EFFECTS: &str = "FILE_OF_EFFECTS";

@@ -11,6 +11,7 @@ mod listing;
 mod memory;
 mod open;
 mod operate;
+mod order;
 mod place;
 mod pooler;
 mod queue;

@@ -18,7 +18,7 @@ on_each_store! {
 }
 
 /// As if the events and leases had been written an hour later.
-async fn set_back(place: &Place) {
+pub(crate) async fn set_back(place: &Place) {
     let hour = "3600000000000";
     let events = format!(
         "UPDATE pyannote_events SET queued_at = queued_at + {hour}, due_at = due_at + {hour}"

@@ -130,6 +130,7 @@ impl Model {
             let equals = others().filter(|other| other.status == event.status);
             assert_eq!(equals.count(), 1, "{event:?} is stored twice");
         }
+        check_order(before, after);
         for worker in self.names.keys() {
             let begun = self.attempts.iter().enumerate().filter(|(place, attempt)| {
                 attempt.worker == *worker && self.has_its_event(*place, after)
@@ -545,10 +546,33 @@ fn ids(tables: &Snapshot, fits: impl Fn(i64, &Event) -> bool) -> Vec<i64> {
         .collect()
 }
 
-/// Whether no other event of the job runs, or is due before this one.
+/// Checks that no event was claimed while an earlier one of its job was unfinished.
+fn check_order(before: &Snapshot, after: &Snapshot) {
+    let is_unfinished = |tables: &Snapshot, id| {
+        let event = tables.events.get(&id);
+        event.is_some_and(|event| matches!(&*event.state, "waiting" | "running"))
+    };
+    for (id, event) in &after.events {
+        let old = before.events.get(id);
+        if event.state != "running" || old.is_some_and(|old| old.claims == event.claims) {
+            continue;
+        }
+        let mates = ids(after, |other, mate| mate.job == event.job && other < *id);
+        let mut mates = mates.into_iter();
+        let overtaken =
+            mates.find(|other| is_unfinished(before, *other) && is_unfinished(after, *other));
+        assert_eq!(
+            overtaken, None,
+            "event {id} overtook an event of {}",
+            event.job
+        );
+    }
+}
+
+/// Whether no other event of the job runs, and no earlier one waits.
 fn is_first(tables: &Snapshot, id: i64, event: &Event) -> bool {
     !tables.events.iter().any(|(other, mate)| {
-        let is_before = mate.state == "waiting" && (mate.due_at, *other) < (event.due_at, id);
+        let is_before = mate.state == "waiting" && *other < id;
         mate.job == event.job && *other != id && (mate.state == "running" || is_before)
     })
 }
