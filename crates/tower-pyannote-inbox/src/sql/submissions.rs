@@ -264,7 +264,10 @@ WHERE held_at IS NOT NULL AND claims = 0 AND (
     OR NOT EXISTS (
         SELECT 1 FROM pyannote_intents i WHERE i.begun_at <= pyannote_events.held_at AND i.expires_at > now_ns()))";
 
-const LOCK_POSTGRES: &str = "SELECT pg_advisory_xact_lock(hashtext('tower-pyannote intents'))";
+/// A row is locked until the transaction ends. Relatives of PostgreSQL have no advisory locks.
+const LOCK_POSTGRES: &str = "\
+INSERT INTO pyannote_probe (id, written_at) VALUES (2, now_ns())
+ON CONFLICT (id) DO UPDATE SET written_at = excluded.written_at";
 
 const UNANSWERED: &str = "\
 SELECT id, kind, status_only, reference, metadata, begun_at, expires_at FROM pyannote_intents

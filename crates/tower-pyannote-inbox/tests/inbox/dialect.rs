@@ -8,6 +8,13 @@ use tower_pyannote_inbox::{Commit, Inbox, InboxFilter, Replay};
 use tower_pyannote_test_support::postgres::Postgres;
 
 use crate::place::{commit, entry, event, hasty, stoppable, until, until_state};
+#[cfg(all(unix, feature = "reconcile"))]
+use crate::{
+    place::Place,
+    reconcile::world::{HOUR, World, diarize},
+};
+#[cfg(all(unix, feature = "reconcile"))]
+use pyannote_simulator::{Fault, Faults, Odds};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_statement_needs_an_extension_or_the_state_of_a_session() {
@@ -29,6 +36,8 @@ async fn no_statement_needs_an_extension_or_the_state_of_a_session() {
     Inbox::builder(&address).migrate().await.unwrap();
     let migrating = statements(&address).await;
     do_everything(&address).await;
+    #[cfg(all(unix, feature = "reconcile"))]
+    submit_and_reconcile(&address).await;
     let working = &statements(&address).await - &migrating;
 
     let creates = |statement: &&String| {
@@ -64,6 +73,10 @@ async fn no_statement_needs_an_extension_or_the_state_of_a_session() {
         "DELETE FROM \"tower_pyannote\".pyannote_results",
         "pyannote_probe",
     ] {
+        assert!(has(part), "{part}: {working:#?}");
+    }
+    #[cfg(all(unix, feature = "reconcile"))]
+    for part in SUBMITTING {
         assert!(has(part), "{part}: {working:#?}");
     }
 }
@@ -107,6 +120,46 @@ async fn do_everything(address: &str) {
     assert_eq!(inbox.prune(Duration::ZERO).await.unwrap(), 1);
 }
 
+/// Submits jobs and loses webhooks and an answer. A reconciler fetches one event and gives up another.
+#[cfg(all(unix, feature = "reconcile"))]
+async fn submit_and_reconcile(address: &str) {
+    let place = Place::at(address);
+    let with = |fault, odds| Faults::default().with(fault, odds);
+    let losing = with(Fault::Lost, Odds::First(1));
+    let world = World::start(&place, |config| config.with_faults(losing)).await;
+    let fetched = world.diarize().await;
+    let request = || diarize().with_reference("meeting-42").unwrap();
+    world.submit(request()).await;
+    world.rest().await;
+    assert_eq!(world.reconciler().pass().await.new, 1);
+    assert_eq!(entry(&world.inbox, &fetched).await.status, "succeeded");
+
+    let dropping = with(Fault::ApiDrops, Odds::First(1));
+    let world = World::start(&place, |config| config.with_seed(1).with_faults(dropping)).await;
+    world.client.submit(request()).await.unwrap_err();
+    world.rest().await;
+    world.reconciler().pass().await;
+    let unanswered = world.inbox.unanswered_submissions().await.unwrap();
+    let id = unanswered[0].id.as_str();
+    assert!(world.inbox.answer_submission(id, "job").await.unwrap());
+
+    let losing = with(Fault::Lost, Odds::Percent(100.0));
+    let world = World::start(&place, |config| {
+        config
+            .with_seed(2)
+            .with_time_scale(100_000.0)
+            .with_faults(losing)
+    })
+    .await;
+    let lost = world.diarize().await;
+    until("the deletion", async || {
+        world.client.job(&lost).await.unwrap().output().is_none()
+    })
+    .await;
+    world.clock.set(25 * HOUR);
+    assert_eq!(world.reconciler().pass().await.lost, 1);
+}
+
 /// Returns the statements that inboxes have sent, on one line each.
 async fn statements(address: &str) -> BTreeSet<String> {
     let mut other = PgConnection::connect(address).await.unwrap();
@@ -139,6 +192,24 @@ const ALLOWED_TO_MIGRATE: [&str; 5] = [
     "CREATE TABLE \"tower_pyannote\".pyannote_schema",
     "-- Data of the user that travels with a job. ALTER TABLE \"tower_pyannote\".pyannote_submissions",
     "SELECT COUNT(*) FROM pg_catalog.pg_namespace",
+];
+
+/// Parts of the statements of submissions and of the reconciler, one of each statement.
+#[cfg(all(unix, feature = "reconcile"))]
+const SUBMITTING: [&str; 13] = [
+    "pyannote_submissions (job_key, job_id, kind, status_only, submitted_at, reference, metadata)",
+    "INSERT INTO \"tower_pyannote\".pyannote_intents",
+    "DELETE FROM \"tower_pyannote\".pyannote_intents WHERE id = $1",
+    "UPDATE \"tower_pyannote\".pyannote_intents SET expires_at",
+    "DELETE FROM \"tower_pyannote\".pyannote_intents WHERE expires_at",
+    "held_at = NULL WHERE held_at IS NOT NULL AND claims = 0",
+    "VALUES (2, (CAST(EXTRACT",
+    "ORDER BY begun_at LIMIT $1",
+    "pyannote_intents WHERE expires_at <= (CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) * 1000) AND id = $1",
+    "WHERE job_key = $1 AND kind IS NOT NULL",
+    "WHERE s.outcome IS NULL AND s.submitted_at > $1",
+    "SELECT 1 WHERE EXISTS",
+    "VALUES ($1, $2, $3, $4, $5, 'lost')",
 ];
 
 /// Words of statements that keep state in a session, or need an extension.

@@ -49,6 +49,14 @@ impl Place {
         })
     }
 
+    /// A database that another part of the test deletes.
+    pub(crate) fn at(address: &str) -> Self {
+        Self {
+            address: address.to_owned(),
+            _directory: None,
+        }
+    }
+
     pub(crate) fn address(&self) -> &str {
         &self.address
     }

@@ -10,4 +10,4 @@ mod speakers;
 mod store;
 mod telemetry;
 mod turns;
-mod world;
+pub(crate) mod world;
