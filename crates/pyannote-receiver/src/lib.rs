@@ -32,77 +32,45 @@
 
 #[cfg(feature = "page")]
 mod api;
-#[cfg(feature = "server")]
 mod app;
-#[cfg(feature = "server")]
 mod bound;
-#[cfg(feature = "server")]
 mod cached;
-#[cfg(feature = "server")]
 mod clients;
-#[cfg(feature = "server")]
 mod commands;
-#[cfg(feature = "server")]
 mod connections;
-#[cfg(feature = "server")]
 mod database;
-#[cfg(any(feature = "server", feature = "fuzzing"))]
-#[cfg_attr(not(feature = "fuzzing"), allow(unreachable_pub))]
 mod doctor;
-#[cfg(feature = "server")]
 mod endpoints;
-#[cfg(feature = "server")]
 mod error;
-#[cfg(feature = "server")]
 mod fetch;
-#[cfg(feature = "server")]
 mod forward;
-#[cfg(feature = "server")]
 mod handlers;
-#[cfg(feature = "server")]
 mod heads;
-#[cfg(feature = "server")]
 mod health;
-#[cfg(feature = "server")]
 mod index;
-#[cfg(feature = "server")]
 mod limits;
-#[cfg(feature = "server")]
 mod metrics;
-#[cfg(all(feature = "server", not(feature = "page")))]
+#[cfg(not(feature = "page"))]
 mod no_page;
 #[cfg(feature = "page")]
 mod page;
-#[cfg(feature = "server")]
 mod pages;
-#[cfg(feature = "server")]
 mod program;
-#[cfg(feature = "server")]
 mod progress;
-#[cfg(feature = "server")]
 mod reconcile;
-#[cfg(feature = "server")]
 mod reload;
-#[cfg(feature = "server")]
 mod rotation;
-#[cfg(feature = "server")]
 mod secrets;
-#[cfg(feature = "server")]
 mod serve;
-#[cfg(feature = "server")]
 mod server;
-#[cfg(feature = "server")]
 mod settings;
-#[cfg(feature = "server")]
 mod state;
-#[cfg(feature = "server")]
 mod store;
 
-#[cfg(all(feature = "server", not(feature = "page")))]
+#[cfg(not(feature = "page"))]
 use self::no_page as page;
 #[cfg(feature = "page")]
 pub use self::page::{PageError, PageSettings, PageToken};
-#[cfg(feature = "server")]
 pub use self::{
     bound::BoundServer,
     error::ServerError,
@@ -112,14 +80,7 @@ pub use self::{
     store::{Store, StoreError, open_directory, open_store},
 };
 
-/// The doctor, for the fuzzer. Not part of the public API.
-#[cfg(feature = "fuzzing")]
-#[doc(hidden)]
-pub mod fuzzing {
-    pub use crate::doctor::{Diagnosis, Doctor, Finding};
-}
-
 /// Compiles the README's examples.
-#[cfg(all(doctest, feature = "server"))]
+#[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 mod readme {}

@@ -5,9 +5,9 @@ use super::causes::Cause;
 
 /// One thing that a [`Doctor`](super::Doctor) found. Its `Display` says what it is and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Finding {
+pub(crate) struct Finding {
     /// The stable name in snake case, such as `secret_quoted`.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     text: String,
 }
 
@@ -31,17 +31,17 @@ impl fmt::Display for Finding {
 /// The findings about a delivery. Its `Display` prints one a line: the name, then the sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
-pub struct Diagnosis {
+pub(crate) struct Diagnosis {
     /// The most certain finding first; never empty.
-    pub findings: Vec<Finding>,
+    pub(crate) findings: Vec<Finding>,
     /// The index of the secret that signed the delivery, from 0.
-    pub secret: Option<usize>,
+    pub(crate) secret: Option<usize>,
 }
 
 impl Diagnosis {
     /// Returns whether a receiver accepts the delivery. `verified` is then the only finding.
     #[must_use]
-    pub fn is_verified(&self) -> bool {
+    pub(crate) fn is_verified(&self) -> bool {
         self.secret.is_some() && self.findings.iter().any(|it| it.name == VERIFIED)
     }
 

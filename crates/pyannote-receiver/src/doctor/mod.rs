@@ -23,7 +23,7 @@ use self::causes::{NOTHING_MATCHES, SEARCH_CUT_SHORT};
 use self::headers::Headers;
 use self::search::Search;
 
-pub use self::finding::{Diagnosis, Finding};
+pub(crate) use self::finding::{Diagnosis, Finding};
 
 /// Finds out why a delivery is refused: reverts one known cause, then two, until the signature matches.
 ///
@@ -33,18 +33,18 @@ pub use self::finding::{Diagnosis, Finding};
 /// A diagnosis contains no secret, no signature and no byte of the request.
 #[derive(Clone)]
 #[must_use]
-pub struct Doctor {
+pub(crate) struct Doctor {
     setting: Zeroizing<Vec<u8>>,
     tolerance: Duration,
     /// How many bytes the search may hash. Default: 8 GiB. The delivery as received is always checked.
-    pub work_limit: usize,
+    pub(crate) work_limit: usize,
 }
 
 impl Doctor {
     /// Makes a doctor with the secrets of a setting, separated by commas.
     ///
     /// The setting may be one that [`SecretSet`] refuses, for example because it is empty or has blanks around it.
-    pub fn from_setting(value: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn from_setting(value: impl Into<Vec<u8>>) -> Self {
         Self {
             setting: Zeroizing::new(value.into()),
             tolerance: Duration::from_secs(600),
@@ -55,7 +55,7 @@ impl Doctor {
     /// Returns whether a [`Verifier`] with these secrets accepts the delivery, and if not, why.
     ///
     /// `headers` are all headers of the request, because those that are not signed give hints about the body.
-    pub fn diagnose(&self, headers: &HeaderMap, body: &[u8], now: SystemTime) -> Diagnosis {
+    pub(crate) fn diagnose(&self, headers: &HeaderMap, body: &[u8], now: SystemTime) -> Diagnosis {
         if let Some(index) = self.verify(headers, body, now) {
             let accepted = signed(finding::VERIFIED, "the delivery is accepted", index);
             return Diagnosis::new(vec![accepted], Some(index));
