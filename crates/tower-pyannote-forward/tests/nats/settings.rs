@@ -122,6 +122,18 @@ async fn other_stream_with_the_same_subject_does_not_take_the_message() {
 }
 
 #[tokio::test]
+async fn stream_is_found_and_not_created() {
+    let Some(server) = Server::start("") else {
+        return;
+    };
+    let relay = || to(&server.url(), STREAM).with_create_if_absent(true);
+    assert!(!relay().has_stream().await.unwrap());
+    assert!(!relay().has_stream().await.unwrap());
+    let _ = relay().connect().await.unwrap();
+    assert!(relay().has_stream().await.unwrap());
+}
+
+#[tokio::test]
 async fn user_of_the_url_and_client_of_the_caller_connect() {
     let Some(server) = Server::start(r#"authorization { user: "app", password: "secret" }"#) else {
         return;
@@ -150,4 +162,6 @@ async fn user_of_the_url_and_client_of_the_caller_connect() {
     let error = to(&wrong, STREAM).connect().await.unwrap_err();
     assert_eq!(error.to_string(), "cannot connect to the NATS server");
     assert!(!format!("{error:?}").contains("of-nobody"));
+    let cause = error.as_error().source().unwrap().to_string();
+    assert_eq!(cause, "it refuses the user, the password or the token");
 }

@@ -149,6 +149,18 @@ impl NatsBuilder {
         Ok(Relay::new(publisher))
     }
 
+    /// Connects, and returns whether the server has the stream. Creates nothing.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error as [`build`](Self::build) does, and if the server cannot be reached or refuses the connection.
+    pub async fn has_stream(self) -> Result<bool, HandlerError> {
+        let publisher = self.publisher()?;
+        let context = publisher.inner.context().await?;
+        let found = publisher.inner.find(&context).await?;
+        Ok(found.is_some())
+    }
+
     fn publisher(self) -> Result<NatsPublisher, ConfigError> {
         let Self { servers, settings } = self;
         let invalid = |setting, reason: &str| Err(ConfigError::new(setting, reason));

@@ -7,13 +7,13 @@ mod objects;
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_nats::{
-    Client, ConnectOptions, ServerAddr,
+    Client, ConnectErrorKind, ConnectOptions, ServerAddr,
     connection::State,
     header::{HeaderMap, NATS_EXPECTED_STREAM, NATS_MESSAGE_ID},
     jetstream::{
         Context,
         context::{ContextBuilder, GetStreamErrorKind},
-        stream,
+        stream::{self, Stream},
     },
 };
 use bytes::Bytes;
@@ -149,29 +149,11 @@ impl Ready {
 
 impl Inner {
     async fn prepare(&self) -> Result<Ready, NatsError> {
-        let Settings {
-            stream, timeout, ..
-        } = &self.settings;
-        let client = match &self.source {
-            Source::Client(client) => client.clone(),
-            Source::Servers(servers, options) => {
-                let options = ConnectOptions::clone(options)
-                    .name(concat!(
-                        "tower-pyannote-forward/",
-                        env!("CARGO_PKG_VERSION")
-                    ))
-                    .connection_timeout(*timeout)
-                    .client_capacity(CAPACITY);
-                let connected = options.connect(servers.as_slice()).await;
-                connected.map_err(|error| {
-                    NatsError::because("cannot connect to the NATS server".to_owned(), error)
-                })?
-            }
-        };
-        let context = ContextBuilder::new().timeout(*timeout).build(client);
-        let found = match context.get_stream(stream).await {
-            Ok(found) => found,
-            Err(error) if is_absent(&error.kind()) && self.settings.create => {
+        let stream = &self.settings.stream;
+        let context = self.context().await?;
+        let found = match self.find(&context).await? {
+            Some(found) => found,
+            None if self.settings.create => {
                 let created = context.create_stream(stream::Config {
                     name: stream.clone(),
                     subjects: vec![format!("{}.>", self.settings.subject)],
@@ -183,16 +165,10 @@ impl Inner {
                     NatsError::because(format!("the stream {stream} cannot be created"), error)
                 })?
             }
-            Err(error) if is_absent(&error.kind()) => {
+            None => {
                 return Err(NatsError::new(format!(
                     "there is no stream {stream}: create it, or set create_if_absent"
                 )));
-            }
-            Err(error) => {
-                return Err(NatsError::because(
-                    format!("the stream {stream} cannot be read"),
-                    error,
-                ));
             }
         };
         let largest = found.cached_info().config.max_message_size;
@@ -201,6 +177,56 @@ impl Inner {
             objects: Objects::new(context.clone(), &self.settings),
             context,
         })
+    }
+
+    /// Connects to the server.
+    async fn context(&self) -> Result<Context, NatsError> {
+        let timeout = self.settings.timeout;
+        let client = match &self.source {
+            Source::Client(client) => client.clone(),
+            Source::Servers(servers, options) => {
+                let options = ConnectOptions::clone(options)
+                    .name(concat!(
+                        "tower-pyannote-forward/",
+                        env!("CARGO_PKG_VERSION")
+                    ))
+                    .connection_timeout(timeout)
+                    .client_capacity(CAPACITY);
+                let connected = options.connect(servers.as_slice()).await;
+                connected.map_err(|error| {
+                    let cause = NatsError::because(cause(error.kind()).to_owned(), error);
+                    NatsError::because("cannot connect to the NATS server".to_owned(), cause)
+                })?
+            }
+        };
+        Ok(ContextBuilder::new().timeout(timeout).build(client))
+    }
+
+    /// Returns the stream, if the server has it.
+    async fn find(&self, context: &Context) -> Result<Option<Stream>, NatsError> {
+        let stream = &self.settings.stream;
+        match context.get_stream(stream).await {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if is_absent(&error.kind()) => Ok(None),
+            Err(error) => Err(NatsError::because(
+                format!("the stream {stream} cannot be read"),
+                error,
+            )),
+        }
+    }
+}
+
+/// Returns why there is no connection to the server.
+fn cause(kind: ConnectErrorKind) -> &'static str {
+    match kind {
+        ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
+            "it refuses the user, the password or the token"
+        }
+        ConnectErrorKind::Dns | ConnectErrorKind::Io | ConnectErrorKind::TimedOut => {
+            "it cannot be reached at the URL"
+        }
+        ConnectErrorKind::Tls => "it does not speak TLS, or its certificate is not trusted",
+        _ => "the client failed",
     }
 }
 
