@@ -38,7 +38,7 @@ pub(crate) async fn run(delivery: &Delivery, secrets: &Secrets) -> Result<(), Fa
             in_full(&error.without_url())
         ))
     };
-    let client = http_client::builder(&delivery.url)?
+    let client = http_client::builder(&delivery.url)
         .redirect(Policy::limited(2))
         .timeout(TIMEOUT);
     let response = http_client::build(client)?
