@@ -1,5 +1,7 @@
 //! `pyannote-receiver completions` and `man`.
 
+use std::path::PathBuf;
+
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man as Page;
@@ -17,14 +19,18 @@ pub(crate) struct Completions {
     shell: Shell,
 }
 
-/// Print the manual page, or that of a command
+/// Print the manual page, or that of a command; or write the pages of all commands to a directory
 #[derive(Args)]
 #[command(
-    after_help = "Example:\n  pyannote-receiver man serve > /usr/share/man/man1/pyannote-receiver-serve.1"
+    after_help = "Examples:\n  pyannote-receiver man inbox list | man -l -\n  pyannote-receiver man --directory /usr/share/man/man1"
 )]
 pub(crate) struct Man {
-    /// A command, such as serve
-    command: Option<String>,
+    /// A command, such as serve or inbox list
+    command: Vec<String>,
+
+    /// Write the pages of all commands to this directory
+    #[arg(long, value_name = "DIR", conflicts_with = "command")]
+    directory: Option<PathBuf>,
 }
 
 impl Completions {
@@ -37,17 +43,24 @@ impl Completions {
 
 impl Man {
     pub(crate) fn run(&self) -> Result<(), Failure> {
+        if let Some(directory) = &self.directory {
+            let written = clap_mangen::generate_to(Program::command(), directory);
+            return written.map_err(|error| {
+                let directory = directory.display();
+                Failure::usage(format!(
+                    "--directory {directory}: cannot be written: {error}"
+                ))
+            });
+        }
         let mut program = Program::command();
         program.build();
-        let command = match &self.command {
-            None => program,
-            Some(name) => {
-                let found = program.find_subcommand(name).cloned();
-                found.ok_or_else(|| Failure::usage(format!("{name}: no such command")))?
-            }
-        };
+        let mut command = &program;
+        for name in &self.command {
+            let found = command.find_subcommand(name);
+            command = found.ok_or_else(|| Failure::usage(format!("{name}: no such command")))?;
+        }
         let mut text = Vec::new();
-        let rendered = Page::new(command).render(&mut text);
+        let rendered = Page::new(command.clone()).render(&mut text);
         rendered.map_err(|error| Failure::run(format!("cannot write the page: {error}")))?;
         print(text)
     }

@@ -268,12 +268,42 @@ fn completions_and_manual_pages_are_printed() {
         (&["completions", "fish"], "complete -c pyannote-receiver"),
         (&["man"], ".TH pyannote-receiver 1"),
         (&["man", "serve"], "WEBHOOK_SERVER_PORT"),
+        (&["man", "inbox"], ".TH pyannote-receiver-inbox 1"),
+        (
+            &["man", "inbox", "list"],
+            ".TH pyannote-receiver-inbox-list 1",
+        ),
     ] {
         let ended = run(dir.path(), command, &[]);
         assert_eq!(ended.code, Some(0), "{command:?} {}", ended.stderr);
         assert!(ended.stdout.contains(contents), "{command:?}");
     }
-    assert_eq!(run(dir.path(), &["man", "cook"], &[]).code, Some(2));
+    for unknown in [&["man", "cook"][..], &["man", "inbox", "cook"]] {
+        let ended = run(dir.path(), unknown, &[]);
+        assert_eq!(ended.code, Some(2), "{unknown:?}");
+        assert_eq!(ended.stderr, "error: cook: no such command\n");
+    }
+}
+
+#[test]
+fn manual_pages_of_all_commands_are_written_to_a_directory() {
+    let dir = dir();
+    let ended = run(dir.path(), &["man", "--directory", "."], &[]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    for page in ["", "-serve", "-inbox", "-inbox-list", "-inbox-export"] {
+        let page = format!("pyannote-receiver{page}.1");
+        let text = std::fs::read_to_string(dir.path().join(&page)).unwrap();
+        assert!(text.contains(".TH pyannote-receiver"), "{page}");
+    }
+    let ended = run(dir.path(), &["man", "--directory", "none"], &[]);
+    assert_eq!(ended.code, Some(2));
+    assert!(
+        ended
+            .stderr
+            .contains("--directory none: cannot be written: No such file"),
+        "{}",
+        ended.stderr
+    );
 }
 
 /// Submits a job with a reference, whose answer is lost, and returns its id. Its event is in the inbox.
