@@ -195,6 +195,7 @@ async fn run(
         secrets,
         inbox: &inbox,
         fetch,
+        passed_on,
         rotation: bound.rotation(),
     };
 

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     fetch::Fetch,
-    reconcile,
+    forward, reconcile,
     rotation::Rotation,
     secrets::Secrets,
     settings::{Role, Settings},
@@ -18,6 +18,7 @@ pub(crate) struct Reload<'a> {
     pub(crate) secrets: &'a Secrets,
     pub(crate) inbox: &'a Inbox,
     pub(crate) fetch: Option<Fetch>,
+    pub(crate) passed_on: forward::Handlers,
     pub(crate) rotation: Rotation,
 }
 
@@ -32,6 +33,10 @@ impl Reload<'_> {
             }
             if self.settings.needs_api_key() {
                 log("the API key", self.client(&mut key));
+            }
+            let passed_on = &self.settings.pass_on;
+            for (name, result) in self.passed_on.reload(passed_on, self.secrets) {
+                log(&format!("the secret of {name}"), result);
             }
         }
     }

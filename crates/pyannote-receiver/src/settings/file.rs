@@ -58,8 +58,8 @@ impl File {
         command.mut_subcommands(|command| self.defaults_of(command))
     }
 
-    pub(super) fn take_endpoints(&mut self) -> BTreeMap<String, Endpoint> {
-        std::mem::take(&mut self.endpoints)
+    pub(super) fn endpoints(&self) -> &BTreeMap<String, Endpoint> {
+        &self.endpoints
     }
 
     pub(super) fn has(&self, key: &str) -> bool {
@@ -155,17 +155,37 @@ impl Known {
         Ok(())
     }
 
+    /// Suggests the keys with the same name in another section, or else the most similar key.
     fn unknown(&self, key: &str) -> String {
-        let likeness = |known: &&String| strsim::jaro_winkler(known, key);
-        let nearest = self
-            .0
-            .keys()
-            .max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
-        match nearest.filter(|nearest| likeness(nearest) > 0.8) {
-            Some(nearest) => format!("unknown key {key}; did you mean {nearest}?"),
-            None => format!("unknown key {key}; `pyannote-receiver config` lists all keys"),
+        let name = name_of(key);
+        let mut same: Vec<_> = self.0.keys().filter(|key| name_of(key) == name).collect();
+        if same.is_empty() {
+            // A key without a section is compared with the names alone.
+            let likeness = |known: &&String| match key.contains('.') {
+                true => strsim::jaro_winkler(known, key),
+                false => strsim::jaro_winkler(name_of(known), key),
+            };
+            let nearest = self
+                .0
+                .keys()
+                .max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
+            same.extend(nearest.filter(|nearest| likeness(nearest) > 0.8));
+        }
+        match same.as_slice() {
+            [] => format!("unknown key {key}; `pyannote-receiver config` lists all keys"),
+            [one] => format!("unknown key {key}; did you mean {one}?"),
+            [first @ .., last] => {
+                let first: Vec<_> = first.iter().map(|key| key.as_str()).collect();
+                let first = first.join(", ");
+                format!("unknown key {key}; did you mean {first} or {last}?")
+            }
         }
     }
+}
+
+/// Returns the last part of a key, without its section.
+fn name_of(key: &str) -> &str {
+    key.rsplit('.').next().unwrap_or(key)
 }
 
 fn text(value: Value) -> Option<String> {

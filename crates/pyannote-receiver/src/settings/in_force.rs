@@ -77,6 +77,7 @@ impl InForce {
             }
             settings.push(setting);
         }
+        settings.extend(file.iter().flat_map(|file| of_endpoints(file)));
         settings.sort_by(|one, other| one.key.cmp(&other.key));
         Self(settings)
     }
@@ -95,6 +96,21 @@ impl InForce {
         }
         settings
     }
+}
+
+/// Returns the settings of the endpoints in a file. URLs and headers may contain tokens, so they are secrets.
+fn of_endpoints(file: &File) -> impl Iterator<Item = Setting> {
+    let endpoints = file.endpoints().iter();
+    endpoints.flat_map(move |(name, endpoint)| {
+        let settings = endpoint.settings().into_iter();
+        settings.map(move |(key, value)| Setting {
+            is_secret: key == "url" || key.starts_with("headers."),
+            key: format!("forward.endpoints.{name}.{key}"),
+            value: Some(value),
+            origin: Origin::File,
+            place: file.path().display().to_string(),
+        })
+    })
 }
 
 pub(crate) const REDACTED: &str = "[redacted]";

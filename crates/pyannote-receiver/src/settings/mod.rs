@@ -90,8 +90,8 @@ pub(crate) fn parse() -> Result<Option<Parsed>, Failure> {
         file = Some(read);
     }
     let mut program = Program::from_arg_matches(&matches).map_err(Failure::usage)?;
-    if let (Some(file), Some(settings)) = (&mut file, program.command.settings()) {
-        settings.pass_on.endpoints = file.take_endpoints();
+    if let (Some(file), Some(settings)) = (&file, program.command.settings()) {
+        settings.pass_on.endpoints = file.endpoints().clone();
     }
     let in_force = InForce::new(&command, &matches, file.as_ref());
     Ok(Some(Parsed {

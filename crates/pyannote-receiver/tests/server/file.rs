@@ -70,6 +70,44 @@ fn secrets_are_redacted() {
 }
 
 #[test]
+fn endpoints_are_in_force_and_their_urls_and_headers_are_redacted() {
+    let dir = dir();
+    let file = r#"
+        [forward.endpoints.crm]
+        url = "https://crm.example.com/hidden-path"
+        statuses = ["failed", "canceled"]
+        timeout = "10s"
+        secret_file = "secret"
+        headers = { x-token = "hidden" }
+        header_files = { authorization = "token" }
+        permanent_statuses = [409, 422]
+        "#;
+    fs::write(dir.path().join("a.toml"), file).unwrap();
+    let flags = ["--config", "a.toml"];
+    let settings = config(dir.path(), &flags, &[]);
+    for (key, value) in [
+        ("url", "[redacted]"),
+        ("statuses", "failed,canceled"),
+        ("timeout", "10s"),
+        ("secret_file", "secret"),
+        ("headers.x-token", "[redacted]"),
+        ("header_files.authorization", "token"),
+        ("allow_private", "false"),
+        ("permanent_statuses", "409,422"),
+    ] {
+        let setting = &settings[&format!("forward.endpoints.crm.{key}")];
+        assert_eq!(setting["value"], value, "{key}");
+        assert_eq!(setting["origin"], "file", "{key}");
+        assert_eq!(setting["place"], "a.toml", "{key}");
+    }
+    let of_crm = settings.keys().filter(|key| key.contains(".crm."));
+    assert_eq!(of_crm.count(), 8);
+    let text = run(dir.path(), &[&["config"], &flags[..]].concat(), &[]).stdout;
+    assert!(text.contains("forward.endpoints.crm.url"), "{text}");
+    assert!(!text.contains("hidden"), "{text}");
+}
+
+#[test]
 fn invalid_file_is_an_error_that_names_the_key() {
     let dir = dir();
     for (text, named) in [
@@ -78,6 +116,16 @@ fn invalid_file_is_an_error_that_names_the_key() {
             "--config a.toml: unknown key server.prot; did you mean server.port?",
         ),
         ("[sever]\nport = 1", "unknown key sever"),
+        ("port = 8000", "unknown key port; did you mean server.port?"),
+        ("prot = 8000", "unknown key prot; did you mean server.port?"),
+        (
+            "url = \"a\"",
+            "unknown key url; did you mean archive.url, database.url or relay.url?",
+        ),
+        (
+            "[server]\nsecret_file = \"a\"",
+            "unknown key server.secret_file; did you mean forward.secret_file or webhook.secret_file?",
+        ),
         (
             "colour = 1",
             "unknown key colour; `pyannote-receiver config` lists all keys",

@@ -9,10 +9,11 @@ use std::{
     time::Duration,
 };
 
+use base64ct::{Base64, Encoding};
 use tower_pyannote_test_support::{
     bodies,
     http::{Post, SECRET},
-    process::{SECRET_NAME, Server, dir, run},
+    process::{SECRET_NAME, Server, dir, run, wait_until},
 };
 
 const WHSEC: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -77,6 +78,118 @@ fn flag_posts_every_event_signed_with_the_secret_of_the_file() {
         1.0
     );
     assert!(!server.log().contains("MfKQ9r8"));
+}
+
+/// Returns whether a request has one signature of Standard Webhooks, made with a key.
+fn is_signed_with(key: &str, (head, body): &(String, Vec<u8>)) -> bool {
+    let header = |name: &str| {
+        let mut lines = head.lines();
+        let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        value.unwrap()
+    };
+    let signed = format!("{}.{}.", header("webhook-id"), header("webhook-timestamp"));
+    let key = Base64::decode_vec(key.strip_prefix("whsec_").unwrap()).unwrap();
+    let mac = hmac_sha256::HMAC::mac([signed.as_bytes(), body].concat(), key);
+    let expected = format!("v1,{}", Base64::encode_string(&mac));
+    // The head is in lower case.
+    header("webhook-signature") == expected.to_lowercase()
+}
+
+#[test]
+fn secrets_of_endpoints_are_read_again_at_sighup() {
+    let new = format!("whsec_{}", Base64::encode_string(&[7; 32]));
+    let (of_crm, at_crm) = endpoint("204 No Content");
+    let (of_flag, at_flag) = endpoint("204 No Content");
+    let dir = dir();
+    let path = dir.path().to_owned();
+    let write = |name: &str, text: &str| fs::write(path.join(name), text).unwrap();
+    write("shared", WHSEC);
+    write("secret", WHSEC);
+    write("token", "token-1\n");
+    let file = format!(
+        r#"
+        [forward.endpoints.crm]
+        url = "http://127.0.0.1:{of_crm}/"
+        secret_file = "secret"
+        header_files = {{ x-token = "token" }}
+        "#
+    );
+    write("receiver.toml", &file);
+    let url = format!("http://127.0.0.1:{of_flag}/");
+    let flags = [
+        "--config",
+        "receiver.toml",
+        "--forward",
+        &url,
+        "--forward-secret-file",
+        "shared",
+    ];
+    let server = Server::start_in(dir, &flags, &[(SECRET_NAME, SECRET)]);
+    let deliver = |job: &str| {
+        let post = Post::new(bodies::status_only(job));
+        assert_eq!(post.send(server.address).status, 200);
+        (next(&at_crm), next(&at_flag))
+    };
+    // A reload logs one line for each endpoint.
+    let reload = |crm: &str, flag: &str| {
+        let names = [
+            "forward:crm".to_owned(),
+            format!("forward:127.0.0.1:{of_flag}"),
+        ];
+        let counted = |log: &str| {
+            let said = names.iter().zip([crm, flag]);
+            let lines = said.map(|(name, said)| format!("SIGHUP: the secret of {name} {said}"));
+            lines
+                .map(|line| log.matches(&line).count())
+                .collect::<Vec<_>>()
+        };
+        let before = counted(&server.log());
+        server.signal("HUP");
+        wait_until("the log lines", || {
+            let after = counted(&server.log());
+            after
+                .iter()
+                .zip(&before)
+                .all(|(after, before)| after > before)
+        });
+    };
+    const AGAIN: &str = "was read again";
+    const KEPT: &str = "cannot be read; the one before stays in use";
+
+    let (crm, flag) = deliver("job-1");
+    assert!(is_signed_with(WHSEC, &crm) && is_signed_with(WHSEC, &flag));
+    assert!(crm.0.contains("\r\nx-token: token-1\r\n"), "{}", crm.0);
+
+    write("shared", &new);
+    write("secret", &new);
+    write("token", "token-2");
+    reload(AGAIN, AGAIN);
+    let (crm, flag) = deliver("job-2");
+    assert!(is_signed_with(&new, &crm) && is_signed_with(&new, &flag));
+    assert!(crm.0.contains("\r\nx-token: token-2\r\n"), "{}", crm.0);
+
+    // Each broken file is named, and leaves the other endpoint alone.
+    write("secret", "whsec_short");
+    write("shared", WHSEC);
+    reload(KEPT, AGAIN);
+    fs::remove_file(path.join("shared")).unwrap();
+    write("secret", WHSEC);
+    fs::remove_file(path.join("token")).unwrap();
+    reload(KEPT, KEPT);
+    let (crm, flag) = deliver("job-3");
+    assert!(is_signed_with(&new, &crm) && is_signed_with(WHSEC, &flag));
+    assert!(crm.0.contains("\r\nx-token: token-2\r\n"), "{}", crm.0);
+    let log = server.log();
+    for named in [
+        "forward.endpoints.crm: the secret",
+        "forward.endpoints.crm: header_files.x-token: token: cannot be read",
+        "--forward-secret-file: shared: cannot be read",
+    ] {
+        assert!(log.contains(named), "{named}: {log}");
+    }
+    for hidden in ["whsec_short", "MfKQ9r8", "BwcHBwcH", "token-1", "token-2"] {
+        assert!(!log.contains(hidden), "{hidden}");
+    }
 }
 
 #[test]
@@ -226,7 +339,7 @@ fn check_tries_the_settings_of_endpoints_and_sends_nothing() {
         (
             "https://a/",
             0,
-            "ok      other programs    the settings of forward:crm, relay are valid; nothing was sent\n",
+            "ok      other programs    the settings of forward:crm are valid; nothing was sent\n",
         ),
         (
             "http://a/",
@@ -235,8 +348,7 @@ fn check_tries_the_settings_of_endpoints_and_sends_nothing() {
         ),
     ];
     for (url, code, expected) in cases {
-        let file =
-            format!("[forward.endpoints.crm]\nurl = \"{url}\"\n[relay]\nurl = \"nats://a\"\n");
+        let file = format!("[forward.endpoints.crm]\nurl = \"{url}\"\n");
         fs::write(dir.path().join("receiver.toml"), file).unwrap();
         let flags = [
             "check",

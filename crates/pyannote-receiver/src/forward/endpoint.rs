@@ -1,25 +1,17 @@
-//! Handlers that pass events on to other programs: `forward:NAME` over HTTP, and `relay` to NATS JetStream.
-
 use std::{
     collections::BTreeMap,
-    fmt::Display,
     net::IpAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use pyannote_cli::Failure;
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
-use tower_pyannote::{ConfigError, HandlerRegistry, Kind, Status, WebhookSecret};
-use tower_pyannote_forward::{
-    EventFilter, Forward, ForwardBuilder, NatsPublisher, Relay, SigningSecret,
-};
+use serde_json::Value;
+use tower_pyannote::{Kind, Status, WebhookSecret};
+use tower_pyannote_forward::{EventFilter, Forward, ForwardBuilder, SigningSecret};
 
-use crate::{
-    secrets::{self, Secrets},
-    settings::{PassOn, duration},
-};
+use crate::{secrets, settings::duration};
 
 /// An endpoint of the settings file: the table `[forward.endpoints.NAME]`.
 #[derive(Clone, Deserialize, Serialize)]
@@ -44,105 +36,42 @@ pub(crate) struct Endpoint {
     timeout: Option<String>,
     #[serde(default)]
     headers: BTreeMap<String, String>,
+    /// Headers whose values are secrets, each in a file.
+    #[serde(default)]
+    header_files: BTreeMap<String, PathBuf>,
     #[serde(default)]
     allow_private: bool,
     /// Statuses that a retry cannot fix, beside 410.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     permanent_statuses: Vec<u16>,
 }
 
-/// The handlers that pass events on.
-pub(crate) struct Handlers {
-    forwards: Vec<(String, Forward, Duration)>,
-    relay: Option<Relay<NatsPublisher>>,
-}
-
-impl Handlers {
-    /// Builds the handlers of the settings, and connects to nothing.
-    pub(crate) fn new(settings: &PassOn, secrets: &Secrets) -> Result<Self, Failure> {
-        let mut forwards = Vec::new();
-        let shared = match settings.urls.as_slice() {
-            [] => Vec::new(),
-            _ => match secrets.forward()? {
-                Some(secret) => signing(secret.as_text()?)
-                    .map_err(|error| Failure::usage(format!("{}: {error}", secret.place())))?,
-                None => Vec::new(),
-            },
-        };
-        for url in &settings.urls {
-            let of = |error: &dyn Display| Failure::usage(format!("--forward: {error}"));
-            let name = name_of(url);
-            let forward = builder(url, &name, settings.allow_private)
-                .with_timeout(settings.timeout)
-                .map_err(|error| Failure::usage(format!("--forward-timeout: {error}")))?;
-            let forward = shared
-                .iter()
-                .cloned()
-                .fold(forward, ForwardBuilder::add_secret);
-            let forward = forward.build().map_err(|error| of(&error))?;
-            forwards.push((name, forward, settings.timeout));
-        }
-        for (name, endpoint) in &settings.endpoints {
-            let of = |error: Problem| Failure::usage(format!("forward.endpoints.{name}: {error}"));
-            let timeout = endpoint.timeout(settings.timeout).map_err(of)?;
-            let forward = endpoint.forward(name, timeout).map_err(of)?;
-            forwards.push((name.clone(), forward, timeout));
-        }
-        let relay = settings.relay.as_ref().map(|url| {
-            let relay = Relay::nats(url, &settings.stream).with_create_if_absent(true);
-            let relay = relay.build();
-            relay.map_err(|error| Failure::usage(format!("--relay, --relay-stream: {error}")))
-        });
-        Ok(Self {
-            forwards,
-            relay: relay.transpose()?,
-        })
-    }
-
-    /// Names the handlers, for `check`.
-    pub(crate) fn summary(&self) -> String {
-        let forwards = self
-            .forwards
-            .iter()
-            .map(|(name, ..)| format!("forward:{name}"));
-        let relay = self.relay.iter().map(|_| "relay".to_owned());
-        let names: Vec<_> = forwards.chain(relay).collect();
-        format!(
-            "the settings of {} are valid; nothing was sent",
-            names.join(", ")
-        )
-    }
-
-    /// Adds the handlers to a registry.
-    pub(crate) fn register(
-        self,
-        mut registry: HandlerRegistry,
-    ) -> Result<HandlerRegistry, ConfigError> {
-        for (name, forward, timeout) in self.forwards {
-            let name = format!("forward:{name}");
-            registry = registry.register(name.as_str(), forward)?;
-            // The handler itself times out before, with an error that says so.
-            registry = registry.with_timeout_for(&name, timeout.saturating_add(BESIDE))?;
-        }
-        match self.relay {
-            Some(relay) => registry.register("relay", relay),
-            None => Ok(registry),
-        }
-    }
-}
-
 /// Why an endpoint of the settings file cannot be used.
-type Problem = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type Problem = Box<dyn std::error::Error + Send + Sync>;
 
 impl Endpoint {
-    fn timeout(&self, default: Duration) -> Result<Duration, Problem> {
+    /// Returns the keys and values of the table, for `config`.
+    pub(crate) fn settings(&self) -> Vec<(String, String)> {
+        let mut settings = Vec::new();
+        let table = serde_json::to_value(self).expect("an endpoint has only texts as keys");
+        flatten(String::new(), table, &mut settings);
+        settings
+    }
+
+    /// Returns whether a file has a secret of the endpoint.
+    pub(super) fn has_secrets(&self) -> bool {
+        let files = [&self.secret_file, &self.pyannote_secret_file];
+        files.into_iter().any(Option::is_some) || !self.header_files.is_empty()
+    }
+
+    pub(super) fn timeout(&self, default: Duration) -> Result<Duration, Problem> {
         match &self.timeout {
             Some(text) => duration(text).map_err(|error| format!("timeout: {error}").into()),
             None => Ok(default),
         }
     }
 
-    fn forward(&self, name: &str, timeout: Duration) -> Result<Forward, Problem> {
+    pub(super) fn forward(&self, name: &str, timeout: Duration) -> Result<Forward, Problem> {
         let mut forward = builder(&self.url, name, self.allow_private)
             .with_timeout(timeout)?
             .with_filter(self.filter()?);
@@ -157,6 +86,10 @@ impl Endpoint {
         }
         for (name, value) in &self.headers {
             forward = forward.add_header(name, value)?;
+        }
+        for (name, path) in &self.header_files {
+            let value = read(path, &format!("header_files.{name}"))?;
+            forward = forward.add_header(name, &value)?;
         }
         for status in &self.permanent_statuses {
             forward = forward.add_permanent_status(*status)?;
@@ -178,6 +111,28 @@ impl Endpoint {
             filter = filter.with_references(references.iter().cloned());
         }
         Ok(filter)
+    }
+}
+
+/// Adds the values in a table with their keys, joined by dots.
+fn flatten(key: String, value: Value, settings: &mut Vec<(String, String)>) {
+    let text = |value: &Value| {
+        value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned)
+    };
+    match value {
+        Value::Object(table) => {
+            let prefix = if key.is_empty() { key } else { key + "." };
+            for (name, value) in table {
+                flatten(format!("{prefix}{name}"), value, settings);
+            }
+        }
+        Value::Array(list) => {
+            let list: Vec<_> = list.iter().map(text).collect();
+            settings.push((key, list.join(",")));
+        }
+        value => settings.push((key, text(&value))),
     }
 }
 
@@ -208,7 +163,7 @@ fn parse_status(text: &str) -> Result<Status, Problem> {
 }
 
 /// Starts an endpoint. An address in the URL is the operator's own choice, and needs no further permission.
-fn builder(url: &str, name: &str, allow_private: bool) -> ForwardBuilder {
+pub(super) fn builder(url: &str, name: &str, allow_private: bool) -> ForwardBuilder {
     let mut forward = Forward::to(url)
         .with_name(name)
         .with_allow_private(allow_private);
@@ -229,21 +184,10 @@ fn builder(url: &str, name: &str, allow_private: bool) -> ForwardBuilder {
     forward
 }
 
-/// Returns the host and the port. The path may hold a token, and names are logged.
-fn name_of(url: &str) -> String {
-    let url = Url::parse(url).ok();
-    let name = url.and_then(|url| {
-        let host = url.host_str()?;
-        Some(match url.port() {
-            Some(port) => format!("{host}:{port}"),
-            None => host.to_owned(),
-        })
-    });
-    name.unwrap_or_default()
-}
-
 /// Parses one secret of Standard Webhooks, or several separated by commas.
-fn signing(list: &str) -> Result<Vec<SigningSecret>, tower_pyannote_forward::ConfigError> {
+pub(super) fn signing(
+    list: &str,
+) -> Result<Vec<SigningSecret>, tower_pyannote_forward::ConfigError> {
     list.split(',').map(SigningSecret::new).collect()
 }
 
@@ -251,5 +195,3 @@ fn read(path: &Path, key: &str) -> Result<String, Problem> {
     let text = secrets::read_file(path).map_err(|error| format!("{key}: {error}"))?;
     String::from_utf8(text).map_err(|_| format!("{key}: the secret is not UTF-8").into())
 }
-
-const BESIDE: Duration = Duration::from_secs(1);
