@@ -1,10 +1,12 @@
 //! `pyannote-receiver check`: tries the settings without serving.
 
-use std::{error::Error, net::SocketAddr};
+use std::{error::Error, net::SocketAddr, path::Path, sync::Arc};
 
 use clap::Args;
+use object_store::{ObjectStore, memory::InMemory};
 use pyannote_cli::{Failure, print};
 use serde::Serialize;
+use tempfile::TempDir;
 use tower_pyannote::HandlerRegistry;
 use tower_pyannote_inbox::Inbox;
 
@@ -69,7 +71,7 @@ pub(crate) async fn run(
     if settings.has(Role::Receive) {
         add("webhook secret", webhook_secret(secrets));
     }
-    add("archive", archive(settings).await);
+    add("archive", store::check(&settings.database).await);
     let (of_database, inbox) = open(settings, secrets).await;
     add("database", of_database);
     add("limits", limits(settings, inbox).await);
@@ -86,6 +88,9 @@ pub(crate) async fn run(
             "other programs",
             handlers.map(|handlers| handlers.summary()),
         );
+    }
+    if let Some(url) = &settings.pass_on.relay {
+        add("relay", forward::check_relay(url, &settings.pass_on).await);
     }
     if settings.needs_api_key() {
         add("API key", api_key(settings, secrets).await);
@@ -118,15 +123,6 @@ fn webhook_secret(secrets: &Secrets) -> Result<String, Failure> {
         1 => format!("1 secret, from {}", setting.place()),
         _ => format!("{count} secrets, from {}", setting.place()),
     })
-}
-
-async fn archive(settings: &Settings) -> Result<String, Failure> {
-    store::open(&settings.database, true).await?;
-    let place = match &settings.database.archive {
-        Some(url) => url.clone(),
-        None => settings.database.data_dir.display().to_string(),
-    };
-    Ok(format!("an object was written to {place} and deleted"))
 }
 
 /// Opens the inbox, and creates none.
@@ -164,13 +160,35 @@ async fn limits(settings: &Settings, inbox: Option<Inbox>) -> Result<String, Fai
     let _ = HandlerRegistry::new()
         .with_handler_timeout(settings.worker.handler_timeout)
         .map_err(|error| Failure::usage(format!("--handler-timeout: {error}")))?;
-    if let Some(inbox) = inbox {
-        let store = store::open(&settings.database, true).await?;
-        let _ = settings
-            .worker
-            .apply(Server::without_webhook(inbox, store))?;
-    }
+    // The settings of a worker need an inbox. It is opened where `serve` would create one, and deleted.
+    let directory;
+    let inbox = match inbox {
+        Some(inbox) => inbox,
+        None => {
+            directory = trial_directory(&settings.database.data_dir)?;
+            let opened = Inbox::builder_from_path(directory.path().join("inbox.sqlite")).open();
+            opened.await.map_err(|error| cannot_try(&error))?
+        }
+    };
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let _ = settings
+        .worker
+        .apply(Server::without_webhook(inbox, store))?;
     Ok("the limits fit together".to_owned())
+}
+
+fn trial_directory(data_dir: &Path) -> Result<TempDir, Failure> {
+    let created = tempfile::Builder::new()
+        .prefix(".check-")
+        .tempdir_in(store::existing(data_dir));
+    created.map_err(|error| cannot_try(&error))
+}
+
+fn cannot_try(error: &dyn Error) -> Failure {
+    let error = in_full(error);
+    Failure::run(format!(
+        "--data-dir: the settings of the worker cannot be tried: {error}"
+    ))
 }
 
 type Row = (&'static str, Result<String, Failure>);
@@ -237,7 +255,7 @@ async fn api_key(settings: &Settings, secrets: &Secrets) -> Result<String, Failu
 }
 
 const AFTER_HELP: &str = "\
-No event is received, handled or fetched. An inbox that does not exist is not created.
+No event is received, handled or fetched. What does not exist is not created: no directory, no inbox, no stream.
 
 Examples:
   pyannote-receiver check --config /etc/pyannote-receiver.toml

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use pyannote_cli::Failure;
 use reqwest::Url;
+use tokio::time;
 use tower_pyannote::{ConfigError, HandlerRegistry};
 use tower_pyannote_forward::{Forward, NatsBuilder, NatsPublisher, Relay};
 
@@ -15,7 +16,7 @@ use self::{
     current::Current,
     endpoint::{Problem, builder, signing},
 };
-use crate::{secrets::Secrets, settings::PassOn};
+use crate::{error::in_full, secrets::Secrets, settings::PassOn};
 
 /// The handlers that pass events on.
 pub(crate) struct Handlers {
@@ -154,6 +155,20 @@ fn of_endpoint(name: &str, endpoint: &Endpoint, default: Duration) -> Result<Bui
     })
 }
 
+/// Connects to the server of `--relay`, looks for the stream, and creates nothing.
+pub(crate) async fn check_relay(url: &str, settings: &PassOn) -> Result<String, Failure> {
+    let stream = &settings.stream;
+    let failed = |error: &dyn std::fmt::Display| Failure::run(format!("--relay: {error}"));
+    let found = time::timeout(PATIENCE, nats(url, settings).has_stream()).await;
+    let found = found.map_err(|_| failed(&format!("the server did not answer in {PATIENCE:?}")))?;
+    Ok(
+        match found.map_err(|error| failed(&in_full(error.as_error())))? {
+            true => format!("the server has the stream {stream}"),
+            false => format!("the server has no stream {stream}; `serve` creates it"),
+        },
+    )
+}
+
 fn nats(url: &str, settings: &PassOn) -> NatsBuilder {
     Relay::nats(url, &settings.stream)
 }
@@ -172,3 +187,6 @@ fn name_of(url: &str) -> String {
 }
 
 const BESIDE: Duration = Duration::from_secs(1);
+
+/// Longer than the timeout of the connection.
+const PATIENCE: Duration = Duration::from_secs(10);

@@ -16,12 +16,38 @@ use super::{
 /// Returns an error if the directory cannot be created or written to.
 pub async fn open_directory(dir: impl AsRef<Path>) -> io::Result<Store> {
     let dir = dir.as_ref();
-    let open = || -> Result<LocalFileSystem, Box<dyn Error>> {
-        fs::create_dir_all(dir)?;
-        Ok(LocalFileSystem::new_with_prefix(dir)?.with_fsync(true))
-    };
-    let store = open().map_err(|error| io::Error::other(public_error(&*error)))?;
-    probe(&store).await.map_err(io::Error::other)?;
+    fs::create_dir_all(dir).map_err(|error| unusable(&error))?;
+    let store = probed(dir, false).await?;
     let store: Arc<dyn ObjectStore> = Arc::new(store);
     Ok(store.into())
+}
+
+/// Tries a directory as a store, and leaves nothing behind. Returns what was found.
+pub(super) async fn try_directory(dir: &Path) -> io::Result<String> {
+    let existing = existing(dir);
+    probed(existing, true).await?;
+    let shown = dir.display();
+    Ok(match existing == dir {
+        true => format!("an object was written to {shown} and deleted"),
+        false => format!("{shown} does not exist yet; `serve` creates it"),
+    })
+}
+
+/// Returns a directory, or the directory in which it would be created.
+pub(crate) fn existing(dir: &Path) -> &Path {
+    let existing = dir.ancestors().find(|ancestor| ancestor.exists());
+    // A relative path is in the current directory.
+    existing.unwrap_or(Path::new("."))
+}
+
+/// Opens a directory that exists, and writes and deletes a file. `cleanup` removes the directory of that file, too.
+async fn probed(dir: &Path, cleanup: bool) -> io::Result<LocalFileSystem> {
+    let store = LocalFileSystem::new_with_prefix(dir).map_err(|error| unusable(&error))?;
+    let store = store.with_fsync(true).with_automatic_cleanup(cleanup);
+    probe(&store).await.map_err(io::Error::other)?;
+    Ok(store.with_automatic_cleanup(false))
+}
+
+fn unusable(error: &(dyn Error + 'static)) -> io::Error {
+    io::Error::other(public_error(error))
 }

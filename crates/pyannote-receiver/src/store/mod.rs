@@ -5,13 +5,15 @@ mod error;
 mod probe;
 mod remote;
 
-use std::{fmt, fs, sync::Arc};
+use std::{fmt, fs, io, path::Path, sync::Arc};
 
 use object_store::ObjectStore;
 use pyannote_cli::Failure;
+use reqwest::Url;
 use tower_pyannote_archive::{Archive, Metadata};
 
-pub(crate) use self::probe::probe;
+use self::directory::try_directory;
+pub(crate) use self::{directory::existing, probe::probe};
 pub use self::{directory::open_directory, error::StoreError, remote::open_store};
 use crate::{
     error::in_full,
@@ -35,25 +37,52 @@ pub(crate) async fn open(settings: &Database, is_shared: bool) -> Result<Store, 
 async fn open_at(settings: &Database, is_shared: bool) -> Result<Store, Failure> {
     let directory = &settings.data_dir;
     let Some(url) = &settings.archive else {
-        let opened = open_directory(directory).await.map_err(|error| {
-            let directory = directory.display();
-            Failure::run(format!(
-                "--data-dir {directory}: cannot store there: {error}"
-            ))
-        });
-        return Ok(opened?.with_archive(Archive::behind_inbox));
+        let opened = open_directory(directory).await;
+        let opened = opened.map_err(|error| cannot_store(directory, &error))?;
+        return Ok(opened.with_archive(Archive::behind_inbox));
     };
     // The inbox may be in the directory.
     fs::create_dir_all(directory)
         .map_err(|error| Failure::run(format!("--data-dir {}: {error}", directory.display())))?;
-    let store = open_store(url).await.map_err(|error| {
-        let error = in_full(&error);
-        Failure::run(format!("--archive (or WEBHOOK_SERVER_ARCHIVE): {error}"))
-    })?;
+    let opened = open_store(url).await;
+    let store = opened.map_err(|error| cannot_open(&error))?;
     Ok(match is_shared {
         true => store,
         false => store.with_archive(Archive::behind_inbox),
     })
+}
+
+/// Tries the store of the settings, and leaves nothing behind. Returns what was found.
+pub(crate) async fn check(settings: &Database) -> Result<String, Failure> {
+    let directory = &settings.data_dir;
+    let of_directory = try_directory(directory).await;
+    let found = of_directory.map_err(|error| cannot_store(directory, &error))?;
+    let Some(url) = &settings.archive else {
+        return Ok(found);
+    };
+    let parsed = Url::parse(url).ok().filter(|url| url.scheme() == "file");
+    let found = match parsed.and_then(|url| url.to_file_path().ok()) {
+        Some(directory) => try_directory(&directory)
+            .await
+            .map_err(StoreError::Directory),
+        None => {
+            let opened = open_store(url).await;
+            opened.map(|_| format!("an object was written to {url} and deleted"))
+        }
+    };
+    found.map_err(|error| cannot_open(&error))
+}
+
+fn cannot_store(directory: &Path, error: &io::Error) -> Failure {
+    let directory = directory.display();
+    Failure::run(format!(
+        "--data-dir {directory}: cannot store there: {error}"
+    ))
+}
+
+fn cannot_open(error: &StoreError) -> Failure {
+    let error = in_full(error);
+    Failure::run(format!("--archive (or WEBHOOK_SERVER_ARCHIVE): {error}"))
 }
 
 /// A store for the archive of a [`Server`](crate::Server), and the archive's settings.

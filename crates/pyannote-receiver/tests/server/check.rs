@@ -1,13 +1,18 @@
 //! `pyannote-receiver check`, run as a process.
 
-use std::{fs, net::TcpListener, path::Path};
+use std::{
+    env, fs,
+    net::{TcpListener, TcpStream},
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use pyannote_simulator::{Config, Simulator};
 use serde_json::Value;
 use tower_pyannote::WebhookSecret;
 use tower_pyannote_test_support::{
     http::SECRET,
-    process::{SECRET_NAME, dir, run},
+    process::{SECRET_NAME, dir, run, wait_until},
 };
 
 /// Returns the exit code, and each check by name: whether it succeeded, and its text.
@@ -34,8 +39,15 @@ fn check(
     (ended.code, checks.iter().map(of).collect())
 }
 
+/// Returns the names of what is in a directory.
+fn names_in(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).unwrap();
+    let name = |entry: fs::DirEntry| entry.file_name().into_string().unwrap();
+    entries.map(|entry| name(entry.unwrap())).collect()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn settings_that_work_pass_and_create_no_inbox() {
+async fn settings_that_work_pass_and_leave_nothing_behind() {
     let config = Config::new(WebhookSecret::new(SECRET).unwrap());
     let simulator = Simulator::start(config).await.unwrap();
     let url = simulator.url();
@@ -61,7 +73,15 @@ async fn settings_that_work_pass_and_create_no_inbox() {
         ];
         assert_eq!(names, all);
         assert!(checks.iter().all(|(_, ok, _)| *ok), "{checks:?}");
-        assert!(!dir.path().join("data/inbox.sqlite").exists());
+        assert_eq!(checks[1].2, "data does not exist yet; `serve` creates it");
+        assert!(names_in(dir.path()).is_empty());
+
+        fs::create_dir(dir.path().join("data")).unwrap();
+        let archive = format!("file://{}", dir.path().join("archive").display());
+        let (code, checks) = check(dir.path(), &["--archive", &archive], &env);
+        assert_eq!(code, Some(0), "{checks:?}");
+        assert_eq!(names_in(dir.path()), ["data"]);
+        assert!(names_in(&dir.path().join("data")).is_empty());
 
         let ended = run(dir.path(), &["inbox", "migrate", "--data-dir", "data"], &[]);
         assert_eq!(ended.code, Some(0));
@@ -111,6 +131,13 @@ fn each_failing_check_says_what_to_do() {
         ),
         ("limits", &["--body-limit", "0"], &[secret], "--body-limit"),
         (
+            "limits",
+            &["--concurrency", "0"],
+            &[secret],
+            "--concurrency: ",
+        ),
+        ("limits", &["--lease", "1s"], &[secret], "--lease: "),
+        (
             "private address",
             &["--private-listen", &taken],
             &[secret],
@@ -146,6 +173,12 @@ fn each_failing_check_says_what_to_do() {
             "forward.endpoints.crm: statuses: \"success\" is not one of succeeded, failed and canceled",
         ),
         (
+            "relay",
+            &["--relay", "nats://app:whs_password@127.0.0.1:1"],
+            &[secret],
+            "--relay: cannot connect to the NATS server: it cannot be reached at the URL",
+        ),
+        (
             "API key",
             &["--reconcile"],
             &[secret],
@@ -177,6 +210,60 @@ fn each_failing_check_says_what_to_do() {
         let told = format!("{checks:?}").replace("whsk_", "");
         assert!(!told.contains("whs_") && !told.contains("sk_"), "{told}");
     }
+}
+
+#[test]
+fn relay_is_tried_and_no_stream_is_created() {
+    let dir = dir();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let started = Command::new("nats-server")
+        .args(["--addr", "127.0.0.1", "--port", &port.to_string()])
+        .args(["--user", "app", "--pass", "whs_password", "--jetstream"])
+        .arg("--store_dir")
+        .arg(dir.path())
+        .stderr(Stdio::null())
+        .spawn();
+    let mut nats = match started {
+        Ok(nats) => nats,
+        Err(error) => {
+            assert!(env::var_os("CI").is_none(), "CI needs nats-server: {error}");
+            println!("skipped: nats-server: {error}");
+            return;
+        }
+    };
+    wait_until("the NATS server", || {
+        TcpStream::connect(("127.0.0.1", port)).is_ok()
+    });
+    let env = [(SECRET_NAME, SECRET)];
+    for (user, ok, text) in [
+        (
+            "app:whs_password",
+            true,
+            "the server has no stream PYANNOTE; `serve` creates it",
+        ),
+        // The check before created none.
+        (
+            "app:whs_password",
+            true,
+            "the server has no stream PYANNOTE; `serve` creates it",
+        ),
+        (
+            "app:whs_wrong",
+            false,
+            "--relay: cannot connect to the NATS server: it refuses the user, the password or the token",
+        ),
+    ] {
+        let url = format!("nats://{user}@127.0.0.1:{port}");
+        let (_, checks) = check(dir.path(), &["--relay", &url], &env);
+        let relay = checks.iter().find(|(name, ..)| name == "relay").unwrap();
+        assert_eq!(relay.1, ok, "{relay:?}");
+        assert!(relay.2.starts_with(text), "{relay:?}");
+        assert!(!relay.2.contains("whs_"), "{relay:?}");
+    }
+    let _ = nats.kill();
+    let _ = nats.wait();
 }
 
 #[test]
