@@ -10,6 +10,9 @@
 mod archive;
 mod config_error;
 mod error;
+#[cfg(feature = "fs")]
+#[cfg_attr(docsrs, doc(cfg(feature = "fs")))]
+mod fs;
 mod metadata;
 pub mod metrics;
 mod name;
@@ -18,6 +21,8 @@ mod objects;
 mod speakers;
 mod telemetry;
 
+#[cfg(feature = "fs")]
+pub use self::fs::GroupedFileSystem;
 pub use self::{
     archive::Archive,
     config_error::ConfigError,

@@ -45,8 +45,8 @@ async fn a_local_file_system_holds_the_file_and_nothing_else() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn eight_attempts_at_once_keep_one_file() {
     let (dir, store) = local();
-    let other = LocalFileSystem::new_with_prefix(dir.path()).unwrap();
-    let archives = [behind_inbox(store), behind_inbox(Arc::new(other))];
+    let other = open(dir.path(), false);
+    let archives = [behind_inbox(store), behind_inbox(other)];
     for round in 0..25 {
         let body = format!(r#"{{"jobId":"job-{round}","status":"failed"}}"#);
         let start = Arc::new(tokio::sync::Barrier::new(8));

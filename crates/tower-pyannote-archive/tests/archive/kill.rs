@@ -6,7 +6,6 @@ use std::{
 use super::*;
 
 const ROUNDS: usize = 20;
-const CHILD: &str = "kill::archives_until_it_is_killed";
 
 /// The body of an event by number, of up to 1 MiB.
 fn body(number: usize) -> String {
@@ -35,7 +34,7 @@ impl Mode {
         mode.unwrap()
     }
 
-    fn archive(self, store: Arc<LocalFileSystem>) -> Archive {
+    fn archive(self, store: Arc<dyn ObjectStore>) -> Archive {
         let archive = Archive::new(store, "").unwrap();
         match self {
             Self::Claims => archive,
@@ -59,9 +58,8 @@ fn archives_until_it_is_killed() {
         return;
     };
     let first: usize = std::env::var("ARCHIVE_FIRST").unwrap().parse().unwrap();
-    let store = LocalFileSystem::new_with_prefix(dir).unwrap();
     let mode = Mode::of(&std::env::var("ARCHIVE_MODE").unwrap());
-    let archive = mode.archive(Arc::new(store.with_fsync(first % 2 == 0)));
+    let archive = mode.archive(open(dir.as_ref(), first % 2 == 0));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
@@ -75,12 +73,13 @@ fn archives_until_it_is_killed() {
     }
 }
 
-/// Starts the child, kills it after some events, and tells the last that it said it had kept.
+/// Starts a process that archives events, kills it after some, and returns the last one that it acknowledged.
 fn run_and_kill(mode: Mode, dir: &Path, round: usize, first: usize) -> usize {
+    let (_, module) = module_path!().split_once("::").unwrap();
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
-            CHILD,
+            &format!("{module}::archives_until_it_is_killed"),
             "--ignored",
             "--nocapture",
             "--test-threads=1",

@@ -21,8 +21,7 @@ async fn a_repeat_keeps_the_one_file_though_it_is_received_later() {
 async fn another_archive_on_the_same_store_keeps_the_one_file() {
     let (dir, store) = local();
     let first = Archive::new(store, "").unwrap();
-    let store = LocalFileSystem::new_with_prefix(dir.path()).unwrap();
-    let second = Archive::new(Arc::new(store), "").unwrap();
+    let second = Archive::new(open(dir.path(), false), "").unwrap();
     let one = first.keep(&event_at(at(0), BODY)).await.unwrap();
     let two = second.keep(&event_at(at(9), BODY)).await.unwrap();
     assert_eq!(one, two);
@@ -89,8 +88,8 @@ async fn at_once(one: Arc<dyn ObjectStore>, two: Arc<dyn ObjectStore>) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn eight_at_once_keep_one_file() {
     let (dir, store) = local();
-    let other = LocalFileSystem::new_with_prefix(dir.path()).unwrap();
-    at_once(store, Arc::new(other)).await;
+    let other = open(dir.path(), false);
+    at_once(store, other).await;
     assert_eq!(kept(&dir.path().join("e")).len(), 25);
 }
 

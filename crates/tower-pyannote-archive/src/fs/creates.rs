@@ -1,0 +1,156 @@
+use std::{
+    collections::VecDeque,
+    io, mem,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use object_store::{PutPayload, PutResult, Result};
+use tokio::{
+    runtime::Handle,
+    sync::{Semaphore, oneshot},
+};
+
+use super::{
+    group::{self, Answer, Create},
+    pace::Pace,
+};
+
+/// Creates that wait for the next group, and the groups' order.
+#[derive(Debug)]
+pub(super) struct Creates {
+    queue: Arc<Mutex<Queue>>,
+    /// In KiB of content.
+    room: Arc<Semaphore>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: VecDeque<Create>,
+    /// Whether a thread writes groups.
+    is_served: bool,
+    pace: Pace,
+}
+
+impl Creates {
+    /// Creates a file in a group. Returns `None` if the file must be created without a group.
+    pub(super) async fn create(
+        &self,
+        path: &Path,
+        payload: &PutPayload,
+    ) -> Option<Result<PutResult>> {
+        let runtime = Handle::try_current().ok()?;
+        let (directory, name) = (path.parent()?, path.file_name()?);
+        let kibibytes = payload.content_length().div_ceil(1 << 10).clamp(1, ROOM);
+        let share = u32::try_from(kibibytes).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room)
+            .acquire_many_owned(share)
+            .await
+            .ok()?;
+        let (answer, answered) = oneshot::channel();
+        let create = Create {
+            directory: directory.to_owned(),
+            name: name.to_owned(),
+            payload: payload.clone(),
+            answer,
+            _room: room,
+        };
+        let was_served = {
+            let mut queue = lock(&self.queue);
+            queue.waiting.push_back(create);
+            mem::replace(&mut queue.is_served, true)
+        };
+        if !was_served {
+            let server = Server {
+                queue: Arc::clone(&self.queue),
+                is_done: false,
+            };
+            runtime.spawn_blocking(|| server.run());
+        }
+        match answered.await {
+            Ok(Answer::Created) => Some(Ok(PutResult {
+                e_tag: None,
+                version: None,
+                extensions: Default::default(),
+            })),
+            Ok(Answer::Failed(error)) => Some(Err(error)),
+            Ok(Answer::Alone) => None,
+            Err(_) => Some(Err(group::error(
+                path,
+                io::Error::other("the runtime shut down before the file was written"),
+            ))),
+        }
+    }
+}
+
+impl Default for Creates {
+    fn default() -> Self {
+        Self {
+            queue: Arc::default(),
+            room: Arc::new(Semaphore::new(ROOM)),
+        }
+    }
+}
+
+/// Writes groups, one after the other, until no create waits.
+struct Server {
+    queue: Arc<Mutex<Queue>>,
+    is_done: bool,
+}
+
+impl Server {
+    fn run(mut self) {
+        let mut pace = lock(&self.queue).pace;
+        loop {
+            let group = {
+                let mut queue = lock(&self.queue);
+                let group = next_group(&mut queue.waiting);
+                if group.is_empty() {
+                    queue.pace = pace;
+                    queue.is_served = false;
+                    self.is_done = true;
+                    return;
+                }
+                group
+            };
+            group::commit(group, &mut pace);
+        }
+    }
+}
+
+impl Drop for Server {
+    /// Fails the creates that wait if the runtime shut down before the server ran. The next create starts a server.
+    fn drop(&mut self) {
+        if !self.is_done {
+            let mut queue = lock(&self.queue);
+            queue.is_served = false;
+            queue.waiting.clear();
+        }
+    }
+}
+
+/// Takes the creates of the next group, without those whose caller gave up.
+fn next_group(waiting: &mut VecDeque<Create>) -> Vec<Create> {
+    let (mut group, mut bytes) = (Vec::new(), 0);
+    while group.len() < MOST_FILES && bytes < MOST_BYTES {
+        let Some(create) = waiting.pop_front() else {
+            break;
+        };
+        if !create.answer.is_closed() {
+            bytes += create.payload.content_length();
+            group.push(create);
+        }
+    }
+    group
+}
+
+fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Content that waits or is being written, in KiB: two of the largest bodies.
+const ROOM: usize = 256 << 10;
+
+const MOST_FILES: usize = 64;
+/// The last file of a group may exceed it.
+const MOST_BYTES: usize = 16 << 20;

@@ -1,0 +1,17 @@
+use std::path::Path;
+
+use object_store::{PutPayload, PutResult, Result};
+
+/// Creates no file on this operating system, so that `LocalFileSystem` does.
+#[derive(Debug, Default)]
+pub(super) struct Creates;
+
+impl Creates {
+    pub(super) async fn create(
+        &self,
+        _path: &Path,
+        _payload: &PutPayload,
+    ) -> Option<Result<PutResult>> {
+        None
+    }
+}
