@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     env,
+    ffi::OsStr,
     fs::File,
     path::Path,
     process::{Child, Command},
@@ -11,6 +12,7 @@ use std::{
 
 use futures_util::future::join_all;
 use sha2::{Digest, Sha256};
+use tokio::io::AsyncReadExt;
 use tower_pyannote::{HandlerRegistry, WebhookEvent, event::Delivery};
 use tower_pyannote_forward::{Relay, event_key};
 use tower_pyannote_inbox::{Commit, Inbox};
@@ -18,7 +20,7 @@ use tower_pyannote_test_support::{bodies, language};
 
 use crate::{
     guide,
-    server::{STREAM, Server},
+    server::{BUCKET, STREAM, Server},
 };
 
 const SMALL: usize = 2_000;
@@ -91,6 +93,54 @@ async fn stream_has_every_event_once_although_server_and_relay_are_killed() {
         );
     }
     assert_eq!(received, expected);
+}
+
+#[tokio::test]
+async fn bucket_does_not_grow_although_uploads_are_killed() {
+    if let Some(url) = env::var_os(URL) {
+        return upload(url.to_str().unwrap()).await;
+    }
+    // An upload of 2,560 chunks.
+    let Some(server) = Server::start("max_payload: 16384") else {
+        return;
+    };
+    let context = server.context().await;
+    let relay = Relay::nats(server.url(), STREAM).with_create_if_absent(true);
+    let _connected = relay.connect().await.unwrap();
+    let objects = context.get_object_store(BUCKET).await.unwrap();
+    let mut stream = context.get_stream(format!("OBJ_{BUCKET}")).await.unwrap();
+    let (event, digest) = event(50);
+    let body = event.raw();
+    let whole = body.len().div_ceil(8_192) as u64;
+    for _ in 0..5 {
+        let before = stream.info().await.unwrap().state.last_sequence;
+        let test = "kills::bucket_does_not_grow_although_uploads_are_killed";
+        let mut process = Process::run(test, &[(URL, server.url().as_ref())]);
+        until("a third of the chunks", async || {
+            stream.info().await.unwrap().state.last_sequence >= before + whole / 3
+        })
+        .await;
+        process.kill();
+        objects.info(event_key(&event)).await.unwrap_err();
+        let messages = stream.info().await.unwrap().state.messages;
+        assert!(messages <= whole, "{messages} chunks");
+    }
+    upload(&server.url()).await;
+    // The chunks, and the description of the object.
+    assert_eq!(stream.info().await.unwrap().state.messages, whole + 1);
+    let mut stored = Vec::new();
+    let mut object = objects.get(event_key(&event)).await.unwrap();
+    object.read_to_end(&mut stored).await.unwrap();
+    assert_eq!(
+        base16ct::lower::encode_string(&Sha256::digest(&stored)),
+        digest
+    );
+}
+
+/// The process that is killed: one upload.
+async fn upload(url: &str) {
+    let relay = Relay::nats(url, STREAM).build().unwrap();
+    relay.publish(&event(50).0).await.unwrap();
 }
 
 /// Commits the events, and returns the SHA-256 of their bodies by key.
@@ -166,10 +216,17 @@ struct Process(Child);
 impl Process {
     fn start(inbox: &Path, server: &Server) -> Self {
         let test = "kills::stream_has_every_event_once_although_server_and_relay_are_killed";
+        Self::run(
+            test,
+            &[(INBOX, inbox.as_ref()), (URL, server.url().as_ref())],
+        )
+    }
+
+    /// Runs a test of this program as a process.
+    fn run(test: &str, env: &[(&str, &OsStr)]) -> Self {
         let child = Command::new(env::current_exe().unwrap())
             .args(["--exact", test])
-            .env(INBOX, inbox)
-            .env(URL, server.url())
+            .envs(env.iter().copied())
             .spawn()
             .unwrap();
         Self(child)

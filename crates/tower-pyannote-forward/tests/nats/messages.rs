@@ -11,7 +11,7 @@ use tower_pyannote_forward::{
 };
 use tower_pyannote_test_support::bodies;
 
-use crate::server::{STREAM, Server};
+use crate::server::{BUCKET, STREAM, Server};
 
 pub(crate) fn event(body: impl Into<Vec<u8>>) -> WebhookEvent {
     let delivery = Delivery::at(SystemTime::UNIX_EPOCH);
@@ -30,6 +30,16 @@ async fn message(server: &Server, sequence: u64) -> StreamMessage {
         .get_raw_message(sequence)
         .await
         .unwrap()
+}
+
+/// Returns the body of an object.
+async fn object(server: &Server, name: &str) -> Vec<u8> {
+    let context = server.context().await;
+    let bucket = context.get_object_store(BUCKET).await.unwrap();
+    let mut body = Vec::new();
+    let mut object = bucket.get(name).await.unwrap();
+    object.read_to_end(&mut body).await.unwrap();
+    body
 }
 
 fn headers(message: &StreamMessage) -> BTreeMap<String, String> {
@@ -114,16 +124,58 @@ async fn event_that_is_published_again_is_one_message_and_one_object() {
     ] {
         assert_eq!(headers[name], value);
     }
-    let bucket = server
-        .context()
-        .await
-        .get_object_store("PYANNOTE-bodies")
-        .await
-        .unwrap();
-    let mut body = Vec::new();
-    let mut object = bucket.get("large:succeeded").await.unwrap();
-    object.read_to_end(&mut body).await.unwrap();
-    assert_eq!(body, large);
+    assert_eq!(object(&server, "large:succeeded").await, large);
+}
+
+#[tokio::test]
+async fn object_without_all_its_chunks_is_stored_again() {
+    let Some(server) = Server::start("max_payload: 4096") else {
+        return;
+    };
+    let relay = relay(&server).await;
+    let body = bodies::diarization("large", 10_000);
+    relay.publish(&event(body.clone())).await.unwrap();
+    let context = server.context().await;
+    let stream = context.get_stream(format!("OBJ_{BUCKET}")).await.unwrap();
+    stream.delete_message(2).await.unwrap();
+    relay.publish(&event(body.clone())).await.unwrap();
+    assert_eq!(object(&server, "large:succeeded").await, body);
+}
+
+#[tokio::test]
+async fn other_body_of_an_event_replaces_the_object_and_its_chunks() {
+    let Some(server) = Server::start("max_payload: 4096") else {
+        return;
+    };
+    let relay = relay(&server).await;
+    for least in [10_000, 20_000] {
+        let body = bodies::diarization("large", least);
+        relay.publish(&event(body.clone())).await.unwrap();
+        assert_eq!(object(&server, "large:succeeded").await, body);
+        let context = server.context().await;
+        let stream = context.get_stream(format!("OBJ_{BUCKET}")).await.unwrap();
+        let chunks = body.len().div_ceil(2_048) as u64;
+        assert_eq!(stream.cached_info().state.messages, chunks + 1);
+    }
+}
+
+#[tokio::test]
+async fn uploads_of_an_event_at_the_same_time_leave_one_whole_object() {
+    let Some(server) = Server::start("max_payload: 4096") else {
+        return;
+    };
+    let relays = [relay(&server).await, relay(&server).await];
+    let body = bodies::diarization("large", 500_000);
+    let event = event(body.clone());
+    let publish = async |relay: &Relay<NatsPublisher>, pause| {
+        // As the inbox does: until it succeeds.
+        while relay.publish(&event).await.is_err() {
+            tokio::time::sleep(std::time::Duration::from_millis(pause)).await;
+        }
+    };
+    tokio::join!(publish(&relays[0], 1), publish(&relays[1], 50));
+    assert_eq!(object(&server, "large:succeeded").await, body);
+    assert_eq!(server.count().await, 1);
 }
 
 #[tokio::test]

@@ -103,3 +103,4 @@ fn spawn(dir: &TempDir, port: u16, settings: &str) -> Child {
 }
 
 pub(crate) const STREAM: &str = "PYANNOTE";
+pub(crate) const BUCKET: &str = "PYANNOTE-bodies";

@@ -45,8 +45,8 @@ pub use self::builder::NatsBuilder;
 /// A message is published when the stream has acknowledged it. JetStream writes an acknowledged message to its file at once,
 /// and flushes the file to the disk later, unless the server sets `sync_interval: always`.
 ///
-/// If the process is killed while it stores an object, chunks without an object stay in the bucket until they are older than
-/// the bucket's `max_age`.
+/// If the process is killed while it stores an object, chunks without an object stay in the bucket. The next upload of the same
+/// event deletes them, so at most one body for each event stays, until it is older than the bucket's `max_age`.
 ///
 /// [`Relay::nats`](crate::Relay::nats) creates a publisher with its own connection. Cloning is cheap.
 #[derive(Clone)]
