@@ -13,11 +13,11 @@ use crate::{
     held::Wake,
     pool::pool_for,
     read,
-    record::{Record, Source, nanoseconds, storable_error},
+    record::{Record, nanoseconds, storable_error},
     store::{ANSWER, Database, Grouping, Store},
     telemetry,
 };
-use tower_pyannote::WebhookEvent;
+use tower_pyannote::{WebhookEvent, event::Source};
 
 /// A durable inbox: commits events to a database before they are acknowledged, and keeps them until they are handled.
 ///
@@ -126,10 +126,7 @@ impl Inbox {
     /// Returns an error within 5 s if the database failed or did not answer. If only the answer was lost, the event is committed,
     /// and its next delivery is a duplicate.
     pub async fn commit(&self, event: &WebhookEvent) -> Result<Commit, InboxError> {
-        let commit = self
-            .committer
-            .commit(record(event, Source::Delivered))
-            .await;
+        let commit = self.committer.commit(record(event, Source::Webhook)).await;
         telemetry::answered(event, &commit);
         commit
     }
@@ -137,7 +134,7 @@ impl Inbox {
     /// Commits an event that was fetched from the API. The commit may take longer than the commit of a delivery.
     #[cfg(feature = "reconcile")]
     pub(crate) async fn commit_fetched(&self, event: &WebhookEvent) -> Result<Commit, InboxError> {
-        let record = record(event, Source::Fetched).await;
+        let record = record(event, Source::Api).await;
         let commit = crate::committer::commit_alone(&self.database, &self.wake, record).await;
         telemetry::answered(event, &commit);
         commit

@@ -183,12 +183,15 @@ mod tests {
     use std::time::UNIX_EPOCH;
 
     use tempfile::TempDir;
-    use tower_pyannote::{WebhookEvent, event::Delivery};
+    use tower_pyannote::{
+        WebhookEvent,
+        event::{Delivery, Source},
+    };
 
     use super::*;
     use crate::{
         Inbox,
-        record::{Record, Source},
+        record::Record,
         store::{ANSWER, End},
     };
 
@@ -216,7 +219,7 @@ mod tests {
             let (answer, answered) = oneshot::channel();
             let body = format!(r#"{{"jobId":"{job_id}","status":"succeeded"}}"#);
             let event = WebhookEvent::new(body.into(), Delivery::at(UNIX_EPOCH)).unwrap();
-            let batch = Batch::of_record(Record::of(&event, Source::Delivered));
+            let batch = Batch::of_record(Record::of(&event, Source::Webhook));
             let answers = Answers {
                 commits: vec![(answer, None)],
                 ..Answers::default()

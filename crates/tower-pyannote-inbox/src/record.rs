@@ -9,7 +9,7 @@ use sqlx::FromRow;
 
 use tower_pyannote::{
     Kind, WebhookEvent,
-    event::{self, Delivery, EventError, JobMetadata, Retry, Text},
+    event::{Delivery, EventError, JobMetadata, Retry, Source, Text},
 };
 
 /// An event as it is stored.
@@ -29,35 +29,6 @@ pub(crate) struct Record {
     pub(crate) retry_number: Option<i64>,
     pub(crate) retry_reason: Option<String>,
     pub(crate) body: Bytes,
-}
-
-/// The origin of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// A signed delivery. Two deliveries of one event with different bodies are a conflict.
-    Delivered,
-    /// The API, whose bytes may differ from those of a delivery with the same content.
-    #[cfg(feature = "reconcile")]
-    Fetched,
-}
-
-impl Source {
-    /// Returns the origin of an event that was stored before.
-    pub(crate) fn of(event: &WebhookEvent) -> Self {
-        match event.source() {
-            #[cfg(feature = "reconcile")]
-            event::Source::Api => Self::Fetched,
-            _ => Self::Delivered,
-        }
-    }
-
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Delivered => "delivered",
-            #[cfg(feature = "reconcile")]
-            Self::Fetched => "fetched",
-        }
-    }
 }
 
 impl Record {
@@ -87,11 +58,11 @@ impl Record {
         i64::try_from(self.body.len()).unwrap_or(i64::MAX)
     }
 
-    /// Returns whether both were delivered and their bodies differ.
+    /// Returns whether both were delivered and their bodies differ. The API's bytes may differ from those of a delivery with the
+    /// same content.
     pub(crate) fn conflicts_with(&self, sha256: &[u8], source: &str) -> bool {
-        let both_delivered =
-            self.source == Source::Delivered && source == Source::Delivered.as_str();
-        both_delivered && sha256 != self.sha256
+        let webhook = Source::Webhook;
+        self.source == webhook && source == webhook.as_str() && sha256 != self.sha256
     }
 }
 
@@ -243,10 +214,10 @@ pub(crate) fn time(nanoseconds: i64) -> SystemTime {
 }
 
 /// Returns the source of a stored event.
-pub(crate) fn source(name: &str) -> event::Source {
+pub(crate) fn source(name: &str) -> Source {
     match name {
-        "fetched" => event::Source::Api,
-        _ => event::Source::Webhook,
+        "api" => Source::Api,
+        _ => Source::Webhook,
     }
 }
 
@@ -284,7 +255,7 @@ mod tests {
     #[test]
     fn an_event_comes_back_as_it_was_stored() {
         let event = event(r#"{"jobId":"a","status":"succeeded","output":null}"#);
-        let record = Record::of(&event, Source::Delivered);
+        let record = Record::of(&event, Source::Webhook);
         let stored = Stored {
             received_at: record.received_at,
             signed_at: record.signed_at,
@@ -311,7 +282,7 @@ mod tests {
         for timestamp in [0, 1, u64::MAX, 9_999_999_999_999_999_999] {
             let delivery = Delivery::at(UNIX_EPOCH).with_timestamp(timestamp);
             let event = WebhookEvent::new(r#"{"jobId":"a"}"#.into(), delivery).unwrap();
-            let record = Record::of(&event, Source::Delivered);
+            let record = Record::of(&event, Source::Webhook);
             assert_eq!(
                 u64::from_ne_bytes(record.signed_at.to_ne_bytes()),
                 timestamp

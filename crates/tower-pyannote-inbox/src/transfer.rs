@@ -6,7 +6,7 @@ use crate::{
     entry::{Commit, InboxEntry, InboxState},
     error::InboxError,
     inbox::Inbox,
-    record::{Record, Source},
+    record::Record,
     store::LONG_ANSWER,
 };
 
@@ -121,7 +121,7 @@ impl Inbox {
         state: &ImportedState,
     ) -> Result<Commit, InboxError> {
         let import = Import {
-            record: Record::of(event, Source::of(event)),
+            record: Record::of(event, event.source()),
             state: state.clone(),
             job_kind: event.job_kind().map(Kind::as_str),
             reference: event.reference().map(str::to_owned),

@@ -17,6 +17,7 @@ pub(crate) async fn prepare(
     let migrations = [
         engine.choose(include_str!("sqlite_1.sql"), include_str!("postgres_1.sql")),
         engine.choose(include_str!("sqlite_2.sql"), include_str!("postgres_2.sql")),
+        SOURCES,
     ];
     let newest = i64::try_from(migrations.len()).unwrap_or(i64::MAX);
     let mut session = engine.write().await?;
@@ -76,6 +77,10 @@ fn refused(error: SchemaError) -> InboxError {
 
 const TABLES_SQLITE: &str = "\
 SELECT name FROM sqlite_schema WHERE type = 'table' AND name IN ('_pyannote_migrations', 'pyannote_schema')";
+
+/// Names the sources as [`Source`](tower_pyannote::event::Source) does.
+const SOURCES: &str = "\
+UPDATE pyannote_events SET source = CASE source WHEN 'fetched' THEN 'api' ELSE 'webhook' END";
 
 /// The name of our table is in two parts, because [`Session`] qualifies it.
 const TABLES_POSTGRES: &str = "\

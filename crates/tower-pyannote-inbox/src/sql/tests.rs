@@ -10,11 +10,14 @@ use super::{
 };
 use crate::{
     postgres::Postgres,
-    record::{Record, Source},
+    record::Record,
     sqlite::SqliteFile,
     store::{Claim, End, Missing, Outcome, Settled},
 };
-use tower_pyannote::{WebhookEvent, event::Delivery};
+use tower_pyannote::{
+    WebhookEvent,
+    event::{Delivery, Source},
+};
 
 async fn sqlite(directory: &TempDir) -> SqlStore {
     let path = directory.path().join("inbox.sqlite");
@@ -38,7 +41,7 @@ fn event(number: usize, bytes: usize) -> Record {
     body.resize(bytes, b' ');
     let delivery = Delivery::at(SystemTime::UNIX_EPOCH);
     let event = WebhookEvent::new(Bytes::from(body), delivery).unwrap();
-    Record::of(&event, Source::Delivered)
+    Record::of(&event, Source::Webhook)
 }
 
 #[tokio::test]
@@ -260,10 +263,10 @@ const BACKLOG_SQLITE: &str = "\
 WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 100000)
 INSERT INTO pyannote_events (event_key, job_key, job_id, status, source, sha256, body_bytes, received_at, signed_at,
     queued_at, due_at)
-SELECT 'event ' || n, 'job ' || n, n, 'succeeded', 'delivered', 'x', 100, n, n, n, n FROM numbers";
+SELECT 'event ' || n, 'job ' || n, n, 'succeeded', 'webhook', 'x', 100, n, n, n, n FROM numbers";
 
 const BACKLOG_POSTGRES: &str = "\
 INSERT INTO pyannote_events (event_key, job_key, job_id, status, source, sha256, body_bytes, received_at, signed_at,
     queued_at, due_at, body)
-SELECT CAST('event ' || n AS BYTEA), CAST('job ' || n AS BYTEA), CAST(n AS TEXT), 'succeeded', 'delivered', 'x', 100,
+SELECT CAST('event ' || n AS BYTEA), CAST('job ' || n AS BYTEA), CAST(n AS TEXT), 'succeeded', 'webhook', 'x', 100,
     n, n, n, n, 'x' FROM generate_series(1, 100000) AS numbers (n) ORDER BY numbers.n";

@@ -4,10 +4,11 @@ use std::{error::Error, net::TcpListener, path::Path};
 
 use sqlx::{Connection, PgConnection, Row, SqliteConnection};
 use tempfile::TempDir;
-use tower_pyannote_inbox::{Inbox, InboxError, InboxErrorKind, InboxFilter};
+use tower_pyannote::event::Source;
+use tower_pyannote_inbox::{Commit, Inbox, InboxError, InboxErrorKind, InboxFilter};
 
 use crate::place::{
-    Log, Place, commit, counting, hasty, on_each_store, spawn, state, until_handled,
+    Log, Place, commit, counting, entry, event, hasty, on_each_store, spawn, state, until_handled,
 };
 
 use tower_pyannote_test_support::postgres::Postgres;
@@ -17,6 +18,7 @@ on_each_store! {
     tables_of_a_newer_version_are_refused,
     tables_of_an_unreleased_version_are_refused,
     tables_of_the_first_version_are_migrated_with_their_events,
+    sources_of_the_second_version_are_renamed,
 }
 
 async fn tables_of_a_newer_version_are_refused(place: Place) {
@@ -68,6 +70,29 @@ async fn tables_of_the_first_version_are_migrated_with_their_events(place: Place
     let _worker = spawn(hasty(&inbox, counting(&log, "count")));
     until_handled(&inbox, 1).await;
     assert_eq!(log.lines(), ["job 1"]);
+}
+
+async fn sources_of_the_second_version_are_renamed(place: Place) {
+    let inbox = place.open().await;
+    let sources = [
+        ("delivered", Source::Webhook, Commit::Conflict),
+        ("fetched", Source::Api, Commit::Duplicate),
+    ];
+    for (old, ..) in sources {
+        commit(&inbox, old).await;
+    }
+    for statement in [
+        "UPDATE pyannote_events SET source = job_id",
+        "UPDATE pyannote_schema SET version = 2",
+    ] {
+        place.execute(statement).await;
+    }
+    let inbox = place.open().await;
+    for (old, new, other_body) in sources {
+        assert_eq!(entry(&inbox, old).await.source, new);
+        let other = event(old, "succeeded", r#","output":null"#);
+        assert_eq!(inbox.commit(&other).await.unwrap(), other_body);
+    }
 }
 
 async fn tables_of_an_unreleased_version_are_refused(place: Place) {
