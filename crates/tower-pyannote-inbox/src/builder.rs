@@ -1,7 +1,8 @@
-use std::{fmt, future::Future, path::Path, sync::Arc, time::Duration};
+use std::{fmt, future::Future, path::Path, time::Duration};
 
 use crate::{
     config_error::ConfigError,
+    database::Database,
     error::{InboxError, InboxErrorKind},
     inbox::Inbox,
     sql::{SqlStore, prepare, session::Engine},
@@ -166,7 +167,7 @@ impl InboxBuilder {
     pub async fn open(self) -> Result<Inbox, InboxError> {
         let memory = self.commit_memory;
         let engine = within_a_minute(self.prepared()).await?;
-        Ok(Inbox::over(Arc::new(SqlStore::new(engine)), memory))
+        Ok(Inbox::over(Database::new(SqlStore::new(engine)), memory))
     }
 
     /// Creates the tables, or brings them up to date, and opens nothing.

@@ -7,12 +7,12 @@ use std::{
 use tokio::{sync::Semaphore, time};
 
 use crate::{
+    database::Database,
     entry::Commit,
     error::{InboxError, InboxErrorKind},
     group::Group,
     held::Wake,
     record::Record,
-    store::Database,
     telemetry,
 };
 

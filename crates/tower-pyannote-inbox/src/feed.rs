@@ -6,11 +6,12 @@ use tokio::{
 };
 
 use crate::{
+    database::Database,
     error::{InboxError, InboxErrorKind},
     group::Group,
     held::{Claimant, Held, Wake},
     lane::Found,
-    store::{Claimed, Database},
+    store::{ANSWER, Claimed},
     telemetry,
 };
 
@@ -94,10 +95,8 @@ impl Feed {
     /// Makes the events due again that this worker has claimed and does not hold.
     pub(crate) async fn hand_back(&self) -> Result<(), InboxError> {
         let held = self.held.ids();
-        let released = self
-            .database
-            .ask(|store| store.release(&self.claimant.worker, &held))
-            .await;
+        let released = self.database.release(ANSWER, &self.claimant.worker, &held);
+        let released = released.await;
         if let Err(error) = &released {
             telemetry::store_failed("release", error);
         }

@@ -1,5 +1,4 @@
 use std::{
-    collections::HashSet,
     future::{Future, pending, poll_fn},
     pin::Pin,
     task::Poll,
@@ -8,8 +7,9 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
+    database::{Call, StoreFuture},
     error::{InboxError, InboxErrorKind},
-    store::{Batch, Outcome, StoreFuture},
+    store::{Batch, Outcome},
 };
 
 /// Decides when and how the calls of a store go on.
@@ -19,7 +19,7 @@ pub trait StoreGate: Send + Sync + 'static {
     fn pass(&self, call: &StoreCall, moment: StoreMoment) -> StorePass<'_>;
 }
 
-/// A call of a store. Only `transact` and `release` hold more than their name.
+/// A call of a store: `transact`, `release`, `keep_alive` or `other`. The first two have more than a name.
 #[doc(hidden)]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -69,8 +69,26 @@ pub enum StoreStep {
     },
 }
 
+impl From<Call<'_>> for StoreCall {
+    fn from(call: Call<'_>) -> Self {
+        let named = |name| Self {
+            name,
+            ..Self::default()
+        };
+        match call {
+            Call::Transact(batch) => Self::transact(batch),
+            Call::Release(held) => Self {
+                held: held.iter().copied().collect(),
+                ..named("release")
+            },
+            Call::KeepAlive => named("keep_alive"),
+            Call::Other => named("other"),
+        }
+    }
+}
+
 impl StoreCall {
-    pub(crate) fn transact(batch: &Batch) -> Self {
+    fn transact(batch: &Batch) -> Self {
         let write = |outcome: &Outcome| StoreWrite {
             event: outcome.claim.id,
             claim: outcome.claim.number,
@@ -83,22 +101,6 @@ impl StoreCall {
             writes: batch.outcomes.iter().map(write).collect(),
             places: batch.claims.iter().map(|claim| claim.places).sum(),
             held: Vec::new(),
-        }
-    }
-
-    pub(crate) fn release(held: &HashSet<i64>) -> Self {
-        Self {
-            held: held.iter().copied().collect(),
-            ..Self::from("release")
-        }
-    }
-}
-
-impl From<&'static str> for StoreCall {
-    fn from(name: &'static str) -> Self {
-        Self {
-            name,
-            ..Self::default()
         }
     }
 }

@@ -6,12 +6,13 @@ use tokio::{
 };
 
 use crate::{
+    database::Database,
     entry::Commit,
     error::InboxError,
     held::{Claimant, Wake},
     lane::{Answer, Answers, Found, Lane, PendingClaim, closed},
     record::Record,
-    store::{Batch, Database, Grouping, Outcome},
+    store::{Batch, Grouping, Outcome},
 };
 
 /// Groups deliveries, results and claims into transactions.

@@ -1,11 +1,11 @@
 use std::{
     fmt,
-    sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use crate::{
     committer::Committer,
+    database::Database,
     details::InboxDetails,
     entry::{Commit, InboxEntry, InboxFilter, InboxStats, Replay},
     error::{InboxError, InboxErrorKind},
@@ -14,7 +14,7 @@ use crate::{
     pool::pool_for,
     read,
     record::{Record, nanoseconds, storable_error},
-    store::{ANSWER, Database, Grouping, Store},
+    store::{ANSWER, Grouping},
     telemetry,
 };
 use tower_pyannote::{WebhookEvent, event::Source};
@@ -83,14 +83,7 @@ pub struct Inbox {
 }
 
 impl Inbox {
-    /// Returns the store, so that another store can wrap it.
-    #[cfg(feature = "testing")]
-    pub(crate) fn store(&self) -> Arc<dyn Store> {
-        self.database.store()
-    }
-
-    pub(crate) fn over(store: Arc<dyn Store>, commit_memory: usize) -> Self {
-        let database = Database::new(store);
+    pub(crate) fn over(database: Database, commit_memory: usize) -> Self {
         let wake = Wake::default();
         let committer = Committer::start(&database, &wake, commit_memory);
         Self {

@@ -7,10 +7,11 @@ use std::{
 use tokio::sync::{OwnedSemaphorePermit, RwLock, oneshot};
 
 use crate::{
+    database::Database,
     entry::Commit,
     error::{InboxError, InboxErrorKind},
     held::{Claimant, Wake},
-    store::{Batch, Claimed, Database, Done, Outcome, Places},
+    store::{Batch, Claimed, Done, Outcome, Places},
 };
 
 /// What the tasks of a group share.

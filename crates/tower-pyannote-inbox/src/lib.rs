@@ -12,6 +12,7 @@ mod backoff;
 mod builder;
 mod committer;
 mod config_error;
+mod database;
 mod details;
 mod entry;
 mod error;

@@ -1,11 +1,12 @@
 use tokio::time;
 
 use crate::{
+    database::Database,
     error::InboxError,
     held::PAUSE,
     pool::pool_for,
     record::Stored,
-    store::{ANSWER, Database, LONG_ANSWER},
+    store::{ANSWER, LONG_ANSWER},
     telemetry,
 };
 use tower_pyannote::{WebhookEvent, event::EventError};

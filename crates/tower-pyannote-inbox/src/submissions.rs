@@ -11,7 +11,8 @@ use crate::{
     held::PAUSE,
     inbox::Inbox,
     record::{NewIntent, OwnData, Submission},
-    store::{ANSWER, Store, StoreFuture},
+    sql::SqlStore,
+    store::ANSWER,
 };
 use pyannoteai_client::{SubmissionIntent, SubmissionLog, SubmittedJob};
 use tower_pyannote::event::Text;
@@ -148,10 +149,10 @@ impl Inbox {
     }
 
     /// Retries for 10 s, because nothing else may know of the job. Then events may be due.
-    async fn persist<'a>(
-        &'a self,
-        work: impl Fn(&'a dyn Store) -> StoreFuture<'a, ()>,
-    ) -> Result<(), InboxError> {
+    async fn persist<'a, F>(&'a self, work: impl Fn(&'a SqlStore) -> F) -> Result<(), InboxError>
+    where
+        F: Future<Output = Result<(), InboxError>> + Send + 'a,
+    {
         let begun = Instant::now();
         loop {
             let done = self.database.ask(&work).await;

@@ -8,9 +8,9 @@ use tokio::{
 };
 
 use crate::{
+    database::Database,
     held::{PAUSE, Wake},
     inbox::Inbox,
-    store::Database,
     telemetry,
 };
 
@@ -20,7 +20,7 @@ pub(crate) async fn keep_alive(database: Database, wake: Wake, worker: Arc<str>,
     loop {
         time::sleep(third).await;
         loop {
-            let taken = database.ask_within(third, |store| store.keep_alive(&worker, lease));
+            let taken = database.keep_alive(third, &worker, lease);
             match taken.await {
                 Ok(taken) => {
                     if taken > 0 {

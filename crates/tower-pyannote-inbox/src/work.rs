@@ -7,13 +7,14 @@ use tokio::{
 
 use crate::{
     backoff::{Backoff, LONGEST_BACKOFF},
+    database::Database,
     error::InboxError,
     group::Group,
     held::{Holding, PAUSE},
     read::{event, read},
     record::storable_error,
     room::Room,
-    store::{Claim, Claimed, ClaimedRow, Database, End, Outcome, Settled},
+    store::{Claim, Claimed, ClaimedRow, End, Outcome, Settled},
     telemetry,
 };
 use tower_pyannote::{HandlerRegistry, WebhookEvent, handler::HandlerRun};

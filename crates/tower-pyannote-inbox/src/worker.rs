@@ -13,6 +13,7 @@ use crate::{
     held::{Claimant, Held},
     inbox::Inbox,
     room::Room,
+    store::ANSWER,
     telemetry,
     upkeep::{housekeeping, keep_alive, steadily},
     work::{Attempts, Rules, persist},
@@ -190,7 +191,7 @@ impl InboxWorker {
         let wake = self.inbox.wake.clone();
         let mut stop = pin!(stop);
         let registered = persist("register", &database, || {
-            database.ask(|store| store.keep_alive(&worker, self.lease))
+            database.keep_alive(ANSWER, &worker, self.lease)
         });
         tokio::select! {
             _ = registered => {}
@@ -264,7 +265,7 @@ impl InboxWorker {
         // No other worker may begin an event while a handler that was cut off still runs.
         let _ = time::timeout(HAND_BACK, held.emptied()).await;
         let left = held.ids();
-        let released = database.ask_within(HAND_BACK, |store| store.release(&worker, &left));
+        let released = database.release(HAND_BACK, &worker, &left);
         telemetry::drained(in_time, released.await?, left.len());
         Ok(())
     }

@@ -28,12 +28,10 @@ use self::{
 };
 use crate::error::InboxError;
 use crate::{
-    details::InboxDetails,
-    entry::{Commit, InboxEntry, InboxFilter, InboxState, InboxStats, Replay},
+    entry::{InboxState, InboxStats, Replay},
     record::{Stored, time},
-    store::{Batch, Done, Grouping, Places, Store, StoreFuture},
+    store::{Batch, Done, Grouping, Places},
     telemetry,
-    transfer::Import,
 };
 
 /// An inbox in a database.
@@ -78,167 +76,145 @@ impl SqlStore {
         session.commit().await?;
         Ok(done)
     }
-}
 
-impl Store for SqlStore {
-    fn grouping(&self) -> Grouping {
+    pub(crate) fn grouping(&self) -> Grouping {
         self.engine.grouping()
     }
 
-    fn transact<'a>(&'a self, batch: &'a Batch) -> StoreFuture<'a, Done> {
-        Box::pin(async move {
-            let done = self.transact_with(batch, &batch.claims).await;
-            match done {
-                // Another worker has claimed another event of the same job just now. The next claim sees that.
-                Err(error) if is_unique_violation(&error) && !batch.claims.is_empty() => {
-                    let mut done = self.transact_with(batch, &[]).await?;
-                    done.claimed.resize_with(batch.claims.len(), Vec::new);
-                    Ok(done)
-                }
-                done => done,
+    /// Commits events, writes outcomes and claims events, in this order. Does all or nothing; the answers have the order of the
+    /// batch.
+    pub(crate) async fn transact(&self, batch: &Batch) -> Result<Done, InboxError> {
+        let done = self.transact_with(batch, &batch.claims).await;
+        match done {
+            // Another worker has claimed another event of the same job just now. The next claim sees that.
+            Err(error) if is_unique_violation(&error) && !batch.claims.is_empty() => {
+                let mut done = self.transact_with(batch, &[]).await?;
+                done.claimed.resize_with(batch.claims.len(), Vec::new);
+                Ok(done)
             }
-        })
+            done => done,
+        }
     }
 
-    fn probe(&self) -> StoreFuture<'_, ()> {
-        Box::pin(async move {
-            let mut session = self.engine.write().await?;
-            session.run(sql::PROBE, &[]).await?;
-            session.commit().await
-        })
+    /// Writes a row, to find out whether an event could be committed.
+    pub(crate) async fn probe(&self) -> Result<(), InboxError> {
+        let mut session = self.engine.write().await?;
+        session.run(sql::PROBE, &[]).await?;
+        session.commit().await
     }
 
-    fn keep_alive<'a>(&'a self, worker: &'a str, lease: Duration) -> StoreFuture<'a, u64> {
-        Box::pin(async move {
-            let mut session = self.engine.write().await?;
-            let name = Value::Text(worker);
-            session
-                .run(sql::RENEW, &[name, Value::Int(span(lease))])
-                .await?;
-            session.run(sql::REBASE_LEASES, &[]).await?;
-            let taken = session.run(sql::TAKE_OVER, &[name]).await?;
-            let compact = self.engine.choose("", sql::COMPACT_COUNTS_POSTGRES);
-            session.script(compact).await?;
-            session.commit().await?;
-            Ok(taken)
-        })
+    /// Renews a worker's lease, and makes the events of workers without a lease due again. Returns their number.
+    pub(crate) async fn keep_alive(
+        &self,
+        worker: &str,
+        lease: Duration,
+    ) -> Result<u64, InboxError> {
+        let mut session = self.engine.write().await?;
+        let name = Value::Text(worker);
+        session
+            .run(sql::RENEW, &[name, Value::Int(span(lease))])
+            .await?;
+        session.run(sql::REBASE_LEASES, &[]).await?;
+        let taken = session.run(sql::TAKE_OVER, &[name]).await?;
+        let compact = self.engine.choose("", sql::COMPACT_COUNTS_POSTGRES);
+        session.script(compact).await?;
+        session.commit().await?;
+        Ok(taken)
     }
 
-    fn release<'a>(&'a self, worker: &'a str, held: &'a HashSet<i64>) -> StoreFuture<'a, u64> {
-        Box::pin(async move {
-            let held: Vec<i64> = held.iter().copied().collect();
-            let values = [Value::Text(worker), Value::Ids(&held)];
-            let mut session = self.engine.write().await?;
-            let released = session.run(sql::RELEASE, &values).await?;
-            session.commit().await?;
-            Ok(released)
-        })
+    /// Makes the events that a worker claimed due again, except those in `held`, and counts no attempt. Returns their number.
+    pub(crate) async fn release(
+        &self,
+        worker: &str,
+        held: &HashSet<i64>,
+    ) -> Result<u64, InboxError> {
+        let held: Vec<i64> = held.iter().copied().collect();
+        let values = [Value::Text(worker), Value::Ids(&held)];
+        let mut session = self.engine.write().await?;
+        let released = session.run(sql::RELEASE, &values).await?;
+        session.commit().await?;
+        Ok(released)
     }
 
-    fn stats(&self) -> StoreFuture<'_, InboxStats> {
-        Box::pin(async move {
-            let mut session = self.engine.read().await?;
-            let counts: Vec<(String, i64)> = session.rows(sql::COUNTS, &[]).await?;
-            let oldest: Option<(Option<i64>,)> = session.row(sql::OLDEST, &[]).await?;
-            session.commit().await?;
-            let mut stats = InboxStats::default();
-            for (state, events) in counts {
-                let count = match InboxState::from_name(&state) {
-                    InboxState::Waiting => &mut stats.waiting,
-                    InboxState::Running => &mut stats.running,
-                    InboxState::Handled => &mut stats.handled,
-                    InboxState::Dead => &mut stats.dead,
-                    InboxState::Unknown => &mut stats.unknown,
-                };
-                *count = count.saturating_add_signed(events);
-            }
-            let age = |oldest| SystemTime::now().duration_since(time(oldest)).ok();
-            let oldest = oldest.and_then(|(oldest,)| oldest);
-            stats.oldest_waiting = oldest.map(|oldest| age(oldest).unwrap_or_default());
-            Ok(stats)
-        })
+    pub(crate) async fn stats(&self) -> Result<InboxStats, InboxError> {
+        let mut session = self.engine.read().await?;
+        let counts: Vec<(String, i64)> = session.rows(sql::COUNTS, &[]).await?;
+        let oldest: Option<(Option<i64>,)> = session.row(sql::OLDEST, &[]).await?;
+        session.commit().await?;
+        let mut stats = InboxStats::default();
+        for (state, events) in counts {
+            let count = match InboxState::from_name(&state) {
+                InboxState::Waiting => &mut stats.waiting,
+                InboxState::Running => &mut stats.running,
+                InboxState::Handled => &mut stats.handled,
+                InboxState::Dead => &mut stats.dead,
+                InboxState::Unknown => &mut stats.unknown,
+            };
+            *count = count.saturating_add_signed(events);
+        }
+        let age = |oldest| SystemTime::now().duration_since(time(oldest)).ok();
+        let oldest = oldest.and_then(|(oldest,)| oldest);
+        stats.oldest_waiting = oldest.map(|oldest| age(oldest).unwrap_or_default());
+        Ok(stats)
     }
 
-    fn import<'a>(&'a self, import: &'a Import) -> StoreFuture<'a, Commit> {
-        Box::pin(transfer::import(self, import))
+    /// Counts the events received since a time, by spans of nanoseconds. Spans without events are left out.
+    pub(crate) async fn arrivals(
+        &self,
+        since: i64,
+        span: i64,
+    ) -> Result<Vec<(i64, i64)>, InboxError> {
+        let values = [Value::Int(since), Value::Int(span)];
+        let mut session = self.engine.read().await?;
+        let counts = session.rows(listing::ARRIVALS, &values).await?;
+        session.commit().await?;
+        Ok(counts)
     }
 
-    fn list<'a>(&'a self, filter: &'a InboxFilter) -> StoreFuture<'a, Vec<InboxEntry>> {
-        Box::pin(async move {
-            let mut session = self.engine.read().await?;
-            let entries = read::list(&mut session, filter).await?;
-            session.commit().await?;
-            Ok(entries)
-        })
+    /// Makes a dead event handled; `false` if no dead event has this id.
+    pub(crate) async fn mark_handled(&self, id: i64, reason: &str) -> Result<bool, InboxError> {
+        let mut session = self.engine.write().await?;
+        let values = [Value::Int(id), Value::Text(reason)];
+        if session.run(listing::MARK_HANDLED, &values).await? == 0 {
+            return Ok(false);
+        }
+        session
+            .run(sql::FORGET_RESULTS, &[Value::Ids(&[id])])
+            .await?;
+        session.commit().await?;
+        Ok(true)
     }
 
-    fn details(&self, id: i64) -> StoreFuture<'_, Option<InboxDetails>> {
-        Box::pin(async move {
-            let mut session = self.engine.read().await?;
-            let details = read::details(&mut session, id).await?;
-            session.commit().await?;
-            Ok(details)
-        })
+    /// Reads an event with its body.
+    pub(crate) async fn event(&self, id: i64) -> Result<Option<Stored>, InboxError> {
+        let statement = self.engine.choose(sql::EVENT_SQLITE, sql::EVENT_POSTGRES);
+        let mut session = self.engine.read().await?;
+        let stored = session.row(statement, &[Value::Int(id)]).await?;
+        session.commit().await?;
+        Ok(stored)
     }
 
-    fn arrivals(&self, since: i64, span: i64) -> StoreFuture<'_, Vec<(i64, i64)>> {
-        Box::pin(async move {
-            let values = [Value::Int(since), Value::Int(span)];
-            let mut session = self.engine.read().await?;
-            let counts = session.rows(listing::ARRIVALS, &values).await?;
-            session.commit().await?;
-            Ok(counts)
-        })
+    /// Makes an event due again; `false` if there is none of this id, or if a worker has it.
+    pub(crate) async fn replay(&self, id: i64, replay: Replay) -> Result<bool, InboxError> {
+        let mut session = self.engine.write().await?;
+        if session.run(sql::REPLAY, &[Value::Int(id)]).await? == 0 {
+            return Ok(false);
+        }
+        let values = [Value::Int(id), Value::Bool(replay == Replay::All)];
+        session.run(sql::REPLAY_RESULTS, &values).await?;
+        session.commit().await?;
+        Ok(true)
     }
 
-    fn mark_handled<'a>(&'a self, id: i64, reason: &'a str) -> StoreFuture<'a, bool> {
-        Box::pin(async move {
-            let mut session = self.engine.write().await?;
-            let values = [Value::Int(id), Value::Text(reason)];
-            if session.run(listing::MARK_HANDLED, &values).await? == 0 {
-                return Ok(false);
-            }
-            session
-                .run(sql::FORGET_RESULTS, &[Value::Ids(&[id])])
-                .await?;
-            session.commit().await?;
-            Ok(true)
-        })
-    }
-
-    fn event(&self, id: i64) -> StoreFuture<'_, Option<Stored>> {
-        Box::pin(async move {
-            let statement = self.engine.choose(sql::EVENT_SQLITE, sql::EVENT_POSTGRES);
-            let mut session = self.engine.read().await?;
-            let stored = session.row(statement, &[Value::Int(id)]).await?;
-            session.commit().await?;
-            Ok(stored)
-        })
-    }
-
-    fn replay(&self, id: i64, replay: Replay) -> StoreFuture<'_, bool> {
-        Box::pin(async move {
-            let mut session = self.engine.write().await?;
-            if session.run(sql::REPLAY, &[Value::Int(id)]).await? == 0 {
-                return Ok(false);
-            }
-            let values = [Value::Int(id), Value::Bool(replay == Replay::All)];
-            session.run(sql::REPLAY_RESULTS, &values).await?;
-            session.commit().await?;
-            Ok(true)
-        })
-    }
-
-    fn prune(&self, before: i64) -> StoreFuture<'_, u64> {
-        Box::pin(async move {
-            let mut session = self.engine.write().await?;
-            let (pruned, lost) = self.prune_in(&mut session, before).await?;
-            session.commit().await?;
-            for job_id in lost {
-                telemetry::never_came(&job_id);
-            }
-            Ok(pruned)
-        })
+    /// Removes some of the events that were handled before a time. Returns their number, 0 if none is left.
+    pub(crate) async fn prune(&self, before: i64) -> Result<u64, InboxError> {
+        let mut session = self.engine.write().await?;
+        let (pruned, lost) = self.prune_in(&mut session, before).await?;
+        session.commit().await?;
+        for job_id in lost {
+            telemetry::never_came(&job_id);
+        }
+        Ok(pruned)
     }
 }
 

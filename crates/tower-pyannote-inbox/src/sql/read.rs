@@ -3,7 +3,7 @@
 use sqlx::FromRow;
 
 use super::{
-    listing,
+    SqlStore, listing,
     session::{Session, Value},
     unsigned,
 };
@@ -15,11 +15,51 @@ use crate::{
 };
 use tower_pyannote::event::Retry;
 
-/// Returns entries, newest first.
-pub(super) async fn list(
-    session: &mut Session,
-    filter: &InboxFilter,
-) -> Result<Vec<InboxEntry>, InboxError> {
+impl SqlStore {
+    /// Returns entries, newest first.
+    pub(crate) async fn list(&self, filter: &InboxFilter) -> Result<Vec<InboxEntry>, InboxError> {
+        let mut session = self.engine.read().await?;
+        let entries = list(&mut session, filter).await?;
+        session.commit().await?;
+        Ok(entries)
+    }
+
+    /// Returns an event with the results of its handlers.
+    pub(crate) async fn details(&self, id: i64) -> Result<Option<InboxDetails>, InboxError> {
+        let mut session = self.engine.read().await?;
+        let filter = InboxFilter::new().with_id(id.to_string()).with_limit(1);
+        let Some(entry) = list(&mut session, &filter).await?.pop() else {
+            return Ok(None);
+        };
+        let number = [Value::Int(id)];
+        let stored: Option<(Vec<u8>, i64)> = session.row(listing::DIGEST_OF, &number).await?;
+        let (sha256, signed_at) = stored.unwrap_or_default();
+        let results: Vec<(String, Option<String>)> =
+            session.rows(listing::RESULTS_OF, &number).await?;
+        let conflicts: Vec<(Vec<u8>, i64, i64)> =
+            session.rows(listing::CONFLICTS_OF, &number).await?;
+        session.commit().await?;
+        let results = results.into_iter();
+        let conflicts = conflicts.into_iter();
+        Ok(Some(InboxDetails {
+            entry,
+            sha256: sha256.try_into().unwrap_or_default(),
+            signed_at: u64::from_ne_bytes(signed_at.to_ne_bytes()),
+            results: results
+                .map(|(handler, error)| HandlerResult { handler, error })
+                .collect(),
+            conflicts: conflicts
+                .map(|(sha256, received_at, bytes)| InboxConflict {
+                    sha256: sha256.try_into().unwrap_or_default(),
+                    received_at: time(received_at),
+                    bytes: unsigned(bytes),
+                })
+                .collect(),
+        }))
+    }
+}
+
+async fn list(session: &mut Session, filter: &InboxFilter) -> Result<Vec<InboxEntry>, InboxError> {
     if let Some(above) = filter.above {
         let values = [Value::Int(above), Value::Int(filter.limit.into())];
         let rows: Vec<EntryRow> = session.rows(listing::BY_ID, &values).await?;
@@ -49,38 +89,6 @@ pub(super) async fn list(
         entries.reverse();
     }
     Ok(entries)
-}
-
-pub(super) async fn details(
-    session: &mut Session,
-    id: i64,
-) -> Result<Option<InboxDetails>, InboxError> {
-    let filter = InboxFilter::new().with_id(id.to_string()).with_limit(1);
-    let Some(entry) = list(session, &filter).await?.pop() else {
-        return Ok(None);
-    };
-    let number = [Value::Int(id)];
-    let stored: Option<(Vec<u8>, i64)> = session.row(listing::DIGEST_OF, &number).await?;
-    let (sha256, signed_at) = stored.unwrap_or_default();
-    let results: Vec<(String, Option<String>)> = session.rows(listing::RESULTS_OF, &number).await?;
-    let conflicts: Vec<(Vec<u8>, i64, i64)> = session.rows(listing::CONFLICTS_OF, &number).await?;
-    let results = results.into_iter();
-    let conflicts = conflicts.into_iter();
-    Ok(Some(InboxDetails {
-        entry,
-        sha256: sha256.try_into().unwrap_or_default(),
-        signed_at: u64::from_ne_bytes(signed_at.to_ne_bytes()),
-        results: results
-            .map(|(handler, error)| HandlerResult { handler, error })
-            .collect(),
-        conflicts: conflicts
-            .map(|(sha256, received_at, bytes)| InboxConflict {
-                sha256: sha256.try_into().unwrap_or_default(),
-                received_at: time(received_at),
-                bytes: unsigned(bytes),
-            })
-            .collect(),
-    }))
 }
 
 #[derive(FromRow)]

@@ -8,7 +8,6 @@ use super::{
 use crate::{
     error::InboxError,
     record::{NewIntent, OwnData, Submission, job_key, kind, metadata, nanoseconds, time},
-    store::{StoreFuture, SubmissionStore},
     unanswered::UnansweredSubmission,
 };
 use tower_pyannote::{
@@ -61,155 +60,148 @@ async fn put(session: &mut Session, submission: &Submission) -> Result<(), Inbox
     session.run(RELEASE, &[]).await.map(drop)
 }
 
-impl SubmissionStore for SqlStore {
-    fn record<'a>(
-        &'a self,
-        submission: &'a Submission,
-        intent_id: Option<&'a str>,
-    ) -> StoreFuture<'a, ()> {
-        Box::pin(async move {
-            let mut session = match intent_id {
-                Some(_) => self.closing().await?,
-                None => self.engine.write().await?,
-            };
-            if let Some(id) = intent_id {
-                session.run(CLOSE, &[Value::Text(id)]).await?;
-            }
-            put(&mut session, submission).await?;
-            session.commit().await
-        })
-    }
-
-    fn open_intent<'a>(&'a self, intent: &'a NewIntent) -> StoreFuture<'a, ()> {
-        Box::pin(async move {
-            let own = &intent.own;
-            let values = [
-                Value::Text(&intent.id),
-                Value::Text(intent.kind.as_str()),
-                Value::Bool(intent.status_only),
-                Value::MaybeText(own.reference.as_deref()),
-                Value::MaybeText(own.metadata.as_ref().map(JobMetadata::as_str)),
-                Value::Int(span(intent.lifetime)),
-            ];
-            let mut session = self.engine.write().await?;
-            session.run(OPEN, &values).await?;
-            let week = [Value::Int(span(SUBMISSIONS_KEPT))];
-            session.run(FORGET_INTENTS, &week).await?;
-            session.commit().await
-        })
-    }
-
-    fn close_intent<'a>(&'a self, id: &'a str, may_exist: bool) -> StoreFuture<'a, ()> {
-        Box::pin(async move {
-            let statement = match may_exist {
-                true => EXPIRE,
-                false => CLOSE,
-            };
-            let mut session = self.closing().await?;
-            session.run(statement, &[Value::Text(id)]).await?;
-            session.run(RELEASE, &[]).await?;
-            session.commit().await
-        })
-    }
-
-    fn unanswered(&self) -> StoreFuture<'_, Vec<UnansweredSubmission>> {
-        Box::pin(async move {
-            let mut session = self.engine.read().await?;
-            let rows = session
-                .rows(UNANSWERED, &[Value::Int(MOST_UNANSWERED)])
-                .await?;
-            session.commit().await?;
-            Ok(rows.into_iter().map(unanswered).collect())
-        })
-    }
-
-    fn answer<'a>(&'a self, id: &'a str, job_id: &'a Text) -> StoreFuture<'a, bool> {
-        Box::pin(async move {
-            let mut session = self.closing().await?;
-            let Some(row) = session.row(UNANSWERED_ONE, &[Value::Text(id)]).await? else {
-                return Ok(false);
-            };
-            let found = unanswered(row);
+impl SqlStore {
+    /// Records a submitted job, closes its intent, and makes the job's events due.
+    pub(crate) async fn record(
+        &self,
+        submission: &Submission,
+        intent_id: Option<&str>,
+    ) -> Result<(), InboxError> {
+        let mut session = match intent_id {
+            Some(_) => self.closing().await?,
+            None => self.engine.write().await?,
+        };
+        if let Some(id) = intent_id {
             session.run(CLOSE, &[Value::Text(id)]).await?;
-            let submission = Submission {
-                job_id: job_id.clone(),
-                kind: found.kind,
-                status_only: found.webhook_status_only,
-                submitted_at: found.begun_at,
-                own: OwnData {
-                    reference: found.reference,
-                    metadata: found.metadata,
-                },
-            };
-            put(&mut session, &submission).await?;
-            session.commit().await?;
-            Ok(true)
-        })
+        }
+        put(&mut session, submission).await?;
+        session.commit().await
     }
 
-    fn recorded<'a>(&'a self, job_ids: &'a [Text]) -> StoreFuture<'a, Vec<bool>> {
-        Box::pin(self.each(job_ids, RECORDED))
+    /// Records a submission that is about to be sent. Events of unknown jobs that are committed from now on wait for its end.
+    pub(crate) async fn open_intent(&self, intent: &NewIntent) -> Result<(), InboxError> {
+        let own = &intent.own;
+        let values = [
+            Value::Text(&intent.id),
+            Value::Text(intent.kind.as_str()),
+            Value::Bool(intent.status_only),
+            Value::MaybeText(own.reference.as_deref()),
+            Value::MaybeText(own.metadata.as_ref().map(JobMetadata::as_str)),
+            Value::Int(span(intent.lifetime)),
+        ];
+        let mut session = self.engine.write().await?;
+        session.run(OPEN, &values).await?;
+        let week = [Value::Int(span(SUBMISSIONS_KEPT))];
+        session.run(FORGET_INTENTS, &week).await?;
+        session.commit().await
     }
 
-    fn awaited(&self) -> StoreFuture<'_, Vec<Submission>> {
-        Box::pin(async move {
-            let since = nanoseconds(SystemTime::now() - SUBMISSIONS_KEPT);
-            let values = [Value::Int(since), Value::Int(MOST_AWAITED)];
-            let mut session = self.engine.read().await?;
-            let rows: Vec<(String, Option<String>, bool, i64)> =
-                session.rows(AWAITED, &values).await?;
-            session.commit().await?;
-            let submissions = rows.into_iter().map(|row| {
-                let (job_id, known, status_only, submitted_at) = row;
-                Submission {
-                    job_id: job_id.as_str().into(),
-                    kind: known.as_deref().and_then(kind),
-                    status_only,
-                    submitted_at: time(submitted_at),
-                    own: OwnData::default(),
-                }
-            });
-            Ok(submissions.collect())
-        })
+    /// Ends the wait for an answer. The submission is forgotten, or unanswered if its job `may_exist`.
+    pub(crate) async fn close_intent(&self, id: &str, may_exist: bool) -> Result<(), InboxError> {
+        let statement = match may_exist {
+            true => EXPIRE,
+            false => CLOSE,
+        };
+        let mut session = self.closing().await?;
+        session.run(statement, &[Value::Text(id)]).await?;
+        session.run(RELEASE, &[]).await?;
+        session.commit().await
     }
 
-    fn settled<'a>(&'a self, job_ids: &'a [Text]) -> StoreFuture<'a, Vec<bool>> {
-        Box::pin(self.each(job_ids, SETTLED))
+    /// Returns the submissions whose answer was lost, the oldest first.
+    pub(crate) async fn unanswered(&self) -> Result<Vec<UnansweredSubmission>, InboxError> {
+        let mut session = self.engine.read().await?;
+        let rows = session
+            .rows(UNANSWERED, &[Value::Int(MOST_UNANSWERED)])
+            .await?;
+        session.commit().await?;
+        Ok(rows.into_iter().map(unanswered).collect())
     }
 
-    fn lease<'a>(
-        &'a self,
-        name: &'a str,
-        holder: &'a str,
+    /// Records the job of an unanswered submission; `false` if there is none with this id.
+    pub(crate) async fn answer(&self, id: &str, job_id: &Text) -> Result<bool, InboxError> {
+        let mut session = self.closing().await?;
+        let Some(row) = session.row(UNANSWERED_ONE, &[Value::Text(id)]).await? else {
+            return Ok(false);
+        };
+        let found = unanswered(row);
+        session.run(CLOSE, &[Value::Text(id)]).await?;
+        let submission = Submission {
+            job_id: job_id.clone(),
+            kind: found.kind,
+            status_only: found.webhook_status_only,
+            submitted_at: found.begun_at,
+            own: OwnData {
+                reference: found.reference,
+                metadata: found.metadata,
+            },
+        };
+        put(&mut session, &submission).await?;
+        session.commit().await?;
+        Ok(true)
+    }
+
+    /// Returns for each job whether its submission is recorded.
+    pub(crate) async fn recorded(&self, job_ids: &[Text]) -> Result<Vec<bool>, InboxError> {
+        self.each(job_ids, RECORDED).await
+    }
+
+    /// Returns the jobs of the last week whose end is not known, the oldest first.
+    pub(crate) async fn awaited(&self) -> Result<Vec<Submission>, InboxError> {
+        let since = nanoseconds(SystemTime::now() - SUBMISSIONS_KEPT);
+        let values = [Value::Int(since), Value::Int(MOST_AWAITED)];
+        let mut session = self.engine.read().await?;
+        let rows: Vec<(String, Option<String>, bool, i64)> = session.rows(AWAITED, &values).await?;
+        session.commit().await?;
+        let submissions = rows.into_iter().map(|row| {
+            let (job_id, known, status_only, submitted_at) = row;
+            Submission {
+                job_id: job_id.as_str().into(),
+                kind: known.as_deref().and_then(kind),
+                status_only,
+                submitted_at: time(submitted_at),
+                own: OwnData::default(),
+            }
+        });
+        Ok(submissions.collect())
+    }
+
+    /// Returns for each job whether its end is known: its event is or was in the inbox, or was given up.
+    pub(crate) async fn settled(&self, job_ids: &[Text]) -> Result<Vec<bool>, InboxError> {
+        self.each(job_ids, SETTLED).await
+    }
+
+    /// Takes or renews a lease; `false` if another holder has it.
+    pub(crate) async fn lease(
+        &self,
+        name: &str,
+        holder: &str,
         duration: Duration,
-    ) -> StoreFuture<'a, bool> {
-        Box::pin(async move {
-            let values = [
-                Value::Text(name),
-                Value::Text(holder),
-                Value::Int(span(duration)),
-            ];
-            let mut session = self.engine.write().await?;
-            session.run(sql::REBASE_LEASES, &[]).await?;
-            let taken = session.run(sql::LEASE, &values).await?;
-            session.commit().await?;
-            Ok(taken > 0)
-        })
+    ) -> Result<bool, InboxError> {
+        let values = [
+            Value::Text(name),
+            Value::Text(holder),
+            Value::Int(span(duration)),
+        ];
+        let mut session = self.engine.write().await?;
+        session.run(sql::REBASE_LEASES, &[]).await?;
+        let taken = session.run(sql::LEASE, &values).await?;
+        session.commit().await?;
+        Ok(taken > 0)
     }
 
-    fn give_up<'a>(&'a self, submission: &'a Submission) -> StoreFuture<'a, ()> {
-        Box::pin(async move {
-            let values = [
-                Value::Bytes(&job_key(&submission.job_id)),
-                Value::Text(&submission.job_id),
-                Value::MaybeText(submission.kind.map(Kind::as_str)),
-                Value::Bool(submission.status_only),
-                Value::Int(nanoseconds(submission.submitted_at)),
-            ];
-            let mut session = self.engine.write().await?;
-            session.run(GIVE_UP, &values).await?;
-            session.commit().await
-        })
+    /// Gives up the event of a job.
+    pub(crate) async fn give_up(&self, submission: &Submission) -> Result<(), InboxError> {
+        let values = [
+            Value::Bytes(&job_key(&submission.job_id)),
+            Value::Text(&submission.job_id),
+            Value::MaybeText(submission.kind.map(Kind::as_str)),
+            Value::Bool(submission.status_only),
+            Value::Int(nanoseconds(submission.submitted_at)),
+        ];
+        let mut session = self.engine.write().await?;
+        session.run(GIVE_UP, &values).await?;
+        session.commit().await
     }
 }
 

@@ -9,6 +9,7 @@ use super::{
     *,
 };
 use crate::{
+    entry::InboxFilter,
     postgres::Postgres,
     record::Record,
     sqlite::SqliteFile,

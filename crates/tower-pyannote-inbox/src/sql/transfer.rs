@@ -7,26 +7,28 @@ use super::{
 };
 use crate::{entry::Commit, error::InboxError, record::nanoseconds, transfer::Import};
 
-/// Commits an event in the state that it has in the other inbox.
-pub(super) async fn import(store: &SqlStore, import: &Import) -> Result<Commit, InboxError> {
-    let mut session = store.engine.write().await?;
-    let batch = std::slice::from_ref(&import.record);
-    let commits = work::commit(&mut session, batch).await?;
-    let commit = commits.into_iter().next().unwrap_or(Commit::Duplicate);
-    if commit == Commit::New {
-        let state = &import.state;
-        let values = [
-            Value::Bytes(&import.record.event_key),
-            Value::Text(state.state.as_str()),
-            Value::Int(state.attempts.into()),
-            Value::MaybeInt(state.finished().map(nanoseconds)),
-            Value::MaybeText(state.last_error.as_deref()),
-        ];
-        session.run(SET_STATE, &values).await?;
-        submit(&mut session, import).await?;
+impl SqlStore {
+    /// Commits an event of another inbox, in the state that it has there.
+    pub(crate) async fn import(&self, import: &Import) -> Result<Commit, InboxError> {
+        let mut session = self.engine.write().await?;
+        let batch = std::slice::from_ref(&import.record);
+        let commits = work::commit(&mut session, batch).await?;
+        let commit = commits.into_iter().next().unwrap_or(Commit::Duplicate);
+        if commit == Commit::New {
+            let state = &import.state;
+            let values = [
+                Value::Bytes(&import.record.event_key),
+                Value::Text(state.state.as_str()),
+                Value::Int(state.attempts.into()),
+                Value::MaybeInt(state.finished().map(nanoseconds)),
+                Value::MaybeText(state.last_error.as_deref()),
+            ];
+            session.run(SET_STATE, &values).await?;
+            submit(&mut session, import).await?;
+        }
+        session.commit().await?;
+        Ok(commit)
     }
-    session.commit().await?;
-    Ok(commit)
 }
 
 /// Records what was submitted with the job, unless this inbox knows the job.
