@@ -163,6 +163,15 @@ impl fmt::Debug for PendingHandler<'_> {
 }
 
 impl PendingHandler<'_> {
+    /// Returns the name of the handler.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match &self.work {
+            Work::Ready(entry, ..) => &entry.name,
+            Work::Ended(run) => &run.name,
+        }
+    }
+
     /// Runs the handler within its timeout, and catches its panic.
     pub async fn run(self) -> HandlerRun {
         let run = match self.work {

@@ -78,6 +78,11 @@ impl DeliverySpan {
                 kind = event.kind().map(Kind::as_str),
                 status = event.status().as_str(),
                 retry = event.retry().map(|retry| retry.number),
+                // Recorded by an inside service that propagates traces, such as the inbox.
+                trace_id = tracing::field::Empty,
+                span_id = tracing::field::Empty,
+                outcome = tracing::field::Empty,
+                otel.status_code = tracing::field::Empty,
             ),
         }
     }

@@ -7,7 +7,7 @@ use crate::invalid_request::InvalidRequest;
 use crate::job::{Job, JobPage, KeyTest, SubmittedJob};
 use crate::request::{DiarizeRequest, IdentifyRequest, JobRequest, ListJobs, VoiceprintRequest};
 use crate::send::{Call, Effect};
-use crate::telemetry;
+use crate::telemetry::{self, SubmissionSpan};
 
 impl Client {
     /// Submits a diarization.
@@ -55,7 +55,12 @@ impl Client {
         &self,
         request: impl Into<JobRequest>,
     ) -> Result<SubmittedJob, ClientError> {
-        let mut request = request.into();
+        let request = request.into();
+        let span = SubmissionSpan::new(request.kind());
+        span.run(self.submit_request(request)).await
+    }
+
+    async fn submit_request(&self, mut request: JobRequest) -> Result<SubmittedJob, ClientError> {
         if let Some(webhook) = &self.shared.webhook {
             request.set_default_webhook(webhook);
         }

@@ -1,11 +1,53 @@
 use std::error::Error;
+use std::future::Future;
 use std::time::Duration;
 
-use tower_pyannote::{__log_event as log_event, __metric as metric};
+use tower_pyannote::{__log_event as log_event, __metric as metric, Kind};
 
 use crate::error::ClientError;
 use crate::job::SubmittedJob;
 use crate::submission_log::SubmissionIntent;
+
+/// The span of a submission. Its level is `TRACE`, so that it adds nothing to log lines at the usual levels.
+pub(crate) struct SubmissionSpan {
+    #[cfg(feature = "tracing")]
+    span: tracing::Span,
+}
+
+impl SubmissionSpan {
+    #[cfg_attr(not(feature = "tracing"), expect(unused_variables))]
+    pub(crate) fn new(kind: Kind) -> Self {
+        Self {
+            #[cfg(feature = "tracing")]
+            span: tracing::trace_span!(
+                "pyannote_submission",
+                kind = kind.as_str(),
+                job_id = tracing::field::Empty,
+                otel.status_code = tracing::field::Empty,
+            ),
+        }
+    }
+
+    /// Runs a submission in the span, and records its end.
+    #[cfg(feature = "tracing")]
+    pub(crate) async fn run(
+        self,
+        submission: impl Future<Output = Result<SubmittedJob, ClientError>>,
+    ) -> Result<SubmittedJob, ClientError> {
+        let span = self.span;
+        let submitted = tracing::Instrument::instrument(submission, span.clone()).await;
+        match &submitted {
+            Ok(job) => span.record("job_id", &*job.job_id),
+            Err(_) => span.record("otel.status_code", "ERROR"),
+        };
+        submitted
+    }
+
+    #[cfg(not(feature = "tracing"))]
+    pub(crate) fn run<F: Future>(self, submission: F) -> F {
+        submission
+    }
+}
 
 pub(crate) fn requested(call: &'static str, error: Option<&ClientError>) {
     let outcome = error.map_or("ok", |error| error.kind().as_str());
