@@ -154,3 +154,46 @@ const ROOM: usize = 256 << 10;
 const MOST_FILES: usize = 64;
 /// The last file of a group may exceed it.
 const MOST_BYTES: usize = 16 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Adds a create of some bytes to the queue.
+    fn wait(waiting: &mut VecDeque<Create>, bytes: usize) -> oneshot::Receiver<Answer> {
+        let (answer, answered) = oneshot::channel();
+        waiting.push_back(Create {
+            directory: "/".into(),
+            name: waiting.len().to_string().into(),
+            payload: vec![0; bytes].into(),
+            answer,
+            _room: Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap(),
+        });
+        answered
+    }
+
+    #[test]
+    fn a_group_has_at_most_64_files_and_no_more_after_16_mib() {
+        let rows = [(1, 200, [64, 64, 64, 8]), (5 << 20, 10, [4, 4, 2, 0])];
+        for (bytes, creates, groups) in rows {
+            let mut waiting = VecDeque::new();
+            let answered = (0..creates).map(|_| wait(&mut waiting, bytes));
+            let answered: Vec<_> = answered.collect();
+            let taken = [(); 4].map(|()| next_group(&mut waiting).len());
+            assert_eq!(taken, groups, "of {bytes} bytes");
+            drop(answered);
+        }
+    }
+
+    #[test]
+    fn a_create_whose_caller_gave_up_is_left_out() {
+        let mut waiting = VecDeque::new();
+        let first = wait(&mut waiting, 1);
+        drop(wait(&mut waiting, 1));
+        let third = wait(&mut waiting, 1);
+        let group = next_group(&mut waiting);
+        assert_eq!([&group[0].name, &group[1].name], ["0", "2"]);
+        assert_eq!(group.len(), 2);
+        drop((first, third));
+    }
+}
