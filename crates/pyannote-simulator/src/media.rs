@@ -1,7 +1,7 @@
 use std::{
     env,
     hash::{BuildHasher, RandomState},
-    io,
+    io::{self, SeekFrom},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -13,7 +13,10 @@ use std::{
 use axum::{
     body::Body,
     extract::{RawQuery, State},
-    http::{Method, StatusCode},
+    http::{
+        HeaderMap, Method, StatusCode,
+        header::{CONTENT_RANGE, RANGE},
+    },
     response::{IntoResponse, Response},
 };
 use futures_util::TryStreamExt;
@@ -21,7 +24,7 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokio::{
     fs::{self, File},
-    io::AsyncReadExt,
+    io::{AsyncReadExt, AsyncSeekExt},
 };
 use tokio_util::io::{ReaderStream, StreamReader};
 use tower_pyannote::{Signature, SigningKey, WebhookSecret};
@@ -146,6 +149,7 @@ pub(crate) async fn exchange(
     State(media): State<Arc<Media>>,
     RawQuery(query): RawQuery,
     method: Method,
+    headers: HeaderMap,
     body: Body,
 ) -> Response {
     let query = query.unwrap_or_default();
@@ -165,11 +169,40 @@ pub(crate) async fn exchange(
         };
     }
     match File::open(media.path(key)).await {
-        Ok(file) if media.holds(key).await => {
-            Body::from_stream(ReaderStream::new(file)).into_response()
-        }
+        Ok(file) if media.holds(key).await => send(file, range(&headers))
+            .await
+            .unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response()),
         _ => answer::message(StatusCode::NOT_FOUND, "nothing was uploaded under this key"),
     }
+}
+
+/// Sends a file, or the part of it that a request names.
+async fn send(mut file: File, range: Option<(u64, u64)>) -> io::Result<Response> {
+    let size = file.metadata().await?.len();
+    let Some((start, last)) = range else {
+        return Ok(Body::from_stream(ReaderStream::new(file)).into_response());
+    };
+    if start >= size {
+        let range = [(CONTENT_RANGE, format!("bytes */{size}"))];
+        return Ok((StatusCode::RANGE_NOT_SATISFIABLE, range).into_response());
+    }
+    let last = last.min(size - 1);
+    file.seek(SeekFrom::Start(start)).await?;
+    let part = Body::from_stream(ReaderStream::new(file.take(last - start + 1)));
+    let range = [(CONTENT_RANGE, format!("bytes {start}-{last}/{size}"))];
+    Ok((StatusCode::PARTIAL_CONTENT, range, part).into_response())
+}
+
+/// Returns the first and the last byte of a `Range` header with one range from the start. Other ranges are ignored.
+fn range(headers: &HeaderMap) -> Option<(u64, u64)> {
+    let range = headers.get(RANGE)?.to_str().ok()?.strip_prefix("bytes=")?;
+    let (start, last) = range.split_once('-')?;
+    let start = start.parse().ok()?;
+    let last = match last {
+        "" => u64::MAX,
+        last => last.parse().ok()?,
+    };
+    (start <= last).then_some((start, last))
 }
 
 /// Writes a body to a file and returns its length, or a length over [`LARGEST`] if it is too large.

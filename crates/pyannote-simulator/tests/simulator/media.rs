@@ -36,8 +36,31 @@ async fn presigned_url_allows_one_method_for_one_key() {
     let got = client().get(&output).send().await.unwrap();
     assert_eq!(
         (got.status(), got.bytes().await.unwrap().to_vec()),
-        (StatusCode::OK, audio)
+        (StatusCode::OK, audio.clone())
     );
+    for (range, expected) in [
+        ("bytes=0-0", Some(&audio[..1])),
+        ("bytes=255-300", Some(&audio[255..301])),
+        ("bytes=2999998-", Some(&audio[2_999_998..])),
+        ("bytes=2999998-9999999", Some(&audio[2_999_998..])),
+        ("bytes=3000000-", None),
+    ] {
+        let part = client()
+            .get(&output)
+            .header("range", range)
+            .send()
+            .await
+            .unwrap();
+        let status = expected.map_or(416, |_| 206);
+        assert_eq!(part.status(), status, "{range}");
+        let named = part.headers()["content-range"].to_str().unwrap().to_owned();
+        assert!(named.ends_with("/3000000"), "{named}");
+        assert_eq!(
+            part.bytes().await.unwrap(),
+            expected.unwrap_or_default(),
+            "{range}"
+        );
+    }
 
     let other = output.replace("a_b.wav", "b_a.wav");
     let unsigned = output.split("&signature").next().unwrap();
