@@ -31,6 +31,10 @@ impl Address {
         Self::parse(text, is_secure).ok_or_else(|| InvalidRequest::new("webhook", reason))
     }
 
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
     fn parse(text: &str, allowed: impl Fn(&Url) -> bool) -> Option<Self> {
         let url = Url::parse(text).ok()?;
         (url.has_host() && allowed(&url)).then(|| Self(text.to_owned()))

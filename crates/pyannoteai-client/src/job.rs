@@ -9,6 +9,7 @@ use tower_pyannote::event::{Delivery, JobMetadata, Source, Text};
 use tower_pyannote::{Kind, Output, Status, WebhookEvent};
 
 use crate::error::ClientError;
+use crate::media::MediaKey;
 use crate::request::JobRequest;
 
 /// A job that pyannoteAI accepted.
@@ -31,6 +32,8 @@ pub struct SubmittedJob {
     pub reference: Option<Text>,
     /// The JSON of the request.
     pub metadata: Option<JobMetadata>,
+    /// The audio, if it is in pyannoteAI's temporary storage.
+    pub media: Option<MediaKey>,
     /// The id of the [`SubmissionIntent`](crate::SubmissionIntent), if the log recorded one.
     pub intent_id: Option<Text>,
     pub(crate) log_error: Option<Arc<dyn Error + Send + Sync>>,
@@ -61,6 +64,7 @@ impl SubmittedJob {
             submitted_at,
             reference: request.reference().cloned(),
             metadata: request.metadata().cloned(),
+            media: MediaKey::of_url(request.url()),
             intent_id: None,
             log_error: None,
         })

@@ -73,6 +73,7 @@ mod invalid_request;
 mod job;
 mod limiter;
 mod media;
+mod media_part;
 #[cfg(feature = "metrics")]
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
 pub mod metrics;
@@ -103,6 +104,7 @@ pub use self::{
     invalid_request::InvalidRequest,
     job::{Job, JobPage, JobSummary, KeyTest, SubmittedJob},
     media::{MediaKey, PresignedUrl},
+    media_part::MediaPart,
     pages::JobPages,
     pending::PendingJob,
     request::{

@@ -40,6 +40,11 @@ impl MediaKey {
         Ok(Self(format!("{URL_PREFIX}{key}")))
     }
 
+    /// Returns the key of a URL, if it is a `media://` URL.
+    pub(crate) fn of_url(url: &str) -> Option<Self> {
+        Self::new(url.strip_prefix(URL_PREFIX)?).ok()
+    }
+
     /// Returns the whole URL, with `media://`.
     #[must_use]
     pub fn as_str(&self) -> &str {

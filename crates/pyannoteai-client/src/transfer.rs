@@ -1,7 +1,7 @@
 use std::pin::pin;
 
 use futures_util::future::{Either, select};
-use reqwest::Response;
+use reqwest::{RequestBuilder, Response};
 use serde::{Deserialize, Serialize};
 
 use crate::client::Client;
@@ -96,11 +96,15 @@ impl Client {
     }
 
     async fn fetch(&self, url: &PresignedUrl) -> Result<Response, ClientError> {
+        self.receive(self.shared.http.get(url.url())).await
+    }
+
+    /// Sends a request to the storage and receives the head of the response.
+    pub(crate) async fn receive(&self, request: RequestBuilder) -> Result<Response, ClientError> {
         let shared = &*self.shared;
-        let sending = shared.http.get(url.url()).send();
         let response = shared
             .clock
-            .within(shared.stall_timeout, sending)
+            .within(shared.stall_timeout, request.send())
             .await
             .ok_or_else(|| ClientError::new(ClientErrorKind::Timeout))?;
         check_storage(response.map_err(ClientError::from_reqwest)?)

@@ -29,7 +29,7 @@ use crate::invalid_request::InvalidRequest;
 #[serde(rename_all = "camelCase")]
 #[must_use]
 pub struct DiarizeRequest {
-    url: Address,
+    pub(super) url: Address,
     #[serde(flatten)]
     pub(super) common: Common,
     #[serde(flatten)]

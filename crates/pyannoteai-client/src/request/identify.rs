@@ -30,7 +30,7 @@ use crate::invalid_request::InvalidRequest;
 #[serde(rename_all = "camelCase")]
 #[must_use]
 pub struct IdentifyRequest {
-    url: Address,
+    pub(super) url: Address,
     voiceprints: Vec<LabeledVoiceprint>,
     #[serde(flatten)]
     pub(super) common: Common,

@@ -73,6 +73,15 @@ impl JobRequest {
         self.common().metadata.as_ref()
     }
 
+    /// Returns the URL of the audio.
+    pub(super) fn url(&self) -> &str {
+        match self {
+            Self::Diarize(request) => request.url.as_str(),
+            Self::Identify(request) => request.url.as_str(),
+            Self::Voiceprint(request) => request.url.as_str(),
+        }
+    }
+
     pub(super) fn is_status_only(&self) -> bool {
         self.common().webhook_status_only == Some(true)
     }

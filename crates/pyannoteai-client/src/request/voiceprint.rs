@@ -18,7 +18,7 @@ use crate::invalid_request::InvalidRequest;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[must_use]
 pub struct VoiceprintRequest {
-    url: Address,
+    pub(super) url: Address,
     #[serde(flatten)]
     pub(super) common: Common,
     #[serde(skip_serializing_if = "Option::is_none")]

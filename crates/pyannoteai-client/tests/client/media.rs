@@ -289,3 +289,38 @@ impl AsyncRead for Broken {
         Poll::Ready(Err(io::Error::other("disk failure")))
     }
 }
+
+#[tokio::test]
+async fn a_part_is_requested_by_its_range_and_never_more_is_read() {
+    let range =
+        |range: &str, body: &'static str| Reply::new(206, body).with_header("content-range", range);
+    let replies = [
+        range("bytes 2-5/9", "2345"),
+        range("bytes 7-8/9", "78"),
+        range("bytes 0-3/9", "0123"),
+        Reply::new(200, "012345678").with_header("content-type", "audio/wav"),
+        Reply::new(200, "012345678"),
+        Reply::new(416, ""),
+    ];
+    let (api, storage, client) = api_and_storage(replies).await;
+    let url = client.media_output(&key()).await.unwrap();
+    let part = client.download_part(&url, 2..6).await.unwrap();
+    assert_eq!((&part.bytes[..], part.size), (&b"2345"[..], 9));
+    let end = client.download_part(&url, 7..100).await.unwrap();
+    assert_eq!((&end.bytes[..], end.size), (&b"78"[..], 9));
+    let other = client.download_part(&url, 4..8).await.unwrap_err();
+    assert_eq!(other.kind(), ClientErrorKind::Decode);
+    // A storage without ranges sends all.
+    let whole = client.download_part(&url, 0..4).await.unwrap();
+    assert_eq!((&whole.bytes[..], whole.size), (&b"0123"[..], 9));
+    assert_eq!(whole.content_type.as_deref(), Some("audio/wav"));
+    let late = client.download_part(&url, 4..8).await.unwrap_err();
+    assert_eq!(late.kind(), ClientErrorKind::Decode);
+    let outside = client.download_part(&url, 9..10).await.unwrap_err();
+    assert_eq!(outside.kind(), ClientErrorKind::Storage);
+    assert_eq!(outside.status().unwrap(), 416);
+    let requests = storage.requests();
+    assert_eq!(requests[0].header("range"), Some("bytes=2-5"));
+    assert_eq!(requests[0].header("authorization"), None);
+    assert_eq!(api.requests().len(), 1);
+}

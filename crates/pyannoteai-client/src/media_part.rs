@@ -1,0 +1,90 @@
+use std::ops::Range;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderName, RANGE};
+use reqwest::{Response, StatusCode};
+
+use crate::client::Client;
+use crate::download::Download;
+use crate::error::ClientError;
+use crate::media::PresignedUrl;
+use crate::telemetry;
+
+/// A part of an audio, from [`Client::download_part`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct MediaPart {
+    /// The bytes. Fewer than requested at the end of the audio.
+    pub bytes: Bytes,
+    /// The size of the whole audio, in bytes.
+    pub size: u64,
+    /// The media type, as the storage names it.
+    pub content_type: Option<String>,
+}
+
+impl Client {
+    /// Downloads a part of an audio into memory. [`media_output`](Self::media_output) returns the URL, which is valid for
+    /// several parts.
+    ///
+    /// The request is not retried.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ClientError`] of kind [`Storage`](crate::ClientErrorKind::Storage) if the storage refused the request: with
+    /// the status 416 if the part begins after the end, and 403 if the URL has expired. Returns another kind if the
+    /// connection broke or stalled, or if the storage sent another part.
+    pub async fn download_part(
+        &self,
+        url: &PresignedUrl,
+        range: Range<u64>,
+    ) -> Result<MediaPart, ClientError> {
+        let part = self.read_part(url, range).await;
+        telemetry::requested("download_part", part.as_ref().err());
+        part
+    }
+
+    async fn read_part(
+        &self,
+        url: &PresignedUrl,
+        range: Range<u64>,
+    ) -> Result<MediaPart, ClientError> {
+        let last = range.end.max(range.start + 1) - 1;
+        let wanted = format!("bytes={}-{last}", range.start);
+        let request = self.shared.http.get(url.url()).header(RANGE, wanted);
+        let response = self.receive(request).await?;
+        let size = size_from(&response, range.start)
+            .ok_or_else(|| ClientError::decode("the storage did not send the requested part"))?;
+        let content_type = text(response.headers(), CONTENT_TYPE).map(str::to_owned);
+        let length = usize::try_from(last + 1 - range.start).unwrap_or(usize::MAX);
+        let (stall_timeout, clock) = (self.shared.stall_timeout, self.shared.clock.clone());
+        let mut download = Download::new(response, stall_timeout, clock);
+        let mut bytes = BytesMut::new();
+        while bytes.len() < length {
+            let Some(chunk) = download.chunk().await? else {
+                break;
+            };
+            bytes.extend_from_slice(&chunk);
+        }
+        bytes.truncate(length);
+        Ok(MediaPart {
+            bytes: bytes.freeze(),
+            size,
+            content_type,
+        })
+    }
+}
+
+/// Returns the size of the whole audio, if the response begins at `start`.
+fn size_from(response: &Response, start: u64) -> Option<u64> {
+    if response.status() != StatusCode::PARTIAL_CONTENT {
+        return response.content_length().filter(|_| start == 0);
+    }
+    let range = text(response.headers(), CONTENT_RANGE)?.strip_prefix("bytes ")?;
+    let (part, size) = range.split_once('/')?;
+    let begins = part.split_once('-')?.0.parse() == Ok(start);
+    size.parse().ok().filter(|_| begins)
+}
+
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}
