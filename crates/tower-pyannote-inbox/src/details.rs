@@ -12,6 +12,9 @@ pub struct InboxDetails {
     pub sha256: [u8; 32],
     /// The signed timestamp of the delivery, in Unix seconds.
     pub signed_at: u64,
+    /// The `media://` URL of the job's audio, if a [`Client`](pyannoteai_client::Client) recorded the submission. A submission
+    /// that [`Inbox::answer_submission`](crate::Inbox::answer_submission) assigned has none.
+    pub media: Option<String>,
     /// The handlers that have finished with the event, by name. Empty once the event is handled.
     pub results: Vec<HandlerResult>,
     /// The other bodies that were delivered for the same job and status, the first received first.

@@ -16,8 +16,9 @@
 //! | `pyannote_reconciler_urgent_jobs_total` | counter | count | | Missing jobs within an hour of the deletion of their output. |
 //! | `pyannote_reconciler_missing_jobs` | gauge | count | | Jobs without an event after the last pass. |
 //! | `pyannote_reconciler_pending_jobs` | gauge | count | | Jobs that still run, or that may still get their webhook. |
+//! | `pyannote_reconciler_next_pass_timestamp_seconds` | gauge | seconds | | Unix time of the next pass. |
 //!
-//! Every worker sets the gauges of the inbox, every 10 s. The last six come from the reconciler (feature `reconcile`).
+//! Every worker sets the gauges of the inbox, every 10 s. The last seven come from the reconciler (feature `reconcile`).
 
 tower_pyannote::__metrics! {
     COMMITS = "pyannote_inbox_commits_total", Counter, "count", ["outcome"],
@@ -42,6 +43,8 @@ tower_pyannote::__metrics! {
         "Jobs without an event after the last pass.";
     PENDING_JOBS = "pyannote_reconciler_pending_jobs", Gauge, "count", [],
         "Jobs that still run, or that may still get their webhook.";
+    NEXT_PASS_TIMESTAMP_SECONDS = "pyannote_reconciler_next_pass_timestamp_seconds", Gauge, "seconds", [],
+        "Unix time of the next pass.";
 }
 
 /// The upper bounds of the histograms' buckets, in seconds.

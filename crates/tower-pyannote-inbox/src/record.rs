@@ -120,12 +120,14 @@ pub(crate) struct Submission {
     pub(crate) own: OwnData,
 }
 
-/// The data of the user that travels with a job.
+/// The user's part of a submission.
 #[cfg(feature = "reconcile")]
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OwnData {
     pub(crate) reference: Option<Text>,
     pub(crate) metadata: Option<JobMetadata>,
+    /// The `media://` URL of the audio. Not kept with an intent.
+    pub(crate) media: Option<Text>,
 }
 
 /// A submission that is about to be sent.

@@ -71,6 +71,7 @@ impl SubmissionLog for Submissions {
             own: OwnData {
                 reference: job.reference.clone(),
                 metadata: job.metadata.clone(),
+                media: job.media.as_deref().map(Text::from),
             },
         };
         let (inbox, intent_id) = (self.inbox.clone(), job.intent_id.clone());
@@ -95,6 +96,7 @@ impl SubmissionLog for Submissions {
             own: OwnData {
                 reference: intent.reference.clone(),
                 metadata: intent.metadata.clone(),
+                media: None,
             },
             lifetime: intent.timeout.saturating_add(RECORDING).min(LONGEST_WAIT),
         };

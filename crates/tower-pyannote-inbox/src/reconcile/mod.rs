@@ -168,6 +168,7 @@ impl Reconciler {
                 match is_leased {
                     true => {
                         self.steady_pass().await;
+                        telemetry::next_pass(client.now() + interval);
                         client.sleep(interval).await;
                     }
                     false => tokio::time::sleep(lease / 3).await,

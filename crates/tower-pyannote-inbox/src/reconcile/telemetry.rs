@@ -1,6 +1,9 @@
 //! Logs and metrics of the reconciler.
 
-use std::{error::Error, time::Duration};
+use std::{
+    error::Error,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use metrics::{counter, gauge, histogram};
 use tracing::{debug, error, info, warn};
@@ -12,10 +15,19 @@ use super::{
 use crate::{
     UnansweredSubmission,
     error::Chain,
-    metrics::{MISSING_JOBS, PASS_SECONDS, PASSES, PENDING_JOBS, RECONCILED_JOBS, URGENT_JOBS},
+    metrics::{
+        MISSING_JOBS, NEXT_PASS_TIMESTAMP_SECONDS, PASS_SECONDS, PASSES, PENDING_JOBS,
+        RECONCILED_JOBS, URGENT_JOBS,
+    },
     telemetry::float,
 };
 use tower_pyannote::{Kind, event::Text};
+
+/// Sets the gauge of the next pass.
+pub(super) fn next_pass(at: SystemTime) {
+    let since_epoch = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    gauge!(NEXT_PASS_TIMESTAMP_SECONDS).set(since_epoch.as_secs_f64());
+}
 
 /// Counts and logs the end of a pass.
 pub(super) fn passed(report: &ReconcileReport, elapsed: Duration) {

@@ -53,6 +53,24 @@ pub(super) fn list(filter: &InboxFilter) -> &'static str {
             },
             true,
         ) => list!("e.job_key = $7 AND ", "ASC"),
+        (
+            InboxFilter {
+                reference: Some(_), ..
+            },
+            false,
+        ) => list!(
+            "e.job_key IN (SELECT r.job_key FROM pyannote_submissions r WHERE r.reference = $12) AND ",
+            "DESC"
+        ),
+        (
+            InboxFilter {
+                reference: Some(_), ..
+            },
+            true,
+        ) => list!(
+            "e.job_key IN (SELECT r.job_key FROM pyannote_submissions r WHERE r.reference = $12) AND ",
+            "ASC"
+        ),
         (InboxFilter { state, .. }, oldest_first) => match (state, oldest_first) {
             (Some(InboxState::Dead), false) => list!("e.state = 'dead' AND ", "DESC"),
             (Some(InboxState::Dead), true) => list!("e.state = 'dead' AND ", "ASC"),
@@ -88,4 +106,6 @@ UPDATE pyannote_events SET state = 'handled', finished_at = now_ns(),
     last_error = COALESCE(last_error || '; then ', '') || $2
 WHERE id = $1 AND state = 'dead'";
 
-pub(super) const DIGEST_OF: &str = "SELECT sha256, signed_at FROM pyannote_events WHERE id = $1";
+pub(super) const DIGEST_AND_MEDIA_OF: &str = "\
+SELECT e.sha256, e.signed_at, s.media FROM pyannote_events e
+LEFT JOIN pyannote_submissions s ON s.job_key = e.job_key WHERE e.id = $1";

@@ -32,8 +32,9 @@ impl SqlStore {
             return Ok(None);
         };
         let number = [Value::Int(id)];
-        let stored: Option<(Vec<u8>, i64)> = session.row(listing::DIGEST_OF, &number).await?;
-        let (sha256, signed_at) = stored.unwrap_or_default();
+        let stored: Option<(Vec<u8>, i64, Option<String>)> =
+            session.row(listing::DIGEST_AND_MEDIA_OF, &number).await?;
+        let (sha256, signed_at, media) = stored.unwrap_or_default();
         let results: Vec<(String, Option<String>)> =
             session.rows(listing::RESULTS_OF, &number).await?;
         let conflicts: Vec<(Vec<u8>, i64, i64)> =
@@ -45,6 +46,7 @@ impl SqlStore {
             entry,
             sha256: sha256.try_into().unwrap_or_default(),
             signed_at: u64::from_ne_bytes(signed_at.to_ne_bytes()),
+            media,
             results: results
                 .map(|(handler, error)| HandlerResult { handler, error })
                 .collect(),

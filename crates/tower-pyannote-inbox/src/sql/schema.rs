@@ -18,6 +18,7 @@ pub(crate) async fn prepare(
         engine.choose(include_str!("sqlite_1.sql"), include_str!("postgres_1.sql")),
         engine.choose(include_str!("sqlite_2.sql"), include_str!("postgres_2.sql")),
         SOURCES,
+        MEDIA,
     ];
     let newest = i64::try_from(migrations.len()).unwrap_or(i64::MAX);
     let mut session = engine.write().await?;
@@ -81,6 +82,9 @@ SELECT name FROM sqlite_schema WHERE type = 'table' AND name IN ('_pyannote_migr
 /// Names the sources as [`Source`](tower_pyannote::event::Source) does.
 const SOURCES: &str = "\
 UPDATE pyannote_events SET source = CASE source WHEN 'fetched' THEN 'api' ELSE 'webhook' END";
+
+/// Adds the `media://` URL of the audio that a job was submitted with.
+const MEDIA: &str = "ALTER TABLE pyannote_submissions ADD COLUMN media TEXT";
 
 /// The name of our table is in two parts, because [`Session`] qualifies it.
 const TABLES_POSTGRES: &str = "\

@@ -55,6 +55,7 @@ async fn put(session: &mut Session, submission: &Submission) -> Result<(), Inbox
         Value::Int(nanoseconds(submission.submitted_at)),
         Value::MaybeText(own.reference.as_deref()),
         Value::MaybeText(own.metadata.as_ref().map(JobMetadata::as_str)),
+        Value::MaybeText(own.media.as_deref()),
     ];
     session.run(RECORD, &values).await?;
     session.run(RELEASE, &[]).await.map(drop)
@@ -134,6 +135,7 @@ impl SqlStore {
             own: OwnData {
                 reference: found.reference,
                 metadata: found.metadata,
+                media: None,
             },
         };
         put(&mut session, &submission).await?;
@@ -229,10 +231,10 @@ fn unanswered(row: IntentRow) -> UnansweredSubmission {
 }
 
 const RECORD: &str = "\
-INSERT INTO pyannote_submissions (job_key, job_id, kind, status_only, submitted_at, reference, metadata)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO pyannote_submissions (job_key, job_id, kind, status_only, submitted_at, reference, metadata, media)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (job_key) DO UPDATE SET kind = excluded.kind, status_only = excluded.status_only,
-    reference = excluded.reference, metadata = excluded.metadata";
+    reference = excluded.reference, metadata = excluded.metadata, media = excluded.media";
 
 /// The client opens an intent again when it repeats a request that was refused for the rate limit.
 const OPEN: &str = "\

@@ -209,6 +209,7 @@ fn pages() -> Vec<(String, &'static str)> {
         (dead.with_after(cursor), "inbox_dead"),
         (waiting, "inbox_unfinished"),
         (InboxFilter::new().with_job_id("a"), "inbox_job"),
+        (InboxFilter::new().with_reference("a"), "inbox_job"),
     ]
     .map(|(filter, index)| (format!("EXPLAIN {}", listing::list(&filter)), index))
     .to_vec()

@@ -55,6 +55,7 @@ async fn tables_of_the_first_version_are_migrated_with_their_events(place: Place
         "ALTER TABLE pyannote_events DROP COLUMN held_at",
         "ALTER TABLE pyannote_submissions DROP COLUMN reference",
         "ALTER TABLE pyannote_submissions DROP COLUMN metadata",
+        "ALTER TABLE pyannote_submissions DROP COLUMN media",
         "DROP TABLE pyannote_intents",
         "UPDATE pyannote_schema SET version = 1",
     ] {

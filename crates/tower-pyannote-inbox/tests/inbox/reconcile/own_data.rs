@@ -2,7 +2,9 @@
 
 use std::sync::OnceLock;
 
-use pyannoteai_client::{ClientErrorKind, IdentifyRequest, JobRequest, VoiceprintRequest};
+use pyannoteai_client::{
+    ClientErrorKind, IdentifyRequest, JobRequest, MediaKey, Upload, VoiceprintRequest,
+};
 use serde_json::json;
 use tower_pyannote::{HandlerRegistry, WebhookEvent, event::Source};
 use tower_pyannote_inbox::{Commit, Inbox, InboxFilter, Replay};
@@ -84,7 +86,10 @@ async fn a_webhook_after_the_answer_has_the_reference_of_every_kind_of_request(p
     let world = World::start(&place, |config| config).await;
     let log = Log::default();
     let _worker = spawn(hasty(&world.inbox, referring(&log)));
-    let identify = IdentifyRequest::new(AUDIO, [("Ann", "AAAA")]).unwrap();
+    let upload = Upload::from_bytes("RIFF").unwrap();
+    let key = MediaKey::new("a.wav").unwrap();
+    let uploaded = world.client.upload(key, upload).await.unwrap();
+    let identify = IdentifyRequest::new(&uploaded, [("Ann", "AAAA")]).unwrap();
     let requests: [JobRequest; 4] = [
         request(),
         identify.with_reference("i").unwrap().into(),
@@ -115,6 +120,17 @@ async fn a_webhook_after_the_answer_has_the_reference_of_every_kind_of_request(p
         r#"{"room":"Blue"}"#
     );
     assert_eq!(found.source, Source::Webhook);
+    let media = async |id| world.inbox.details(id).await.unwrap().unwrap().media;
+    assert_eq!(media(&found.id).await, None);
+    let uploaded = world
+        .inbox
+        .list(&InboxFilter::new().with_reference("i"))
+        .await
+        .unwrap();
+    assert_eq!(
+        media(&uploaded[0].id).await.as_deref(),
+        Some("media://a.wav")
+    );
     assert!(!format!("{found:?}").contains("Blue"), "{found:?}");
     assert!(
         world
