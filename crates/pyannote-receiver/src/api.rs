@@ -229,7 +229,15 @@ pub(crate) struct System {
     pub(crate) oldest_waiting_seconds: Option<f64>,
     /// Events received in each of the last 60 minutes, the oldest first.
     pub(crate) arrivals: Vec<u64>,
+    /// Events received in the last minute and in the last hour.
+    pub(crate) rates: Rates,
     pub(crate) deliveries: Deliveries,
+    /// The open connections of each listener.
+    pub(crate) connections: Vec<ListenerConnections>,
+    /// Absent without `/webhook`.
+    pub(crate) limits: Option<LimitsInForce>,
+    /// Absent if no reconciler runs here.
+    pub(crate) reconciler: Option<ReconcilerState>,
     /// The last refused deliveries, the newest first.
     pub(crate) refusals: Vec<Refusal>,
     /// The health of the inbox: ok, or the error.
@@ -237,7 +245,52 @@ pub(crate) struct System {
     /// The health of the storage: ok, or the error.
     pub(crate) storage_health: String,
     pub(crate) gauges: Vec<Fact>,
+    /// The settings in force. Secrets are redacted.
     pub(crate) settings: Vec<Fact>,
+}
+
+/// How many events were received.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Rates {
+    pub(crate) last_minute: u64,
+    pub(crate) last_hour: u64,
+}
+
+/// The connections of a listener.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ListenerConnections {
+    /// public or private.
+    pub(crate) listener: &'static str,
+    pub(crate) open: usize,
+    pub(crate) most: usize,
+}
+
+/// The limits on deliveries.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LimitsInForce {
+    /// The largest body.
+    pub(crate) body_bytes: usize,
+    /// The memory for all bodies that arrive, beyond the first 64 KiB of each.
+    pub(crate) budget_bytes: usize,
+    /// The part of that memory that is in use.
+    pub(crate) budget_used_bytes: usize,
+    /// How long a body may take to arrive.
+    pub(crate) body_seconds: f64,
+    /// How much the timestamp of a delivery may differ from the clock.
+    pub(crate) tolerance_seconds: f64,
+    /// The largest number of connections of one client. 0 for no limit.
+    pub(crate) per_client: usize,
+}
+
+/// The reconciler, which fetches events whose webhook did not arrive.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ReconcilerState {
+    /// Absent until the first pass has ended.
+    pub(crate) next_pass_at: Option<String>,
+    /// The jobs without an event after the last pass.
+    pub(crate) missing_jobs: u64,
+    /// The jobs that still run, or that may still get their webhook.
+    pub(crate) pending_jobs: u64,
 }
 
 /// Answers to deliveries since the start.

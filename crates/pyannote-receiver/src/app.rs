@@ -38,6 +38,10 @@ impl Webhook {
         Ok(webhook)
     }
 
+    pub(crate) const fn budget(&self) -> &ByteBudget {
+        &self.budget
+    }
+
     /// Returns the service with these secrets. All such services share one byte budget.
     pub(crate) fn router(&self, secrets: SecretSet, state: &Arc<State>) -> Router {
         let counted = Arc::clone(state);

@@ -103,6 +103,11 @@ impl Connections {
         open.insert(number, connection);
     }
 
+    #[cfg(feature = "page")]
+    pub(crate) const fn max(&self) -> usize {
+        self.max
+    }
+
     pub(crate) fn count(&self) -> usize {
         self.max - self.slots.available_permits()
     }

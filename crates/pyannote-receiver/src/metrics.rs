@@ -58,9 +58,6 @@ pub(crate) fn summary(text: &str) -> Value {
 #[cfg(feature = "page")]
 pub(crate) fn gauges(text: &str) -> Vec<crate::api::Fact> {
     let names = [
-        (webhook::IN_FLIGHT_BYTES, "Bytes of bodies in flight"),
-        (inbox::MISSING_JOBS, "Jobs whose webhook is missing"),
-        (inbox::PENDING_JOBS, "Jobs that are not finished"),
         (inbox::PASSES, "Passes of the reconciler"),
         (inbox::RECONCILED_JOBS, "Jobs that the reconciler looked at"),
         (inbox::ATTEMPTS, "Attempts to handle an event"),
@@ -83,6 +80,13 @@ pub(crate) fn gauges(text: &str) -> Vec<crate::api::Fact> {
         })
     });
     lines.collect()
+}
+
+/// Returns the value of a gauge without labels in the rendered text.
+#[cfg(feature = "page")]
+pub(crate) fn gauge<T: std::str::FromStr>(text: &str, name: &str) -> Option<T> {
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix(name));
+    lines.find_map(|rest| rest.strip_prefix(' ')?.parse().ok())
 }
 
 /// Adds up all series of a counter.

@@ -5,9 +5,17 @@ use std::{net::SocketAddr, path::Path, sync::Arc};
 use axum::Router;
 use clap::Args;
 use pyannote_cli::Failure;
+use pyannoteai_client::Client;
+use tower_pyannote::layer::{ByteBudget, Rejection};
 use tower_pyannote_inbox::Inbox;
 
-use crate::{error::ServerError, server::Server, state::State};
+use crate::{
+    connections::Connections,
+    error::ServerError,
+    server::Server,
+    settings::{Limits, Setting},
+    state::State,
+};
 
 #[derive(Debug)]
 pub(crate) enum PageSettings {}
@@ -15,14 +23,31 @@ pub(crate) enum PageSettings {}
 #[derive(Debug)]
 pub(crate) enum Mounted {}
 
+/// Keeps no refusals, because no page shows them.
+#[derive(Debug, Default)]
+pub(crate) struct Refusals;
+
+impl Refusals {
+    pub(crate) fn note(&self, _: Rejection) {}
+}
+
 pub(crate) fn mount(
     settings: PageSettings,
     _: Arc<State>,
+    _: Overview,
     _: Inbox,
     _: SocketAddr,
     _: bool,
 ) -> Result<(Router, Mounted), ServerError> {
     match settings {}
+}
+
+#[expect(dead_code, reason = "only the page reads it")]
+pub(crate) struct Overview {
+    pub(crate) listeners: Vec<(&'static str, Arc<Connections>)>,
+    pub(crate) limits: Limits,
+    pub(crate) budget: Option<ByteBudget>,
+    pub(crate) reconciles: bool,
 }
 
 #[derive(Args)]
@@ -35,6 +60,8 @@ pub(crate) struct About<'a> {
     pub(crate) is_postgres: bool,
     pub(crate) has_handlers: bool,
     pub(crate) is_shared: bool,
+    pub(crate) client: Option<Client>,
+    pub(crate) settings: Vec<Setting>,
 }
 
 impl PageFlags {

@@ -16,7 +16,7 @@ use crate::{
     reload::Reload,
     secrets::Secrets,
     server::Server,
-    settings::{self, Command, Listen, Parsed, Private, Role, Settings},
+    settings::{self, Command, InForce, Listen, Parsed, Private, Role, Settings},
     store,
 };
 
@@ -102,7 +102,7 @@ fn start(
             }
             Command::Serve(settings) => {
                 let private = or_default(&settings.listen, private);
-                run(settings, &secrets, handlers, private).await
+                run(settings, &in_force, &secrets, handlers, private).await
             }
             _ => unreachable!("the other commands returned above"),
         }
@@ -119,6 +119,7 @@ fn or_default(listen: &Listen, default: impl FnOnce(&Listen) -> Private) -> Priv
 
 async fn run(
     settings: &Settings,
+    in_force: &InForce,
     secrets: &Secrets,
     handlers: impl FnOnce(HandlerRegistry) -> Result<HandlerRegistry, ConfigError>,
     private: Private,
@@ -147,7 +148,8 @@ async fn run(
         .with_handlers(handlers)
         .map_err(Failure::run)?;
     // One client, so that the reconciler and the handlers share the rate limit.
-    let client = match settings.needs_api_key() {
+    let has_key = secrets.api_key()?.is_some();
+    let client = match has_key || settings.needs_api_key() {
         true => Some(reconcile::client(settings, secrets)?),
         false => None,
     };
@@ -167,6 +169,7 @@ async fn run(
     if !settings.handles() {
         server = server.without_handlers();
     }
+    let page_client = client.clone().filter(|_| has_key);
     if let Some(client) = client.filter(|_| settings.has(Role::Reconcile)) {
         let reconciler = reconcile::reconciler(&settings.reconcile, client, &inbox)?;
         server = server.with_reconciler(reconciler);
@@ -180,6 +183,8 @@ async fn run(
         is_postgres: !is_local,
         has_handlers: settings.has(Role::Work) && settings.worker.handlers(),
         is_shared: receives && private == Private::Shared,
+        client: page_client,
+        settings: in_force.redacted(),
     };
     server = settings.page.apply(server, &about)?;
 

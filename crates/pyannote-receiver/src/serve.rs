@@ -56,7 +56,7 @@ pub(crate) async fn listen(host: &str, port: u16) -> io::Result<TcpListener> {
 pub(crate) struct Serving {
     /// The service of the moment. It changes when a secret does.
     pub(crate) app: watch::Receiver<Router>,
-    pub(crate) connections: Connections,
+    pub(crate) connections: Arc<Connections>,
     pub(crate) clients: Arc<Clients>,
     /// How long requests in flight may take after `stop`.
     pub(crate) drain: Duration,
@@ -70,7 +70,6 @@ pub(crate) async fn serve(listener: TcpListener, serving: Serving, stop: impl Fu
         clients,
         drain: drain_timeout,
     } = serving;
-    let connections = Arc::new(connections);
     let (draining, drain) = watch::channel(());
     let mut stop = pin!(stop);
     loop {

@@ -19,7 +19,7 @@ use crate::{
     health::{Health, InboxCounts},
     limits::PRIVATE_CONNECTIONS,
     metrics,
-    page::{self, PageSettings},
+    page::{self, Overview, PageSettings},
     rotation::{Rotation, Served},
     serve::{self, Serving},
     settings::Limits,
@@ -239,19 +239,45 @@ impl Server {
             has_page: self.page.is_some(),
             draining: AtomicBool::new(false),
         });
+        let beside = match private {
+            Some(_) => PRIVATE_CONNECTIONS,
+            None => 0,
+        };
+        let connections = |wanted, beside| Arc::new(Connections::new(wanted, beside));
+        let public_connections = connections(self.limits.connections, beside);
+        let private_connections = connections(PRIVATE_CONNECTIONS, 0);
+        let webhook = self.secrets.map(|secrets| {
+            let webhook = Webhook::new(&self.limits, self.inbox.clone());
+            (webhook.expect("the setter checked the limits"), secrets)
+        });
+        let listeners = [
+            public
+                .as_ref()
+                .map(|_| ("public", Arc::clone(&public_connections))),
+            private
+                .as_ref()
+                .map(|_| ("private", Arc::clone(&private_connections))),
+        ];
+        let overview = Overview {
+            listeners: listeners.into_iter().flatten().collect(),
+            limits: self.limits.clone(),
+            budget: webhook
+                .as_ref()
+                .map(|(webhook, _)| webhook.budget().clone()),
+            reconciles: self.reconciler.is_some(),
+        };
         let pages = app::pages(&state);
         let (pages, page) = match (self.page, private.as_ref().or(public.as_ref())) {
             (Some(settings), Some(listener)) => {
                 let address = listener.local_addr().map_err(ServerError::Listen)?;
                 let (inbox, state) = (self.inbox.clone(), Arc::clone(&state));
-                let (page, mounted) = page::mount(settings, state, inbox, address, is_shared)?;
+                let (page, mounted) =
+                    page::mount(settings, state, overview, inbox, address, is_shared)?;
                 (pages.merge(page), Some(mounted))
             }
             _ => (pages, None),
         };
-        let served = self.secrets.map(|secrets| {
-            let webhook = Webhook::new(&self.limits, self.inbox.clone());
-            let webhook = webhook.expect("the setter checked the limits");
+        let served = webhook.map(|(webhook, secrets)| {
             let beside = match is_shared {
                 true => pages.clone(),
                 false => axum::Router::new(),
@@ -260,13 +286,9 @@ impl Server {
         });
 
         let clients = Arc::new(Clients::new(&self.limits));
-        let beside = match private {
-            Some(_) => PRIVATE_CONNECTIONS,
-            None => 0,
-        };
-        let serving = |app, wanted, beside| Serving {
+        let serving = |app, connections| Serving {
             app,
-            connections: Connections::new(wanted, beside),
+            connections,
             clients: Arc::clone(&clients),
             drain: self.drain,
         };
@@ -276,10 +298,10 @@ impl Server {
             let app = served
                 .as_ref()
                 .map_or_else(only_pages, |served| served.subscribe());
-            Listener::new(listener, serving(app, self.limits.connections, beside))
+            Listener::new(listener, serving(app, public_connections))
         });
         let private = private
-            .map(|listener| Listener::new(listener, serving(only_pages(), PRIVATE_CONNECTIONS, 0)));
+            .map(|listener| Listener::new(listener, serving(only_pages(), private_connections)));
         let worker = self.handlers.map(|handlers| {
             let worker = (self.configure)(self.inbox.worker(handlers));
             worker.with_drain_timeout(self.drain)

@@ -1,20 +1,16 @@
 use std::{
-    collections::VecDeque,
     fmt,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use axum::http::{Response, StatusCode};
-use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tower_pyannote::layer::Rejection;
 
 use crate::{
     endpoints::Endpoint,
     health::{Health, InboxCounts},
+    page::Refusals,
 };
 
 /// The data behind the pages.
@@ -43,14 +39,13 @@ pub(crate) struct Answers {
     pub(crate) accepted: AtomicU64,
     pub(crate) refused: AtomicU64,
     pub(crate) failed: AtomicU64,
-    /// The last refusals, the newest last.
-    refusals: Mutex<VecDeque<(Timestamp, Rejection)>>,
+    pub(crate) refusals: Refusals,
 }
 
 impl Answers {
     pub(crate) fn count<B>(&self, response: &Response<B>) {
         let counter = if let Some(rejection) = response.extensions().get::<Rejection>() {
-            self.note(*rejection);
+            self.refusals.note(*rejection);
             &self.refused
         } else if response.status() == StatusCode::OK {
             &self.accepted
@@ -59,29 +54,4 @@ impl Answers {
         };
         counter.fetch_add(1, Ordering::Relaxed);
     }
-
-    fn note(&self, rejection: Rejection) {
-        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-        if refusals.len() == MOST_REFUSALS {
-            refusals.pop_front();
-        }
-        refusals.push_back((Timestamp::now(), rejection));
-    }
-
-    /// Returns the last refusals, the newest first. They have no byte of the request.
-    #[cfg(feature = "page")]
-    pub(crate) fn refusals(&self) -> Vec<crate::api::Refusal> {
-        let refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-        let refusals = refusals.iter().rev();
-        refusals
-            .map(|(at, rejection)| crate::api::Refusal {
-                at: crate::api::stamp(*at),
-                status: rejection.status().as_u16(),
-                reason: rejection.as_str(),
-            })
-            .collect()
-    }
 }
-
-/// How many refusals the page shows.
-const MOST_REFUSALS: usize = 20;

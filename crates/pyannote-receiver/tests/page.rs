@@ -209,10 +209,18 @@ fn an_operator_uses_the_page_in_a_browser() {
 
 /// Returns whether the log names who did something.
 fn is_audited(server: &Server, who: &str, action: &str) -> bool {
+    audited(server).any(|line| line["who"] == who && line["action"] == action)
+}
+
+/// Returns the lines of the audit log.
+fn audited(server: &Server) -> impl Iterator<Item = Value> {
     let log = server.log();
-    let lines = log.lines().map(|line| serde_json::from_str(line).unwrap());
-    let mut lines = lines.filter(|line: &Value| line["target"] == "pyannote_receiver::audit");
-    lines.any(|line| line["who"] == who && line["action"] == action)
+    let lines: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let lines = lines.into_iter();
+    lines.filter(|line| line["target"] == "pyannote_receiver::audit")
 }
 
 /// Returns the path of the browser. A missing program skips the test, and fails it where `CI` is set.
@@ -467,8 +475,27 @@ fn a_token_opens_the_page_to_its_holder_alone() {
     };
     let wrong = login("page_wrong");
     assert_eq!((wrong.status, cookie(&wrong)), (401, None));
+    // A browser names its origin, here behind a proxy with TLS.
+    let names = [
+        form,
+        ("host", "pyannote.example.com"),
+        ("origin", "https://pyannote.example.com"),
+    ];
+    let over_tls = ask(
+        address,
+        "POST",
+        "/page/login",
+        &names,
+        &format!("token={token}"),
+    );
+    assert!(
+        over_tls.head.contains("SameSite=Strict; Secure\r\n"),
+        "{}",
+        over_tls.head
+    );
     let right = login(token);
     assert_eq!(right.status, 303);
+    assert!(!right.head.contains("Secure"), "{}", right.head);
     let session = ("cookie", cookie(&right).unwrap());
     // The session's cookie suffices under any name of the host, because no other site has it.
     let named = ask(
@@ -525,6 +552,22 @@ fn a_trusted_proxy_names_the_user() {
         200
     );
     assert!(is_audited(&server, "ada", "prune"));
+    let messages: Vec<_> = audited(&server)
+        .map(|line| line["message"].clone())
+        .collect();
+    assert_eq!(
+        messages,
+        ["an operator began an action", "an operator acted"]
+    );
+
+    let is_secure = |protocol: &[(&'static str, &'static str)]| {
+        let headers = [&[user, host], protocol].concat();
+        let session = ask(address, "GET", "/api/v1/session", &headers, "");
+        session.head.contains("SameSite=Strict; Secure\r\n")
+    };
+    assert!(is_secure(&[("x-forwarded-proto", "https")]));
+    assert!(!is_secure(&[("x-forwarded-proto", "http")]));
+    assert!(!is_secure(&[]));
 }
 
 #[test]
@@ -610,4 +653,92 @@ fn an_open_page_does_not_hold_up_the_end() {
     assert!(server.wait().success());
     let took = begun.elapsed();
     assert!(took < std::time::Duration::from_secs(5), "{took:?}");
+}
+
+#[test]
+fn forty_downloads_of_a_large_body_share_the_memory() {
+    let server = start_in(dir());
+    let address = server.pages;
+    let megabytes = 24;
+    let blob = "x".repeat(megabytes << 20);
+    send(
+        &server,
+        &json!({ "jobId": "large", "status": "succeeded", "output": { "blob": blob } }),
+    );
+    server.settle();
+    let id = id(&server, "large");
+    let before = peak_megabytes(&server);
+    let request = format!(
+        "GET /api/v1/events/{id}/body HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"
+    );
+    let mut streams: Vec<_> = (0..40).map(|_| connect(address)).collect();
+    for stream in &mut streams {
+        stream.write_all(request.as_bytes()).unwrap();
+    }
+    // Nobody reads, so that each download that begins stays.
+    let begun = |stream: &std::net::TcpStream| stream.peek(&mut [0]).unwrap() > 0;
+    assert!(begun(&streams[0]) || begun(&streams[1]));
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    let grown = peak_megabytes(&server) - before;
+    assert!(
+        grown < 16 * megabytes,
+        "{grown} MB more for 40 downloads of {megabytes} MB"
+    );
+    drop(streams);
+    let whole = get(address, &format!("/api/v1/events/{id}/body"), "*/*");
+    assert!(whole.body.len() > megabytes << 20);
+    assert!(
+        whole
+            .head
+            .contains(&format!("content-length: {}\r\n", whole.body.len()))
+    );
+}
+
+/// Returns the most memory that the receiver has had.
+fn peak_megabytes(server: &Server) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap();
+    line.trim()
+        .trim_end_matches(" kB")
+        .parse::<usize>()
+        .unwrap()
+        >> 10
+}
+
+#[test]
+fn the_system_page_shows_connections_limits_and_settings() {
+    let server = start_in(dir());
+    let address = server.pages;
+    send(&server, &json!({ "jobId": "a", "status": "succeeded" }));
+    server.settle();
+    let system = json_of(address, "/api/v1/system");
+    let private = &system["connections"][1];
+    assert_eq!(
+        (private["listener"].as_str(), private["most"].as_u64()),
+        (Some("private"), Some(64))
+    );
+    assert_eq!(private["open"], 1);
+    assert_eq!(system["connections"][0]["listener"], "public");
+    assert_eq!(system["limits"]["body_bytes"], 128 << 20);
+    assert_eq!(system["limits"]["budget_used_bytes"], 0);
+    assert_eq!(system["rates"]["last_minute"], 1);
+    assert_eq!(system["rates"]["last_hour"], 1);
+    assert_eq!(system["reconciler"], Value::Null);
+    let settings = system["settings"].as_array().unwrap();
+    let value =
+        |name: &str| settings.iter().find(|fact| fact["name"] == name).unwrap()["value"].clone();
+    assert_eq!(value("limits.connections"), "192");
+    assert_eq!(value("page.token_hash"), "-");
+    let page = get(address, "/page/system", "text/html").body;
+    for text in [
+        "Open connections, public",
+        "Memory for bodies",
+        "limits.connections",
+    ] {
+        assert!(page.contains(text), "{text}");
+    }
+    assert!(!page.contains(SECRET));
 }

@@ -240,6 +240,8 @@ fn page(
         is_postgres: false,
         has_handlers: false,
         is_shared: settings.has(Role::Receive) && *private == Private::Shared,
+        client: None,
+        settings: Vec::new(),
     };
     settings.page.check(&about, address)
 }

@@ -25,7 +25,8 @@ use zeroize::Zeroizing;
 use super::{
     PageSettings, PageState,
     error::Refused,
-    origin::{is_embedded_elsewhere, is_local, is_same_origin},
+    origin::{is_embedded_elsewhere, is_from_https, is_local, is_same_origin},
+    token::may_match,
 };
 
 /// Decides about requests.
@@ -38,7 +39,7 @@ pub(super) struct Access {
     sessions: Mutex<HashMap<[u8; 32], Instant>>,
     /// A digest of the token that was accepted last, because argon2 is slow.
     accepted: Mutex<Option<[u8; 32]>>,
-    /// One check of a token at a time, which bounds the memory of argon2 and the rate of guesses.
+    /// One check of a token at a time, which bounds the memory of argon2.
     checks: Semaphore,
 }
 
@@ -70,7 +71,7 @@ impl Access {
     }
 
     /// Starts a session, if the token is right. Returns the cookie.
-    pub(super) async fn log_in(&self, token: &str) -> Option<HeaderValue> {
+    pub(super) async fn log_in(&self, token: &str, headers: &HeaderMap) -> Option<HeaderValue> {
         if !self.is_token(token).await {
             return None;
         }
@@ -85,7 +86,7 @@ impl Access {
             }
         }
         sessions.insert(digest(session.as_bytes()), now + SESSION);
-        Some(self.set_cookie(&session))
+        Some(self.set_cookie(headers, &session, ""))
     }
 
     /// Ends the session of a request. Returns the cookie that removes the browser's.
@@ -94,11 +95,7 @@ impl Access {
             let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
             sessions.remove(&digest(session.as_bytes()));
         }
-        let cookie = format!(
-            "{}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0",
-            self.cookie
-        );
-        HeaderValue::from_str(&cookie).unwrap_or_else(|_| HeaderValue::from_static(""))
+        self.set_cookie(headers, "", "; Max-Age=0")
     }
 
     /// Returns whether a form's token is that of the visitor.
@@ -144,7 +141,7 @@ impl Access {
             Some(known) => (self.visitor_of(who, known, false, false), None),
             None => {
                 let new = random();
-                let cookie = self.set_cookie(&new);
+                let cookie = self.set_cookie(headers, &new, "");
                 (self.visitor_of(who, &new, false, false), Some(cookie))
             }
         }
@@ -180,6 +177,19 @@ impl Access {
         if accepted.is_some_and(|accepted| accepted.ct_eq(&known).into()) {
             return true;
         }
+        let may_match = PasswordHash::new(&hash).is_ok_and(|hash| may_match(token, &hash));
+        let is_right = may_match && self.verify(token, hash).await;
+        if is_right {
+            *self.accepted.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
+        } else {
+            tracing::warn!(target: "pyannote_receiver::audit", "a wrong token for the page was refused");
+            // Other checks go on meanwhile.
+            time::sleep(PENALTY).await;
+        }
+        is_right
+    }
+
+    async fn verify(&self, token: &str, hash: String) -> bool {
         let Ok(_permit) = self.checks.acquire().await else {
             return false;
         };
@@ -189,14 +199,7 @@ impl Access {
             let verify = |hash| Argon2::default().verify_password(token.as_bytes(), &hash);
             parsed.is_ok_and(|hash| verify(hash).is_ok())
         };
-        let is_right = task::spawn_blocking(check).await.unwrap_or(false);
-        if is_right {
-            *self.accepted.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
-        } else {
-            tracing::warn!(target: "pyannote_receiver::audit", "a wrong token for the page was refused");
-            time::sleep(PENALTY).await;
-        }
-        is_right
+        task::spawn_blocking(check).await.unwrap_or(false)
     }
 
     fn cookie_of<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
@@ -210,8 +213,19 @@ impl Access {
         })
     }
 
-    fn set_cookie(&self, value: &str) -> HeaderValue {
-        let cookie = format!("{}={value}; Path=/; HttpOnly; SameSite=Strict", self.cookie);
+    /// Returns a cookie. A browser sends it only over HTTPS if it sent this request over HTTPS.
+    fn set_cookie(&self, headers: &HeaderMap, value: &str, end: &str) -> HeaderValue {
+        let name = &self.cookie;
+        // Only the proxy that names the user reaches a page with a proxy's header.
+        let is_forwarded = self.proxy_header.is_some()
+            && headers
+                .get("x-forwarded-proto")
+                .is_some_and(|it| it == "https");
+        let secure = match is_forwarded || is_from_https(headers) {
+            true => "; Secure",
+            false => "",
+        };
+        let cookie = format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{end}");
         HeaderValue::from_str(&cookie).expect("the name and the value are ASCII")
     }
 }
@@ -286,5 +300,38 @@ const SESSION: Duration = Duration::from_secs(12 * 60 * 60);
 const MOST_SESSIONS: usize = 256;
 const LONGEST_TOKEN: usize = 1_024;
 
-/// How long a wrong token holds up the next check.
+/// How long the sender of a wrong token waits for the refusal.
 const PENALTY: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use argon2::{Algorithm, Params, PasswordHasher, Version};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn sixty_wrong_tokens_do_not_hold_up_a_right_one() {
+        let quick = Params::new(64, 1, 1, None).unwrap();
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, quick);
+        let hash = argon2
+            .hash_password_with_salt(b"right", b"sixteen bytes...")
+            .unwrap();
+        let settings = PageSettings::new()
+            .with_token_hash(hash.to_string())
+            .unwrap();
+        let access = Arc::new(Access::new(&settings, 80));
+        let wrong: Vec<_> = (0..60)
+            .map(|number| {
+                let access = Arc::clone(&access);
+                tokio::spawn(async move { access.is_token(&format!("wrong {number}")).await })
+            })
+            .collect();
+        task::yield_now().await;
+        let begun = Instant::now();
+        assert!(access.is_token("right").await);
+        assert!(begun.elapsed() < PENALTY * 6, "{:?}", begun.elapsed());
+        for wrong in wrong {
+            assert!(!wrong.await.unwrap());
+        }
+    }
+}

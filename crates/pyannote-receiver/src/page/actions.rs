@@ -1,10 +1,11 @@
 //! What an operator does. Each action is logged with who did it.
 
-use std::time::Duration;
+use std::{future::Future, time::Duration};
 
-use tower_pyannote_inbox::{Inbox, InboxState, Replay};
+use tower_pyannote_inbox::{Inbox, InboxError, InboxFilter, InboxState, Replay};
 
 use super::{access::Visitor, error::Failed, query::EventQuery};
+use crate::error;
 
 /// Makes an event due again.
 pub(super) async fn replay(
@@ -41,21 +42,33 @@ pub(super) async fn replay_dead(
         limit: Some(500),
         ..query.clone()
     };
-    let mut filter = query.to_filter().map_err(Failed::Invalid)?;
-    let mut events = 0;
+    let filter = query.to_filter().map_err(Failed::Invalid)?;
+    let inbox = inbox.clone();
+    in_full(visitor, "replay_dead", query.to_text(), async move {
+        let mut events = 0;
+        let replayed = replay_all(&inbox, filter, &mut events).await;
+        (events, replayed)
+    })
+    .await
+}
+
+/// Adds the number of replayed events to `events`, also if it fails halfway.
+async fn replay_all(
+    inbox: &Inbox,
+    mut filter: InboxFilter,
+    events: &mut u64,
+) -> Result<(), InboxError> {
     loop {
         let page = inbox.list(&filter).await?;
         for entry in &page {
-            events += u64::from(inbox.replay(&entry.id, Replay::Unfinished).await?);
+            *events += u64::from(inbox.replay(&entry.id, Replay::Unfinished).await?);
         }
         match page.last() {
             // Older events only, so that an event that is dead again is not replayed twice.
             Some(last) => filter = filter.with_before(last.cursor()),
-            None => break,
+            None => return Ok(()),
         }
     }
-    audit(visitor, "replay_dead", || query.to_text(), events);
-    Ok(events)
 }
 
 /// Marks a dead event as handled.
@@ -88,14 +101,41 @@ pub(super) async fn mark_handled(
 /// Removes handled events. Returns their number.
 pub(super) async fn prune(inbox: &Inbox, visitor: &Visitor, days: u32) -> Result<u64, Failed> {
     let age = Duration::from_secs(u64::from(days) * 24 * 60 * 60);
-    let events = inbox.prune(age).await?;
-    audit(
-        visitor,
-        "prune",
-        || format!("handled {days} days ago or earlier"),
-        events,
-    );
-    Ok(events)
+    let inbox = inbox.clone();
+    let what = format!("handled {days} days ago or earlier");
+    in_full(visitor, "prune", what, async move {
+        match inbox.prune(age).await {
+            Ok(events) => (events, Ok(())),
+            Err(error) => (0, Err(error)),
+        }
+    })
+    .await
+}
+
+/// Acts on many events, to the end even if the browser disconnects. Logs the start, and the end with the number of events.
+async fn in_full(
+    visitor: &Visitor,
+    action: &'static str,
+    what: String,
+    act: impl Future<Output = (u64, Result<(), InboxError>)> + Send + 'static,
+) -> Result<u64, Failed> {
+    let visitor = visitor.clone();
+    let who = visitor.who.as_str();
+    tracing::info!(target: AUDIT, who, action, what, "an operator began an action");
+    let acted = tokio::spawn(async move {
+        let (events, acted) = act.await;
+        match &acted {
+            Ok(()) => audit(&visitor, action, || what, events),
+            Err(error) => {
+                let (who, error) = (visitor.who.as_str(), error::in_full(error));
+                tracing::warn!(target: AUDIT, who, action, what, events, error, "an action failed before its end");
+            }
+        }
+        acted.map(|()| events)
+    });
+    let acted = acted.await;
+    let acted = acted.map_err(|_| Failed::Unavailable("the action ended early".to_owned()))?;
+    Ok(acted?)
 }
 
 const fn which(all_handlers: bool) -> Replay {
@@ -107,5 +147,7 @@ const fn which(all_handlers: bool) -> Replay {
 
 fn audit(visitor: &Visitor, action: &'static str, what: impl FnOnce() -> String, events: u64) {
     let (who, what) = (visitor.who.as_str(), what());
-    tracing::info!(target: "pyannote_receiver::audit", who, action, what, events, "an operator acted");
+    tracing::info!(target: AUDIT, who, action, what, events, "an operator acted");
 }
+
+const AUDIT: &str = "pyannote_receiver::audit";

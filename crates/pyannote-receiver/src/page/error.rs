@@ -7,7 +7,7 @@ use axum::{
 use http::StatusCode;
 use tower_pyannote_inbox::InboxError;
 
-use super::{html, meeting::NoMeeting};
+use super::{html, meeting::NoMeeting, room::NoRoom};
 use crate::{api::ErrorBody, error::in_full};
 
 /// Why a request is refused before its content is read.
@@ -70,11 +70,18 @@ impl From<InboxError> for Failed {
     }
 }
 
+impl From<NoRoom> for Failed {
+    fn from(_: NoRoom) -> Self {
+        Self::Unavailable("other large events are being read: try again in a moment".to_owned())
+    }
+}
+
 impl From<NoMeeting> for Failed {
     fn from(error: NoMeeting) -> Self {
         match error {
             NoMeeting::NoEvent | NoMeeting::NoTurns => Self::NotFound,
             NoMeeting::Inbox(error) => error.into(),
+            NoMeeting::NoRoom(error) => error.into(),
             NoMeeting::Broken => Self::Unavailable("the output cannot be read".to_owned()),
         }
     }

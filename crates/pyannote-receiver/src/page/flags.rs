@@ -2,9 +2,10 @@ use std::{net::SocketAddr, path::Path};
 
 use clap::{ArgAction, Args, builder::BoolishValueParser};
 use pyannote_cli::{Failure, print};
+use pyannoteai_client::Client;
 
 use super::{PageSettings, PageToken};
-use crate::server::Server;
+use crate::{server::Server, settings::Setting};
 
 // The settings of the page. Not a doc comment, which would become the description of the program.
 #[derive(Args)]
@@ -58,6 +59,10 @@ pub(crate) struct About<'a> {
     pub(crate) has_handlers: bool,
     /// Whether one address serves `/webhook` and the pages.
     pub(crate) is_shared: bool,
+    /// The client of the API, if there is a key.
+    pub(crate) client: Option<Client>,
+    /// The settings in force, secrets redacted.
+    pub(crate) settings: Vec<Setting>,
 }
 
 impl PageFlags {
@@ -116,6 +121,13 @@ impl PageFlags {
             .add_fact("Data directory", about.data_dir.display().to_string())
             .add_fact("Handlers", handlers)
             .add_fact("Access to this page", self.access());
+        if let Some(client) = &about.client {
+            settings = settings.with_client(client.clone());
+        }
+        for setting in &about.settings {
+            let value = setting.value.as_deref().unwrap_or("-");
+            settings = settings.add_fact(&setting.key, value);
+        }
         if let Some(hash) = &self.token_hash {
             let named = |error| Failure::usage(format!("--page-token-hash: {error}"));
             settings = settings.with_token_hash(hash).map_err(named)?;

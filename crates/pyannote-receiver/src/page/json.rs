@@ -21,6 +21,7 @@ use super::{
     meeting::View,
     query::EventQuery,
     read::{broken, download},
+    room::held,
 };
 use crate::api::{
     Done, ErrorBody, EventDetails, EventPage, EventSummary, MeetingWindow, SessionInfo, System,
@@ -68,9 +69,9 @@ pub(super) async fn body(
     State(state): State<Arc<PageState>>,
     Path(id): Path<String>,
 ) -> Result<Response, ApiFailed> {
-    let event = state.event(&id).await?;
-    let raw = event.raw().clone();
-    Ok(download(&event, "json", "application/json", raw))
+    let (event, reserved) = state.event(&id).await?;
+    let body = held(event.raw().clone(), reserved);
+    Ok(download(event.job_id(), "json", "application/json", body))
 }
 
 /// A part of a meeting.
@@ -92,7 +93,7 @@ pub(super) async fn meeting(
     Path(id): Path<String>,
     Query(part): Query<Part>,
 ) -> Answer<MeetingWindow> {
-    let meeting = state.meetings.get(&state.inbox, &id).await?;
+    let meeting = state.meeting(&id).await?;
     let view = View::new(
         meeting.duration(),
         part.from,
@@ -110,7 +111,7 @@ pub(super) async fn words(
     Path(id): Path<String>,
     Query(part): Query<Part>,
 ) -> Answer<Vec<Words>> {
-    let meeting = state.meetings.get(&state.inbox, &id).await?;
+    let meeting = state.meeting(&id).await?;
     let (from, to) = (part.from.unwrap_or(0.0), part.to.unwrap_or(f64::MAX));
     let words = meeting.words(from, to, 500);
     let too_many = "there are more than 500 words: choose a shorter part";

@@ -3,6 +3,7 @@
 mod access;
 mod actions;
 mod assets;
+mod audio;
 mod confirmed;
 mod diagnose;
 mod error;
@@ -16,9 +17,12 @@ mod mount;
 mod number;
 mod openapi;
 mod origin;
+mod overview;
 mod pages;
 mod query;
 mod read;
+mod refusals;
+mod room;
 mod settings;
 mod token;
 
@@ -34,10 +38,12 @@ use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
 use tower_pyannote_inbox::Inbox;
 
-use self::{access::Access, live::Live, meeting::Meetings};
+use self::{access::Access, audio::Recordings, live::Live, meeting::Meetings, room::Room};
 pub(crate) use self::{
     flags::{About, PageFlags, print_token},
     mount::{Mounted, mount},
+    overview::Overview,
+    refusals::Refusals,
 };
 pub use self::{
     settings::{PageError, PageSettings},
@@ -49,6 +55,7 @@ use crate::{cached::Cached, state::State};
 pub(crate) struct PageState {
     inbox: Inbox,
     receiver: Arc<State>,
+    overview: Overview,
     settings: PageSettings,
     access: Access,
     live: Arc<Live>,
@@ -59,6 +66,10 @@ pub(crate) struct PageState {
     diagnoses: Semaphore,
     /// One export at a time, because each takes several times the memory of its body.
     exports: Arc<Semaphore>,
+    /// The memory for bodies.
+    room: Room,
+    /// `None` without an API key.
+    recordings: Option<Recordings>,
 }
 
 impl PageState {
@@ -66,21 +77,26 @@ impl PageState {
     pub(crate) fn new(
         inbox: Inbox,
         receiver: Arc<State>,
+        overview: Overview,
         settings: PageSettings,
         address: SocketAddr,
         stopping: watch::Receiver<()>,
     ) -> Self {
+        let recordings = settings.client.clone().map(Recordings::new);
         Self {
             access: Access::new(&settings, address.port()),
             live: Arc::new(Live::new(inbox.clone(), stopping)),
             inbox,
             receiver,
+            overview,
             settings,
             meetings: Meetings::default(),
             arrivals: Cached::default(),
             started_at: Timestamp::now(),
             diagnoses: Semaphore::new(1),
             exports: Arc::new(Semaphore::new(1)),
+            room: Room::new(),
+            recordings,
         }
     }
 }
@@ -95,6 +111,7 @@ pub(crate) fn router(state: PageState) -> Router {
         .route("/events/{id}", get(json::event))
         .route("/events/{id}/body", get(json::body))
         .route("/events/{id}/meeting", get(json::meeting))
+        .route("/events/{id}/audio", get(audio::audio))
         .route("/events/{id}/words", get(json::words))
         .route("/events/{id}/rttm", get(json::rttm))
         .route("/events/{id}/vtt", get(json::vtt))

@@ -4,7 +4,7 @@ use axum::Router;
 use tokio::sync::watch;
 use tower_pyannote_inbox::Inbox;
 
-use super::{PageSettings, PageState, router};
+use super::{Overview, PageSettings, PageState, router};
 use crate::{error::ServerError, server::Server, state::State};
 
 /// Ends the streams of open pages when it is dropped.
@@ -39,6 +39,7 @@ impl Server {
 pub(crate) fn mount(
     settings: PageSettings,
     state: Arc<State>,
+    overview: Overview,
     inbox: Inbox,
     address: SocketAddr,
     is_shared: bool,
@@ -47,7 +48,9 @@ pub(crate) fn mount(
         .check(address, is_shared)
         .map_err(ServerError::Page)?;
     let (stopping, stopped) = watch::channel(());
-    let page = router(PageState::new(inbox, state, settings, address, stopped));
+    let page = router(PageState::new(
+        inbox, state, overview, settings, address, stopped,
+    ));
     let mounted = Mounted {
         _stopping: stopping,
     };

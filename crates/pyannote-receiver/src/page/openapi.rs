@@ -1,7 +1,7 @@
 use axum::Json;
 use utoipa::OpenApi;
 
-use super::{json, live};
+use super::{audio, json, live};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -17,6 +17,7 @@ use super::{json, live};
         json::body,
         json::meeting,
         json::words,
+        audio::audio,
         json::rttm,
         json::vtt,
         json::srt,

@@ -26,6 +26,12 @@ pub(super) fn is_same_origin(headers: &HeaderMap) -> bool {
     }
 }
 
+/// Returns whether a browser sent the request from a page that it loaded over HTTPS. Browsers name the origin in each POST.
+pub(super) fn is_from_https(headers: &HeaderMap) -> bool {
+    let origin = headers.get(ORIGIN).map(HeaderValue::as_bytes);
+    origin.is_some_and(|origin| origin.starts_with(b"https://"))
+}
+
 /// Returns whether a page of another site loads this address as a part of itself. A person may still follow a link to here.
 pub(super) fn is_embedded_elsewhere(headers: &HeaderMap) -> bool {
     let is = |name: &str, value: &str| headers.get(name).is_some_and(|it| it == value);

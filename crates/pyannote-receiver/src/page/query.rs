@@ -21,6 +21,8 @@ pub(crate) struct EventQuery {
     /// succeeded, failed, canceled, or another status as pyannoteAI wrote it.
     pub(crate) status: String,
     pub(crate) job: String,
+    /// The reference that was submitted with the job.
+    pub(crate) reference: String,
     /// Events received at this time or later: RFC 3339, or UTC without an offset.
     pub(crate) from: String,
     /// Events received before this time: RFC 3339, or UTC without an offset.
@@ -58,6 +60,9 @@ impl EventQuery {
         if let Some(job) = chosen(&self.job) {
             filter = filter.with_job_id(job);
         }
+        if let Some(reference) = chosen(&self.reference) {
+            filter = filter.with_reference(reference);
+        }
         if let Some(from) = chosen(&self.from) {
             filter = filter.with_received_from(time("from", from)?);
         }
@@ -81,6 +86,7 @@ impl EventQuery {
             ("kind", &self.kind),
             ("status", &self.status),
             ("job", &self.job),
+            ("reference", &self.reference),
             ("from", &self.from),
             ("to", &self.to),
         ];
@@ -238,10 +244,14 @@ mod tests {
     fn a_query_in_an_address_is_escaped() {
         let query = EventQuery {
             job: "a&state=dead \"<".into(),
+            reference: "b&c".into(),
             limit: Some(7),
             ..EventQuery::default()
         };
-        assert_eq!(query.to_text(), "job=a%26state%3Ddead%20%22%3C&limit=7");
+        assert_eq!(
+            query.to_text(),
+            "job=a%26state%3Ddead%20%22%3C&reference=b%26c&limit=7"
+        );
         assert_eq!(
             query.with("before", "1-2"),
             format!("{}&before=1%2D2", query.to_text())

@@ -5,7 +5,8 @@ use std::{
     time::Duration,
 };
 
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
+use bytes::Bytes;
 use http::{
     HeaderValue,
     header::{CONTENT_DISPOSITION, CONTENT_TYPE},
@@ -17,9 +18,11 @@ use tower_pyannote_inbox::InboxEntry;
 use super::{
     PageState,
     error::{ApiFailed, Failed},
+    meeting::{Meeting, NoMeeting},
     query::EventQuery,
+    room::{Reserved, held},
 };
-use crate::api::{Counts, Deliveries, Fact, System, stamp};
+use crate::api::{Counts, Deliveries, Fact, Rates, System, stamp};
 
 impl PageState {
     /// Returns a page of the list, and the cursors of the next newer and the next older page.
@@ -51,8 +54,16 @@ impl PageState {
         Ok((entries, newer, older))
     }
 
-    pub(super) async fn event(&self, id: &str) -> Result<WebhookEvent, Failed> {
-        self.inbox.event(id).await?.ok_or(Failed::NotFound)
+    /// Returns an event, and the memory that is reserved for its body.
+    pub(super) async fn event(&self, id: &str) -> Result<(WebhookEvent, Reserved), Failed> {
+        let details = self.inbox.details(id).await?.ok_or(Failed::NotFound)?;
+        let reserved = self.room.reserve(details.entry.bytes).await?;
+        let event = self.inbox.event(id).await?.ok_or(Failed::NotFound)?;
+        Ok((event, reserved))
+    }
+
+    pub(super) async fn meeting(&self, id: &str) -> Result<Arc<Meeting>, NoMeeting> {
+        self.meetings.get(&self.inbox, &self.room, id).await
     }
 
     /// Returns a download that `write` makes of the event, off the async threads.
@@ -64,15 +75,19 @@ impl PageState {
         write: impl FnOnce(&WebhookEvent) -> Option<String> + Send + 'static,
     ) -> Result<Response, ApiFailed> {
         let permit = Arc::clone(&self.exports).acquire_owned().await;
-        let event = self.event(id).await?;
+        let (event, reserved) = self.event(id).await?;
+        let job_id = event.job_id().to_owned();
         let written = task::spawn_blocking(move || {
             let text = write(&event);
             // Not before, even if nobody waits for the text any more.
-            drop(permit);
-            text.map(|text| download(&event, extension, kind, text))
+            drop((event, reserved, permit));
+            text
         });
-        let written = written.await.map_err(|_| broken())?;
-        Ok(written.ok_or(Failed::NotFound)?)
+        let text = written.await.map_err(|_| broken())?;
+        let text = Bytes::from(text.ok_or(Failed::NotFound)?);
+        let bytes = u64::try_from(text.len()).unwrap_or(u64::MAX);
+        let reserved = self.room.reserve(bytes).await.map_err(Failed::from)?;
+        Ok(download(&job_id, extension, kind, held(text, reserved)))
     }
 
     /// Returns the events received in each of the last 60 minutes.
@@ -94,21 +109,30 @@ impl PageState {
             |result: Result<(), String>| result.map_or_else(|error| error, |()| "ok".to_owned());
         let oldest = stats.as_ref().and_then(|stats| stats.oldest_waiting);
         let settings = self.settings.facts.iter();
+        let arrivals = self.arrivals().await;
+        let rendered = self.receiver.metrics.render();
         System {
             version: env!("CARGO_PKG_VERSION"),
             started_at: stamp(self.started_at),
             inbox: stats.as_ref().map(Counts::from),
             oldest_waiting_seconds: oldest.map(|age| age.as_secs_f64()),
-            arrivals: self.arrivals().await,
+            rates: Rates {
+                last_minute: arrivals.last().copied().unwrap_or_default(),
+                last_hour: arrivals.iter().sum(),
+            },
+            arrivals,
             deliveries: Deliveries {
                 accepted: answers.accepted.load(Ordering::Relaxed),
                 refused: answers.refused.load(Ordering::Relaxed),
                 failed: answers.failed.load(Ordering::Relaxed),
             },
-            refusals: answers.refusals(),
+            connections: self.overview.connections(),
+            limits: self.overview.limits(),
+            reconciler: self.overview.reconciler(&rendered),
+            refusals: answers.refusals.list(),
             inbox_health: text(health.inbox),
             storage_health: text(health.storage),
-            gauges: crate::metrics::gauges(&self.receiver.metrics.render()),
+            gauges: crate::metrics::gauges(&rendered),
             settings: settings
                 .map(|(name, value)| Fact {
                     name: name.clone(),
@@ -125,20 +149,14 @@ pub(super) fn broken() -> Failed {
 
 /// Returns a file for a browser to save, named after the job.
 pub(super) fn download(
-    event: &WebhookEvent,
+    job_id: &str,
     extension: &str,
     kind: &'static str,
-    content: impl IntoResponse,
+    mut response: Response,
 ) -> Response {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    let name: String = event
-        .job_id()
-        .chars()
-        .filter(|&c| plain(c))
-        .take(80)
-        .collect();
+    let name: String = job_id.chars().filter(|&c| plain(c)).take(80).collect();
     let disposition = format!("attachment; filename=\"pyannote-{name}.{extension}\"");
-    let mut response = content.into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     if let Ok(disposition) = HeaderValue::from_str(&disposition) {

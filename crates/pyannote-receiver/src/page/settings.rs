@@ -2,6 +2,7 @@ use std::{fmt, net::SocketAddr};
 
 use argon2::password_hash::phc::PasswordHash;
 use http::HeaderName;
+use pyannoteai_client::Client;
 use zeroize::Zeroizing;
 
 /// The settings of the web page.
@@ -14,6 +15,7 @@ pub struct PageSettings {
     pub(crate) token_hash: Option<String>,
     pub(crate) proxy_header: Option<HeaderName>,
     pub(crate) doctor_secrets: Zeroizing<Vec<u8>>,
+    pub(crate) client: Option<Client>,
     pub(crate) facts: Vec<(String, String)>,
 }
 
@@ -24,6 +26,7 @@ impl PageSettings {
             token_hash: None,
             proxy_header: None,
             doctor_secrets: Zeroizing::default(),
+            client: None,
             facts: Vec::new(),
         }
     }
@@ -61,6 +64,13 @@ impl PageSettings {
     /// Sets the webhook secrets with which the page's doctor diagnoses a request, separated by commas. Default: none.
     pub fn with_doctor_secrets(mut self, secrets: impl Into<Vec<u8>>) -> Self {
         self.doctor_secrets = Zeroizing::new(secrets.into());
+        self
+    }
+
+    /// Plays recordings with this client, if the inbox recorded the submission of the job with a `media://` URL. Default: only
+    /// recordings that a person chooses on the own computer.
+    pub fn with_client(mut self, client: Client) -> Self {
+        self.client = Some(client);
         self
     }
 

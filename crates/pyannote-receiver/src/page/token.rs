@@ -1,6 +1,12 @@
 use std::fmt;
 
-use argon2::{Argon2, PasswordHasher};
+use argon2::{
+    Argon2, PasswordHasher,
+    password_hash::phc::{PasswordHash, Salt},
+};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 /// A new token of the page: the token for the operator, and its hash for the settings.
@@ -30,9 +36,11 @@ impl PageToken {
     pub fn generate() -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let mut bytes = Zeroizing::new([0; 32]);
         getrandom::fill(&mut *bytes).map_err(|error| error.to_string())?;
-        let secret = Zeroizing::new(format!("page_{}", base16ct::lower::encode_string(&*bytes)));
         let mut salt = [0; 16];
         getrandom::fill(&mut salt).map_err(|error| error.to_string())?;
+        salt[..MARK.len()].copy_from_slice(MARK);
+        let random = Zeroizing::new(base16ct::lower::encode_string(&*bytes));
+        let secret = Zeroizing::new(format!("page_{}{}", *random, tag(&salt, &random)));
         let hash = Argon2::default()
             .hash_password_with_salt(secret.as_bytes(), &salt)
             .map_err(|error| error.to_string())?;
@@ -55,8 +63,59 @@ impl PageToken {
     }
 }
 
+/// Returns whether a token may have this hash. Takes microseconds, so that wrong tokens cannot keep argon2 busy.
+///
+/// A token ends with a tag that is keyed with the salt of its hash, and only the receiver and its operator know the hash.
+/// Returns `true` for a hash of another program, whose tokens have no tag.
+pub(super) fn may_match(token: &str, hash: &PasswordHash) -> bool {
+    let marked = hash.salt.as_ref().map(Salt::as_ref);
+    let Some(salt) = marked.filter(|salt: &&[u8]| salt.starts_with(MARK)) else {
+        return true;
+    };
+    let random = token
+        .strip_prefix("page_")
+        .and_then(|rest| rest.split_at_checked(64));
+    random.is_some_and(|(random, sent)| tag(salt, random).as_bytes().ct_eq(sent.as_bytes()).into())
+}
+
+fn tag(salt: &[u8], random: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(salt).expect("any key will do");
+    mac.update(random.as_bytes());
+    let tag = mac.finalize().into_bytes();
+    base16ct::lower::encode_string(tag.get(..8).unwrap_or_default())
+}
+
+/// The first bytes of the salt of a hash whose token has a tag.
+const MARK: &[u8] = b"page";
+
 impl fmt::Debug for PageToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PageToken([redacted])")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_without_the_tag_of_its_hash_is_refused_without_argon2() {
+        let [token, other] = [(); 2].map(|()| PageToken::generate().unwrap());
+        let hash = PasswordHash::new(token.hash()).unwrap();
+        assert!(may_match(token.secret(), &hash));
+        let changed = token.secret().replace("page_", "page_0");
+        for wrong in [other.secret(), &changed, "page_", "", &"page_0".repeat(30)] {
+            assert!(!may_match(wrong, &hash), "{wrong}");
+        }
+        let argon2 = Argon2::default();
+        let right =
+            argon2::PasswordVerifier::verify_password(&argon2, token.secret().as_bytes(), &hash);
+        assert_eq!(right, Ok(()));
+    }
+
+    #[test]
+    fn any_token_may_match_the_hash_of_another_program() {
+        let hash = "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHRzYWx0$NLZ0EZ9E2ZmDPXgBvTcQMbjGpgvLwjDDrPNHcLVG2TI";
+        assert!(may_match("secret", &PasswordHash::new(hash).unwrap()));
     }
 }

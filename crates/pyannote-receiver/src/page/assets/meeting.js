@@ -1,9 +1,10 @@
-// Zooms and moves the timeline, which the receiver draws, and plays a local recording.
+// Zooms and moves the timeline, which the receiver draws, and plays the recording.
 
 const box = document.getElementById('timeline');
 const said = document.getElementById('said');
 const cursor = document.getElementById('cursor');
 const audio = document.getElementById('audio');
+const problem = document.getElementById('audio-problem');
 const SHORTEST = 0.5;
 let svg = box.querySelector('svg');
 const duration = Number(svg.dataset.duration);
@@ -190,10 +191,13 @@ function line(name, at) {
 document.getElementById('audio-file').addEventListener('change', (event) => {
   const [file] = event.target.files;
   if (!file) return;
-  if (audio.src) URL.revokeObjectURL(audio.src);
+  if (audio.src.startsWith('blob:')) URL.revokeObjectURL(audio.src);
+  problem.hidden = true;
   audio.src = URL.createObjectURL(file);
   audio.hidden = false;
 });
+
+audio.addEventListener('error', () => { problem.hidden = false; });
 
 function play(at) {
   if (!audio.src) {
@@ -211,7 +215,7 @@ function toggle() {
 }
 
 function showPlayhead() {
-  if (audio.src) line('playhead', audio.currentTime);
+  if (audio.readyState > 0) line('playhead', audio.currentTime);
 }
 
 audio.addEventListener('timeupdate', () => {

@@ -103,6 +103,7 @@ fn filter(query: &EventQuery) -> Markup {
                 (choice("kind", "Kind", &query.kind, &["diarization", "identification", "voiceprint", "unknown", "none"]))
                 (choice("status", "Job status", &query.status, &["succeeded", "failed", "canceled"]))
                 label.wide { span { "Job" } input name="job" value=(query.job) autocomplete="off" spellcheck="false"; }
+                label.wide { span { "Reference" } input name="reference" value=(query.reference) autocomplete="off" spellcheck="false"; }
                 label { span { "From, UTC" } input type="datetime-local" name="from" value=(query.from); }
                 label { span { "To, UTC" } input type="datetime-local" name="to" value=(query.to); }
                 div.buttons {

@@ -15,6 +15,7 @@ use crate::{
 /// The page of a meeting.
 pub(in crate::page) fn meeting(
     entry: &InboxEntry,
+    has_recording: bool,
     window: &MeetingWindow,
     texts: Option<&[Words]>,
     visitor: &Visitor,
@@ -29,12 +30,7 @@ pub(in crate::page) fn meeting(
             div { dt { "Overlap" } dd { (clock(window.overlap)) " " small { (percent(window.overlap, window.speech_time)) " of speech" } } }
             div { dt { "Speakers" } dd { (window.lanes.len()) } }
         }
-        div.player {
-            label.file { span { "Listen: choose the recording on this computer" }
-                input #audio-file type="file" accept="audio/*,video/*";
-            }
-            audio #audio controls hidden {}
-        }
+        (player(entry, has_recording))
         section #timeline-section aria-labelledby="timeline-title" {
             div.heading {
                 h2 #timeline-title { "Timeline" }
@@ -59,6 +55,25 @@ pub(in crate::page) fn meeting(
         script type="module" src=(assets::address("meeting.js")) {}
     };
     layout::page(&entry.job_id, Section::Events, visitor, "", &content)
+}
+
+fn player(entry: &InboxEntry, has_recording: bool) -> Markup {
+    let address = has_recording.then(|| format!("/api/v1/events/{}/audio", entry.id));
+    let label = match has_recording {
+        true => "Or choose the recording on this computer",
+        false => "Listen: choose the recording on this computer",
+    };
+    html! {
+        div.player {
+            audio #audio controls aria-label="Recording" preload="none" src=[address] hidden[!has_recording] {}
+            label.file { span { (label) }
+                input #audio-file type="file" accept="audio/*,video/*";
+            }
+            p #audio-problem .problem role="alert" hidden {
+                "The recording cannot be played. pyannoteAI deletes a recording about two days after its upload."
+            }
+        }
+    }
 }
 
 /// The picture of a part, and what is said in it.

@@ -4,6 +4,7 @@ use tokio::{sync::Mutex, task};
 use tower_pyannote_inbox::{Inbox, InboxError};
 
 use super::Meeting;
+use crate::page::room::{NoRoom, Room};
 
 /// The meetings that were shown last. Reading a day's scores takes a second, and zooming shows them many times.
 #[derive(Debug, Default)]
@@ -20,13 +21,20 @@ pub(crate) enum NoMeeting {
     /// The event has no turns.
     NoTurns,
     Inbox(InboxError),
+    /// Other reads hold the memory.
+    NoRoom(NoRoom),
     /// Reading panicked.
     Broken,
 }
 
 impl Meetings {
     /// Returns the meeting of an event. Only one meeting is read at a time, because a body and its output take memory.
-    pub(crate) async fn get(&self, inbox: &Inbox, id: &str) -> Result<Arc<Meeting>, NoMeeting> {
+    pub(in crate::page) async fn get(
+        &self,
+        inbox: &Inbox,
+        room: &Room,
+        id: &str,
+    ) -> Result<Arc<Meeting>, NoMeeting> {
         let mut held = self.held.lock().await;
         if let Some(index) = held.iter().position(|(known, _)| known == id) {
             let entry = held.remove(index);
@@ -34,9 +42,17 @@ impl Meetings {
             held.push(entry);
             return Ok(meeting);
         }
+        let details = inbox.details(id).await.map_err(NoMeeting::Inbox)?;
+        let details = details.ok_or(NoMeeting::NoEvent)?;
+        let reserved = room.reserve(details.entry.bytes).await;
+        let reserved = reserved.map_err(NoMeeting::NoRoom)?;
         let event = inbox.event(id).await.map_err(NoMeeting::Inbox)?;
         let event = event.ok_or(NoMeeting::NoEvent)?;
-        let read = task::spawn_blocking(move || event.output().and_then(Meeting::read));
+        let read = task::spawn_blocking(move || {
+            let meeting = event.output().and_then(Meeting::read);
+            drop((event, reserved));
+            meeting
+        });
         let read = read.await.map_err(|_| NoMeeting::Broken)?;
         let meeting = Arc::new(read.ok_or(NoMeeting::NoTurns)?);
         held.push((id.to_owned(), Arc::clone(&meeting)));

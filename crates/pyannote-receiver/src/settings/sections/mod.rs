@@ -67,9 +67,10 @@ impl Settings {
 
     /// Returns the flag for which the API key is needed.
     pub(crate) fn flag_of_api_key(&self) -> &'static str {
-        match self.has(Role::Reconcile) {
-            true => "--reconcile",
-            false => "--fetch-output",
+        match (self.has(Role::Reconcile), self.fetches()) {
+            (true, _) => "--reconcile",
+            (false, true) => "--fetch-output",
+            (false, false) => "the page's recordings",
         }
     }
 }
