@@ -1,4 +1,4 @@
-//! What an operator does. Each action is logged with who did it.
+//! The actions of an operator. The log has each action with the user.
 
 use std::{future::Future, time::Duration};
 

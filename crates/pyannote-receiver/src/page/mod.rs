@@ -38,7 +38,13 @@ use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
 use tower_pyannote_inbox::Inbox;
 
-use self::{access::Access, audio::Recordings, live::Live, meeting::Meetings, room::Room};
+use self::{
+    access::Access,
+    audio::Recordings,
+    live::Live,
+    meeting::Meetings,
+    room::{Beginnings, Room},
+};
 pub(crate) use self::{
     flags::{About, PageFlags, print_token},
     mount::{Mounted, mount},
@@ -68,6 +74,7 @@ pub(crate) struct PageState {
     exports: Arc<Semaphore>,
     /// The memory for bodies.
     room: Room,
+    beginnings: Beginnings,
     /// `None` without an API key.
     recordings: Option<Recordings>,
 }
@@ -96,6 +103,7 @@ impl PageState {
             diagnoses: Semaphore::new(1),
             exports: Arc::new(Semaphore::new(1)),
             room: Room::new(),
+            beginnings: Beginnings::default(),
             recordings,
         }
     }

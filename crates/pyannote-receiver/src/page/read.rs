@@ -1,4 +1,4 @@
-//! What pages and the JSON interface read.
+//! The data that the pages and the JSON interface show.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -79,7 +79,7 @@ impl PageState {
         let job_id = event.job_id().to_owned();
         let written = task::spawn_blocking(move || {
             let text = write(&event);
-            // Not before, even if nobody waits for the text any more.
+            // The next export waits for this one, also if the browser disconnects.
             drop((event, reserved, permit));
             text
         });

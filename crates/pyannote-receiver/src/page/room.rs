@@ -1,6 +1,10 @@
 //! Bounds the memory of bodies that are read for pages and downloads.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use axum::{
     body::Body,
@@ -56,6 +60,31 @@ pub(super) fn held(bytes: Bytes, reserved: Reserved) -> Response {
     response.headers_mut().insert(CONTENT_LENGTH, length);
     response
 }
+
+/// The beginnings of the bodies that were shown last, because an open page of an event loads again every few seconds.
+#[derive(Default)]
+pub(super) struct Beginnings(Mutex<Vec<Beginning>>);
+
+/// The digest of a body, and the part of it that a page shows.
+type Beginning = ([u8; 32], Arc<str>);
+
+impl Beginnings {
+    pub(super) fn get(&self, sha256: [u8; 32]) -> Option<Arc<str>> {
+        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, text) = held.iter().find(|(known, _)| *known == sha256)?;
+        Some(Arc::clone(text))
+    }
+
+    pub(super) fn keep(&self, sha256: [u8; 32], text: &Arc<str>) {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.len() == MOST_BEGINNINGS {
+            held.remove(0);
+        }
+        held.push((sha256, Arc::clone(text)));
+    }
+}
+
+const MOST_BEGINNINGS: usize = 32;
 
 /// 128 MiB in units of 64 KiB.
 const ALL: usize = 2_048;

@@ -13,7 +13,7 @@ let to = Number(svg.dataset.to);
 let isDrawing = false;
 let isStale = false;
 
-/** Draws the part between `from` and `to`. While one drawing is on its way, only the last wish is kept. */
+/** Fetches and shows the part from `from` to `to`. Calls during a fetch lead to one more fetch, of the latest part. */
 async function draw() {
   if (isDrawing) {
     isStale = true;
@@ -138,14 +138,14 @@ said.addEventListener('click', (event) => {
 
 let asked = 0;
 let reading;
-/** Tells who speaks at the pointer, and what. */
+/** Shows who speaks at the pointer, and the words. */
 function point(event) {
   const at = second(event.clientX);
   line('pointer', at);
   const speakers = [...svg.querySelectorAll('.lane')]
     .filter((lane) => [...lane.querySelectorAll('[data-at]')].some((it) => it.dataset.at <= at && it.dataset.end > at))
     .map((lane) => lane.querySelector('title').textContent);
-  tell(at, speakers.join(', ') || 'nobody', '');
+  showSpeakers(at, speakers.join(', ') || 'nobody', '');
   clearTimeout(reading);
   const question = ++asked;
   reading = setTimeout(async () => {
@@ -154,11 +154,11 @@ function point(event) {
     const response = await fetch(`${box.dataset.words}?${query}`).catch(() => null);
     if (!response?.ok || question !== asked) return;
     const words = (await response.json()).map((word) => word.text).join(' ');
-    tell(at, speakers.join(', ') || 'nobody', words.slice(0, 400));
+    showSpeakers(at, speakers.join(', ') || 'nobody', words.slice(0, 400));
   }, 120);
 }
 
-function tell(at, who, words) {
+function showSpeakers(at, who, words) {
   const name = document.createElement('b');
   name.textContent = who;
   cursor.replaceChildren(`${clock(at)} `, name, words ? `: ${words}` : '');
@@ -170,7 +170,7 @@ const clock = (at) => {
   return hours ? `${hours}:${pad(minutes)}:${seconds}` : `${minutes}:${seconds}`;
 };
 
-/** Draws a line across all lanes, or removes it. */
+/** Draws a line across all lanes, or removes the line if its time is not in the part. */
 function line(name, at) {
   let drawn = svg.querySelector(`.${name}`);
   if (at < from || at > to) {

@@ -5,7 +5,7 @@ const live = part?.dataset.live;
 let isBusy = false;
 let isStale = false;
 
-/** Fetches this page again and takes its live part, unless the reader is about to act in it. */
+/** Fetches this page again and replaces its live part. A hidden page waits until it is visible. */
 async function refresh() {
   if (isBusy || document.hidden) {
     isStale = true;
@@ -25,7 +25,7 @@ async function refresh() {
       if (fresh) replace(fresh);
     }
   } catch {
-    // The receiver restarts; the stream reconnects and reports a change.
+    // The receiver restarts. The stream reconnects and reports a change.
   } finally {
     isBusy = false;
     if (isStale && !document.hidden) setTimeout(refresh, 250);
@@ -60,7 +60,7 @@ if (live && live !== 'system') {
   const stream = new EventSource('/api/v1/stream');
   let first = true;
   stream.addEventListener('change', () => {
-    // The page is as new as the stream's first report, except for what changed in between.
+    // The first report rarely has anything new, because the page has just loaded.
     const delay = first ? 500 : 0;
     first = false;
     setTimeout(refresh, delay);

@@ -179,7 +179,7 @@ fn row(entry: &InboxEntry, now: SystemTime) -> Markup {
     }
 }
 
-/// How the event came.
+/// How the event arrived.
 pub(super) fn arrived(entry: &InboxEntry) -> Markup {
     let reason = entry.retry.as_ref().and_then(|retry| retry.reason.as_ref());
     html! {

@@ -9,6 +9,8 @@ use axum::{
 };
 use http::StatusCode;
 use tokio::task;
+use tower_pyannote::Kind;
+use tower_pyannote_inbox::InboxDetails;
 
 use super::{Answer, Notice};
 use crate::page::{
@@ -61,8 +63,19 @@ pub(in crate::page) async fn event(
 ) -> Answer {
     let details = state.inbox.details(&id).await?.ok_or(Failed::NotFound)?;
     let is_large = details.entry.bytes > MOST_SHOWN;
-    let (raw, unreadable) = beginning(&state, &id, details.entry.bytes).await?;
-    let preview = match state.meeting(&id).await {
+    let (raw, unreadable) = match state.beginnings.get(details.sha256) {
+        Some(raw) => (raw, None),
+        None => beginning(&state, &id, &details).await?,
+    };
+    let may_have_turns = matches!(
+        details.entry.kind,
+        Some(Kind::Diarization | Kind::Identification)
+    );
+    let meeting = match may_have_turns {
+        true => state.meeting(&id).await,
+        false => Err(NoMeeting::NoTurns),
+    };
+    let preview = match meeting {
         Ok(meeting) => {
             let view = View::new(meeting.duration(), None, None, 600);
             let window = task::spawn_blocking(move || meeting.window(view)).await;
@@ -88,17 +101,19 @@ pub(in crate::page) async fn event(
 async fn beginning(
     state: &PageState,
     id: &str,
-    bytes: u64,
-) -> Result<(String, Option<String>), Failed> {
-    let _reserved = state.room.reserve(bytes).await?;
+    details: &InboxDetails,
+) -> Result<(Arc<str>, Option<String>), Failed> {
+    let _reserved = state.room.reserve(details.entry.bytes).await?;
     match state.inbox.event(id).await {
         Ok(Some(event)) => {
             let shown = usize::try_from(MOST_SHOWN).unwrap_or(usize::MAX);
             let raw = event.raw().get(..shown).unwrap_or(event.raw());
-            Ok((String::from_utf8_lossy(raw).into_owned(), None))
+            let raw: Arc<str> = String::from_utf8_lossy(raw).into();
+            state.beginnings.keep(details.sha256, &raw);
+            Ok((raw, None))
         }
         Ok(None) => Err(Failed::NotFound),
-        Err(error) => Ok((String::new(), Some(crate::error::in_full(&error)))),
+        Err(error) => Ok((Arc::default(), Some(crate::error::in_full(&error)))),
     }
 }
 
