@@ -2,22 +2,31 @@
 #![cfg(all(unix, feature = "page"))]
 
 use std::{
-    env, future::pending, io::Write, net::SocketAddr, path::Path, process::Command,
-    time::SystemTime,
+    env,
+    future::pending,
+    io::{Read, Write},
+    net::SocketAddr,
+    path::Path,
+    process::Command,
+    time::{Duration, SystemTime},
 };
 
+use pyannote_simulator::{Config, Simulator};
+use pyannoteai_client::{Client, DiarizeRequest, MediaKey, Upload};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tower_pyannote::{HandlerError, HandlerRegistry, WebhookEvent, event::Delivery};
+use tokio::runtime::Runtime;
+use tower_pyannote::{HandlerError, HandlerRegistry, WebhookEvent, WebhookSecret, event::Delivery};
 use tower_pyannote_inbox::Inbox;
 use tower_pyannote_test_support::{
     http::{Answer, Post, SECRET, connect, get},
     process::{SECRET_NAME, Server, dir, run, wait_until},
+    program,
 };
 
 /// Leaves dead events in the inbox, whose handler has the name of the receiver's own.
 fn die(dir: &Path, bodies: &[Value]) {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let runtime = Runtime::new().unwrap();
     runtime.block_on(async {
         let inbox = Inbox::sqlite(dir.join("data/inbox.sqlite")).await.unwrap();
         for body in bodies {
@@ -48,6 +57,91 @@ fn start_in(place: TempDir) -> Server {
     let mut server = Server::start_in(place, &flags, &[(SECRET_NAME, SECRET)]);
     server.private_address();
     server
+}
+
+/// A receiver with an API key, and the simulator that it asks.
+struct WithApi {
+    server: Server,
+    simulator: Simulator,
+    runtime: Runtime,
+}
+
+impl WithApi {
+    fn start(place: TempDir) -> Self {
+        // The build may take longer than the simulator keeps an upload.
+        program::binary("pyannote-receiver");
+        let runtime = Runtime::new().unwrap();
+        let config = Config::new(WebhookSecret::new(SECRET).unwrap())
+            .with_time_scale(1_000.0)
+            .with_duration(Duration::from_secs(LENGTH.into()));
+        let simulator = runtime.block_on(Simulator::start(config)).unwrap();
+        let url = simulator.url();
+        let env = [
+            (SECRET_NAME, SECRET),
+            ("PYANNOTEAI_API_KEY", KEY),
+            ("PYANNOTEAI_API_URL", &url),
+        ];
+        let mut server = Server::start_in(place, &["--private-listen", "127.0.0.1:0"], &env);
+        server.private_address();
+        Self {
+            server,
+            simulator,
+            runtime,
+        }
+    }
+
+    /// Uploads a recording, submits it with a reference, and waits for its event. Returns the id of the event.
+    fn record(&self, audio: Vec<u8>) -> String {
+        let job_id = self.runtime.block_on(async {
+            let inbox = Inbox::sqlite(self.server.data().join("inbox.sqlite"))
+                .await
+                .unwrap();
+            let client = Client::builder(KEY)
+                .with_base_url(self.simulator.url())
+                .unwrap();
+            let webhook = format!("http://{}/webhook", self.server.address);
+            let client = client.with_webhook(webhook).unwrap();
+            let client = client
+                .with_submission_log(inbox.submissions())
+                .build()
+                .unwrap();
+            let upload = Upload::from_bytes(audio).unwrap();
+            let key = client
+                .upload(MediaKey::new("standup.wav").unwrap(), upload)
+                .await
+                .unwrap();
+            let request = DiarizeRequest::new(&key)
+                .unwrap()
+                .with_reference("standup 42")
+                .unwrap();
+            client.diarize(request).await.unwrap().job_id
+        });
+        let address = self.server.pages;
+        let list = format!("/api/v1/events?job={job_id}");
+        wait_until("the event of the recording", || {
+            json_of(address, &list)["events"][0]["state"] == "handled"
+        });
+        id(&self.server, &job_id)
+    }
+}
+
+/// The seconds of a recording, which has several parts.
+const LENGTH: u32 = 300;
+
+const KEY: &str = "sk_page_example";
+
+/// A recording of silence: 8,000 samples of one byte a second.
+fn silence() -> Vec<u8> {
+    let samples = LENGTH * 8_000;
+    let mut wav = b"RIFF".to_vec();
+    wav.extend((36 + samples).to_le_bytes());
+    wav.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
+    wav.extend(8_000_u32.to_le_bytes());
+    wav.extend(8_000_u32.to_le_bytes());
+    wav.extend(b"\x01\0\x08\0data");
+    wav.extend(samples.to_le_bytes());
+    wav.resize(wav.len() + usize::try_from(samples).unwrap(), 128);
+    wav
 }
 
 fn send(server: &Server, body: &Value) {
@@ -159,31 +253,32 @@ fn an_operator_uses_the_page_in_a_browser() {
         .chain(hostile().into_iter().take(1))
         .collect();
     die(place.path(), &dead);
-    let server = start_in(place);
+    let with_api = WithApi::start(place);
+    let server = &with_api.server;
     for event in hostile().iter().skip(1) {
-        send(&server, event);
+        send(server, event);
     }
     for n in 0..30 {
         let id = |kind: &str| format!("{kind}-{:06x}", 0xa3_91d7 ^ (n * 40_503));
         send(
-            &server,
+            server,
             &json!({ "jobId": id("voice"), "status": "succeeded", "output": { "voiceprint": "AAAA" } }),
         );
         send(
-            &server,
+            server,
             &json!({ "jobId": id("interview"), "status": "failed", "output": { "error": "no speech" } }),
         );
         send(
-            &server,
+            server,
             &json!({ "jobId": id("call"), "status": "canceled" }),
         );
-        send(&server, &meeting(&id("standup"), 60 + n * 20));
+        send(server, &meeting(&id("standup"), 60 + n * 20));
     }
-    send(&server, &meeting("eight-hours", 8 * 60 * 60));
+    send(server, &meeting("eight-hours", 8 * 60 * 60));
     server.settle();
 
     let hostile: Vec<_> = (0..5)
-        .map(|n| id(&server, &format!("{HOSTILE}{n}")))
+        .map(|n| id(server, &format!("{HOSTILE}{n}")))
         .collect();
     let script = Command::new("node")
         .arg(scripts.join("main.mjs"))
@@ -191,9 +286,10 @@ fn an_operator_uses_the_page_in_a_browser() {
         .env("PAGE_WEBHOOK", format!("http://{}/webhook", server.address))
         .env("PAGE_SECRET", SECRET)
         .env("PAGE_CHROMIUM", chromium)
-        .env("PAGE_MEETING", id(&server, "eight-hours"))
-        .env("PAGE_DEAD", id(&server, "dead-meeting"))
-        .env("PAGE_DEAD_TOO", id(&server, "dead-0"))
+        .env("PAGE_RECORDING", with_api.record(silence()))
+        .env("PAGE_MEETING", id(server, "eight-hours"))
+        .env("PAGE_DEAD", id(server, "dead-meeting"))
+        .env("PAGE_DEAD_TOO", id(server, "dead-0"))
         .env("PAGE_HOSTILE", hostile.join(","))
         .output()
         .unwrap();
@@ -203,7 +299,7 @@ fn an_operator_uses_the_page_in_a_browser() {
     assert!(script.status.success(), "{told}{errors}");
 
     for action in ["replay", "mark_handled", "replay_dead", "prune"] {
-        assert!(is_audited(&server, "local", action), "{action}");
+        assert!(is_audited(server, "local", action), "{action}");
     }
 }
 
@@ -626,7 +722,7 @@ fn a_meeting_reaches_the_browser_reduced() {
         meeting("two-hours", 7_200).to_string()
     );
     let document = json_of(address, "/api/v1/openapi.json");
-    assert_eq!(document["paths"].as_object().unwrap().len(), 15);
+    assert_eq!(document["paths"].as_object().unwrap().len(), 16);
     for path in [
         "/api/v1/events/999/meeting",
         "/api/v1/events/x/body",
@@ -741,4 +837,104 @@ fn the_system_page_shows_connections_limits_and_settings() {
         assert!(page.contains(text), "{text}");
     }
     assert!(!page.contains(SECRET));
+}
+
+#[test]
+fn a_recording_comes_in_parts_from_its_submission_alone() {
+    let with_api = WithApi::start(dir());
+    let server = &with_api.server;
+    let address = server.pages;
+    let audio = silence();
+    let id = with_api.record(audio.clone());
+    send(
+        server,
+        &json!({ "jobId": "unknown", "status": "succeeded" }),
+    );
+    let path = format!("/api/v1/events/{id}/audio");
+    let part = |range: &str| {
+        let mut stream = connect(address);
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nhost: {address}\r\nrange: {range}\r\naccept-encoding: gzip\r\nconnection: close\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        let end = answer
+            .windows(4)
+            .position(|bytes| bytes == b"\r\n\r\n")
+            .unwrap()
+            + 4;
+        (
+            String::from_utf8_lossy(&answer[..end]).into_owned(),
+            answer.split_off(end),
+        )
+    };
+    let (head, first) = part("bytes=0-");
+    assert!(head.starts_with("HTTP/1.1 206 "), "{head}");
+    assert!(
+        head.contains(&format!(
+            "content-range: bytes 0-1048575/{}\r\n",
+            audio.len()
+        )),
+        "{head}"
+    );
+    assert!(head.contains("content-length: 1048576\r\n"), "{head}");
+    assert_eq!(first, audio[..1 << 20]);
+    let (head, last) = part("bytes=2399000-");
+    assert!(
+        head.contains(&format!(
+            "content-range: bytes 2399000-{}/{}\r\n",
+            audio.len() - 1,
+            audio.len()
+        )),
+        "{head}"
+    );
+    assert_eq!(last, audio[2_399_000..]);
+    assert!(part("bytes=9999999-").0.starts_with("HTTP/1.1 400 "));
+    assert!(part("bytes=-5").0.starts_with("HTTP/1.1 400 "));
+
+    let status =
+        |path: &str, headers: &[(&str, &str)]| ask(address, "GET", path, headers, "").status;
+    let range = ("range", "bytes=0-9");
+    assert_eq!(
+        status(
+            &path,
+            &[
+                range,
+                ("sec-fetch-site", "cross-site"),
+                ("sec-fetch-mode", "no-cors"),
+                ("sec-fetch-dest", "audio")
+            ]
+        ),
+        403
+    );
+    let other = self::id(server, "unknown");
+    assert_eq!(
+        status(
+            &format!("/api/v1/events/{other}/audio?url=media://standup.wav"),
+            &[range]
+        ),
+        404
+    );
+    let page = get(
+        address,
+        &format!("/page/events/{other}/meeting"),
+        "text/html",
+    );
+    assert!(!page.body.contains("/audio"));
+    let page = get(address, &format!("/page/events/{id}/meeting"), "text/html");
+    assert!(page.body.contains(&path));
+    let filtered = json_of(address, "/api/v1/events?reference=standup%2042");
+    assert_eq!(filtered["events"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        json_of(address, "/api/v1/events?reference=standup")["events"],
+        json!([])
+    );
+    let log = server.log();
+    for secret in [KEY, "signature=", "simulator/media"] {
+        assert!(
+            !log.contains(secret) && !head.contains(secret) && !page.body.contains(secret),
+            "{secret}"
+        );
+    }
 }

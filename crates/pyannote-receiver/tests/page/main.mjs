@@ -2,7 +2,7 @@
 
 import { accessible, base, check, close, deliver, equal, fits, open, problems, screenshot, signed } from './browser.mjs';
 
-const { PAGE_MEETING, PAGE_DEAD, PAGE_DEAD_TOO, PAGE_HOSTILE } = process.env;
+const { PAGE_MEETING, PAGE_RECORDING, PAGE_DEAD, PAGE_DEAD_TOO, PAGE_HOSTILE } = process.env;
 const rows = (page) => page.locator('tr[data-id]');
 const jobs = (page) => page.locator('tr[data-id] .job a').allTextContents();
 
@@ -135,6 +135,48 @@ const steps = {
     await page.locator('svg line.playhead').waitFor({ state: 'attached' });
   },
 
+  async 'a recording is played through the receiver, from any place'() {
+    const page = await open();
+    const parts = [];
+    page.on('response', (response) => {
+      if (/audio$/.test(response.url())) parts.push([response.status(), response.headers()['content-range']]);
+    });
+    await page.goto(`/page/events/${PAGE_RECORDING}/meeting?from=0&to=60`);
+    await page.waitForResponse(/timeline/);
+    equal(parts, [], 'parts before someone listens');
+    const turn = page.locator('g.lane rect[data-at]').first();
+    const at = Number(await turn.getAttribute('data-at'));
+    await turn.click();
+    await page.waitForFunction((at) => {
+      const audio = document.getElementById('audio');
+      return !audio.paused && audio.currentTime > at && audio.currentTime < at + 30;
+    }, at);
+    equal(Math.round(await page.evaluate(() => document.getElementById('audio').duration)), 300, 'the length');
+    await page.evaluate(() => { document.getElementById('audio').currentTime = 280; });
+    await page.waitForFunction(() => document.getElementById('audio').currentTime > 280.1);
+    await page.waitForFunction(() => Number(document.querySelector('svg.timeline').dataset.to) > 280);
+    await page.locator('svg line.playhead').waitFor({ state: 'attached' });
+    check(parts.length > 1 && parts.every(([status]) => status === 206), `parts: ${JSON.stringify(parts)}`);
+    equal(await page.locator('#audio-problem').isHidden(), true, 'no problem');
+    await accessible(page, 'a meeting with its recording');
+    await page.locator('#timeline').focus();
+    await page.keyboard.press(' ');
+    await page.waitForFunction(() => document.getElementById('audio').paused);
+    await page.locator('#audio-file').setInputFiles({ name: 'a.wav', mimeType: 'audio/wav', buffer: silence(60) });
+    await page.waitForFunction(() => Math.round(document.getElementById('audio').duration) === 60);
+  },
+
+  async 'events are found by their reference'() {
+    const page = await open('/page');
+    await page.getByText('Filter', { exact: true }).click();
+    await page.getByLabel('Reference').fill('standup 42');
+    await page.keyboard.press('Enter');
+    await page.waitForURL(/reference=standup/);
+    equal(await rows(page).count(), 1, 'rows');
+    equal(await page.locator('tr[data-id]').getAttribute('data-id'), PAGE_RECORDING, 'the event');
+    await accessible(page, 'the list with a filter');
+  },
+
   async 'a dead letter is replayed to its end by the keyboard alone'() {
     const page = await open('/page?state=dead');
     await accessible(page, 'the dead letters');
@@ -195,6 +237,8 @@ const steps = {
     const page = await open('/page/system');
     await page.getByRole('cell', { name: 'signature_mismatch' }).first().waitFor();
     await accessible(page, 'the system page');
+    await page.getByText(/^\d+ of 64$/).waitFor();
+    await page.getByText('limits.connections', { exact: true }).waitFor();
     await page.getByText('Prune…').click();
     await page.getByLabel('Days').fill('3000');
     await page.getByRole('button', { name: 'Prune' }).click();
@@ -218,7 +262,8 @@ const steps = {
   },
 
   async 'every page fits a phone, light and dark'() {
-    const paths = ['/page', '/page?state=dead', `/page/events/${PAGE_DEAD}`, `/page/events/${PAGE_MEETING}/meeting`, '/page/system', '/page/doctor'];
+    const paths = ['/page', '/page?state=dead', `/page/events/${PAGE_DEAD}`, `/page/events/${PAGE_MEETING}/meeting`,
+      `/page/events/${PAGE_RECORDING}/meeting`, '/page?reference=standup%2042', '/page/system', '/page/doctor'];
     const page = await open(undefined, { colorScheme: 'dark', viewport: { width: 360, height: 740 } });
     for (const path of paths) {
       await page.goto(path);
