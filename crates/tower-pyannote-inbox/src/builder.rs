@@ -7,6 +7,7 @@ use crate::{
     inbox::Inbox,
     sql::{SqlStore, prepare, session::Engine},
     store::Missing,
+    trace::{TracePropagation, Traces},
 };
 
 /// Opens an [`Inbox`] with settings. [`Inbox::builder`] and [`Inbox::builder_from_pool`] create it.
@@ -38,6 +39,7 @@ pub struct InboxBuilder {
     commit_memory: usize,
     missing: Missing,
     migrations: bool,
+    traces: Traces,
 }
 
 #[derive(Clone)]
@@ -59,6 +61,7 @@ impl InboxBuilder {
             commit_memory: COMMIT_MEMORY,
             missing: Missing::Made,
             migrations: true,
+            traces: Traces::default(),
         }
     }
 
@@ -158,6 +161,18 @@ impl InboxBuilder {
         self
     }
 
+    /// Sets how the inbox propagates traces. Default: not at all.
+    ///
+    /// A delivery, [`Inbox::commit`], then makes the current span a child of the span in which its job was submitted, unless
+    /// it has begun, and stores its context with the event. For that it reads the submission before each commit. The first
+    /// attempt of the event is a child of that span. Each retry begins a trace that is linked to it.
+    ///
+    /// A `traceparent` header of a delivery is not signed, so the inbox ignores it.
+    pub fn with_trace_propagation(mut self, propagation: impl TracePropagation) -> Self {
+        self.traces = Traces::new(propagation);
+        self
+    }
+
     /// Opens the inbox.
     ///
     /// # Errors
@@ -165,9 +180,10 @@ impl InboxBuilder {
     /// Returns the errors of [`Inbox::open`], and [`InboxErrorKind::Open`] if the tables are missing or outdated and migrations
     /// are off.
     pub async fn open(self) -> Result<Inbox, InboxError> {
-        let memory = self.commit_memory;
+        let (memory, traces) = (self.commit_memory, self.traces.clone());
         let engine = within_a_minute(self.prepared()).await?;
-        Ok(Inbox::over(Database::new(SqlStore::new(engine)), memory))
+        let inbox = Inbox::over(Database::new(SqlStore::new(engine)), memory);
+        Ok(inbox.with_traces(traces))
     }
 
     /// Creates the tables, or brings them up to date, and opens nothing.

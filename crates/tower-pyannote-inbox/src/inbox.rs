@@ -1,7 +1,12 @@
 use std::{
     fmt,
+    future::Future,
     time::{Duration, SystemTime},
 };
+
+#[cfg(feature = "reconcile")]
+use tracing::Instrument;
+use tracing::Span;
 
 use crate::{
     committer::Committer,
@@ -16,6 +21,7 @@ use crate::{
     record::{Record, nanoseconds, storable_error},
     store::{ANSWER, Grouping},
     telemetry,
+    trace::Traces,
 };
 use tower_pyannote::{WebhookEvent, event::Source};
 
@@ -80,6 +86,7 @@ pub struct Inbox {
     pub(crate) database: Database,
     committer: Committer,
     pub(crate) wake: Wake,
+    pub(crate) traces: Traces,
 }
 
 impl Inbox {
@@ -90,7 +97,13 @@ impl Inbox {
             database,
             committer,
             wake,
+            traces: Traces::default(),
         }
+    }
+
+    pub(crate) fn with_traces(mut self, traces: Traces) -> Self {
+        self.traces = traces;
+        self
     }
 
     /// Returns the group for a worker's claims and results.
@@ -119,17 +132,46 @@ impl Inbox {
     /// Returns an error within 5 s if the database failed or did not answer. If only the answer was lost, the event is committed,
     /// and its next delivery is a duplicate.
     pub async fn commit(&self, event: &WebhookEvent) -> Result<Commit, InboxError> {
-        let commit = self.committer.commit(record(event, Source::Webhook)).await;
+        let span = Span::current();
+        let record = self.trace(&span, record(event, Source::Webhook));
+        let commit = self.committer.commit(record).await;
         telemetry::answered(event, &commit);
+        self.traces
+            .end(&span, telemetry::outcome(&commit), commit.is_ok());
         commit
+    }
+
+    /// Begins the span of a delivery, and adds its context to the record.
+    ///
+    /// The submission is read before the commit, because its span is the parent. If the read fails, the delivery begins a trace.
+    async fn trace(&self, span: &Span, record: impl Future<Output = Record>) -> Record {
+        let mut record = record.await;
+        if self.traces.is_on() {
+            let job_key = record.job_key;
+            let submitted = self
+                .database
+                .ask_within(LOOKUP, |store| store.submitted_trace(&job_key))
+                .await;
+            let submitted = submitted.ok().flatten();
+            let submitted = submitted.and_then(|text| text.parse().ok());
+            record.trace = self.traces.deliver(span, submitted);
+        }
+        record
     }
 
     /// Commits an event that was fetched from the API. The commit may take longer than the commit of a delivery.
     #[cfg(feature = "reconcile")]
     pub(crate) async fn commit_fetched(&self, event: &WebhookEvent) -> Result<Commit, InboxError> {
-        let record = record(event, Source::Api).await;
-        let commit = crate::committer::commit_alone(&self.database, &self.wake, record).await;
-        telemetry::answered(event, &commit);
+        let span = telemetry::fetched_span(event);
+        let commit = async {
+            let record = self.trace(&span, record(event, Source::Api)).await;
+            let commit = crate::committer::commit_alone(&self.database, &self.wake, record).await;
+            telemetry::answered(event, &commit);
+            commit
+        };
+        let commit = commit.instrument(span.clone()).await;
+        self.traces
+            .end(&span, telemetry::outcome(&commit), commit.is_ok());
         commit
     }
 
@@ -333,3 +375,6 @@ async fn record(event: &WebhookEvent, source: Source) -> Record {
 }
 
 const CHECK: Duration = Duration::from_millis(4_500);
+
+/// How long a delivery waits for the trace of its submission, so that the commit has most of its 5 s.
+const LOOKUP: Duration = Duration::from_secs(1);

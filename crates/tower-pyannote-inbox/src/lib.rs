@@ -44,6 +44,7 @@ mod store;
 #[cfg(feature = "reconcile")]
 mod submissions;
 mod telemetry;
+mod trace;
 mod transfer;
 #[cfg(feature = "reconcile")]
 mod unanswered;
@@ -59,6 +60,8 @@ pub use self::faults::{StoreFault, StoreFaults};
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub use self::gate::{StoreCall, StoreGate, StoreMoment, StorePass, StoreStep, StoreWrite};
+#[cfg(feature = "otel")]
+pub use self::trace::OpenTelemetry;
 pub use self::{
     builder::InboxBuilder,
     config_error::ConfigError,
@@ -69,6 +72,7 @@ pub use self::{
     error::{InboxError, InboxErrorKind},
     inbox::Inbox,
     service::{InboxResponseFuture, InboxService},
+    trace::{InvalidTraceContext, TraceContext, TracePropagation},
     transfer::ImportedState,
     worker::InboxWorker,
 };

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use sqlx::FromRow;
 
+use crate::trace::{Origin, TraceContext};
 use tower_pyannote::{
     Kind, WebhookEvent,
     event::{Delivery, EventError, JobMetadata, Retry, Source, Text},
@@ -28,6 +29,8 @@ pub(crate) struct Record {
     pub(crate) signed_at: i64,
     pub(crate) retry_number: Option<i64>,
     pub(crate) retry_reason: Option<String>,
+    /// The span of the delivery.
+    pub(crate) trace: Option<TraceContext>,
     pub(crate) body: Bytes,
 }
 
@@ -50,6 +53,7 @@ impl Record {
             retry_reason: retry
                 .and_then(|retry| retry.reason.as_ref())
                 .map(|reason| reason.as_str().to_owned()),
+            trace: None,
             body: event.raw().clone(),
         }
     }
@@ -86,9 +90,20 @@ pub(crate) struct Stored {
     pub(crate) job_kind: Option<String>,
     pub(crate) reference: Option<String>,
     pub(crate) metadata: Option<String>,
+    /// The spans of the delivery and of the submission.
+    pub(crate) traceparent: Option<String>,
+    pub(crate) submitted_traceparent: Option<String>,
 }
 
 impl Stored {
+    /// Returns where the trace of the event comes from.
+    pub(crate) fn origin(&self) -> Origin {
+        Origin {
+            delivered: trace(self.traceparent.as_deref()),
+            submitted: trace(self.submitted_traceparent.as_deref()),
+        }
+    }
+
     /// Returns the event. Its signature and freshness were checked when it was received.
     pub(crate) fn into_event(self, attempt: u32) -> Result<WebhookEvent, EventError> {
         let number = self.retry_number.map(|number| number.to_string());
@@ -118,6 +133,8 @@ pub(crate) struct Submission {
     pub(crate) status_only: bool,
     pub(crate) submitted_at: SystemTime,
     pub(crate) own: OwnData,
+    /// The span in which the job was submitted.
+    pub(crate) trace: Option<TraceContext>,
 }
 
 /// The user's part of a submission.
@@ -228,6 +245,11 @@ pub(crate) fn metadata(json: String) -> Option<JobMetadata> {
     JobMetadata::from_json(json).ok()
 }
 
+/// Returns a stored context; `None` if the stored text is no longer one.
+pub(crate) fn trace(stored: Option<&str>) -> Option<TraceContext> {
+    stored.and_then(|text| text.parse().ok())
+}
+
 pub(crate) fn kind(name: &str) -> Option<Kind> {
     [
         Kind::Diarization,
@@ -268,6 +290,8 @@ mod tests {
             job_kind: Some("diarization".to_owned()),
             reference: Some("meeting-42".to_owned()),
             metadata: Some("[7]".to_owned()),
+            traceparent: None,
+            submitted_traceparent: None,
         };
         let back = stored.into_event(3).unwrap();
         assert_eq!(back.raw(), event.raw());

@@ -132,6 +132,17 @@ pub(crate) enum End {
     Exhausted,
 }
 
+impl End {
+    /// Returns the name in metrics and traces.
+    pub(crate) const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Handled => "handled",
+            Self::Retry { .. } => "retried",
+            Self::Dead { .. } | Self::Exhausted => "dead",
+        }
+    }
+}
+
 /// What `open` does if there is no inbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Missing {

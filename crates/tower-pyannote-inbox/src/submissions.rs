@@ -44,6 +44,11 @@ use tower_pyannote::event::Text;
 ///    [`Reconciler`](crate::Reconciler) logs each with the jobs that it may have created. The inbox assigns no job by guess,
 ///    because any program with a key of the team may have created such a job. [`Inbox::answer_submission`] assigns one.
 ///
+/// # Traces
+///
+/// An inbox with a [`TracePropagation`](crate::TracePropagation) records the context of the span in which a job is submitted.
+/// The span of the event's delivery is then a child of that span.
+///
 /// # Example
 ///
 /// ```no_run
@@ -73,6 +78,7 @@ impl SubmissionLog for Submissions {
                 metadata: job.metadata.clone(),
                 media: job.media.as_deref().map(Text::from),
             },
+            trace: self.inbox.traces.current(),
         };
         let (inbox, intent_id) = (self.inbox.clone(), job.intent_id.clone());
         // In a task, because the job is submitted, and billed, whether or not its caller waits.

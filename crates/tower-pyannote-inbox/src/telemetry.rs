@@ -1,13 +1,12 @@
 //! Logs and metrics of the inbox. A panic of a subscriber or recorder does not reach the inbox.
 
 use std::{
-    future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     time::Duration,
 };
 
 use metrics::{counter, gauge, histogram};
-use tracing::{Instrument, error, info, warn};
+use tracing::{Span, error, field::Empty, info, warn};
 
 use crate::{
     entry::{Commit, InboxStats},
@@ -20,10 +19,15 @@ use tower_pyannote::{Kind, WebhookEvent};
 /// Counts a commit, and its time.
 pub(crate) fn committed(commit: &Result<Commit, InboxError>, elapsed: Duration) {
     guarded(|| {
-        let outcome = commit.as_ref().map_or("failed", |commit| commit.as_str());
+        let outcome = outcome(commit);
         counter!(COMMITS, "outcome" => outcome).increment(1);
         histogram!(COMMIT_SECONDS).record(elapsed);
     });
+}
+
+/// Returns the name of a commit's outcome in metrics and traces.
+pub(crate) fn outcome(commit: &Result<Commit, InboxError>) -> &'static str {
+    commit.as_ref().map_or("failed", |commit| commit.as_str())
 }
 
 /// Logs a commit that was not new, or failed.
@@ -72,11 +76,7 @@ pub(crate) fn store_failed(what: &'static str, error: &InboxError) {
 /// Counts and logs the end of an attempt.
 pub(crate) fn finished(id: i64, event: Option<&WebhookEvent>, end: &End) {
     guarded(|| {
-        let outcome = match end {
-            End::Handled => "handled",
-            End::Retry { .. } => "retried",
-            End::Dead { .. } | End::Exhausted => "dead",
-        };
+        let outcome = end.as_str();
         counter!(ATTEMPTS, "outcome" => outcome).increment(1);
         let job_id = event.map(WebhookEvent::job_id);
         let attempt = event.map(WebhookEvent::attempt);
@@ -166,17 +166,53 @@ pub(crate) fn drained(in_time: bool, released: u64, left: usize) {
     });
 }
 
-/// Runs the handlers of an event in a span of their own.
-pub(crate) fn in_span<F: Future>(event: &WebhookEvent, work: F) -> impl Future<Output = F::Output> {
-    let span = tracing::info_span!(
+/// Returns the span of an attempt.
+pub(crate) fn attempt_span(event: &WebhookEvent) -> Span {
+    tracing::info_span!(
         "pyannote_event",
         job_id = event.job_id(),
         status = event.status().as_str(),
         kind = event.kind().map(Kind::as_str),
         attempt = event.attempt(),
         reference = event.reference(),
-    );
-    work.instrument(span)
+        trace_id = Empty,
+        span_id = Empty,
+        outcome = Empty,
+        otel.status_code = Empty,
+    )
+}
+
+/// Returns the span of a handler in an attempt.
+///
+/// Its level is `TRACE`, because log lines at the usual levels have the span of the attempt.
+pub(crate) fn handler_span(event: &WebhookEvent, handler: &str) -> Span {
+    tracing::trace_span!(
+        "pyannote_handler",
+        handler,
+        job_id = event.job_id(),
+        status = event.status().as_str(),
+        kind = event.kind().map(Kind::as_str),
+        attempt = event.attempt(),
+        trace_id = Empty,
+        span_id = Empty,
+        outcome = Empty,
+        otel.status_code = Empty,
+    )
+}
+
+/// Returns the span in which an event that was fetched is committed.
+#[cfg(feature = "reconcile")]
+pub(crate) fn fetched_span(event: &WebhookEvent) -> Span {
+    tracing::trace_span!(
+        "pyannote_fetched",
+        job_id = event.job_id(),
+        status = event.status().as_str(),
+        kind = event.kind().map(Kind::as_str),
+        trace_id = Empty,
+        span_id = Empty,
+        outcome = Empty,
+        otel.status_code = Empty,
+    )
 }
 
 /// Runs code of a subscriber, a recorder or a handler's error, and catches its panic.

@@ -4,6 +4,7 @@ use tokio::{
     task::{JoinError, JoinSet},
     time,
 };
+use tracing::Instrument;
 
 use crate::{
     backoff::{Backoff, LONGEST_BACKOFF},
@@ -16,6 +17,7 @@ use crate::{
     room::Room,
     store::{Claim, Claimed, ClaimedRow, End, Outcome, Settled},
     telemetry,
+    trace::Traces,
 };
 use tower_pyannote::{HandlerRegistry, WebhookEvent, handler::HandlerRun};
 
@@ -34,6 +36,7 @@ pub(crate) struct Attempts {
     pub(crate) rules: Rules,
     pub(crate) group: Group,
     pub(crate) room: Room,
+    pub(crate) traces: Traces,
 }
 
 impl Attempts {
@@ -103,6 +106,7 @@ impl Attempts {
                 }
             },
         };
+        let origin = stored.origin();
         let event = match event(stored, number).await {
             Ok(event) => event,
             Err(error) => {
@@ -110,12 +114,16 @@ impl Attempts {
                 return end(End::Dead { error }).await;
             }
         };
+        let span = telemetry::attempt_span(&event);
+        self.traces.attempt(&span, number, origin);
         let handled = self.handle(&claim, event.clone(), settled, number);
         let Handled {
             end,
             last,
             has_results,
-        } = telemetry::in_span(&event, handled).await;
+        } = handled.instrument(span.clone()).await;
+        self.traces.end(&span, end.as_str(), end == End::Handled);
+        drop(span);
         self.finish(claim, Some(&event), end, last, has_results)
             .await;
     }
@@ -138,7 +146,7 @@ impl Attempts {
 
         let mut handling = self
             .registry
-            .begin(event, |name| names.contains(name))
+            .begin(event.clone(), |name| names.contains(name))
             .await;
         while let Some(next) = handling.next() {
             if let Some(settled) = unwritten.take() {
@@ -151,7 +159,13 @@ impl Attempts {
                 })
                 .await;
             }
-            let run = next.run().await;
+            let span = telemetry::handler_span(&event, next.name());
+            self.traces.begin(&span);
+            let run = next.run().instrument(span.clone()).await;
+            let outcome = &run.outcome;
+            self.traces
+                .end(&span, outcome.as_str(), outcome.is_success());
+            drop(span);
             let error = error_of(&run);
             if run.outcome.is_retryable() {
                 failure = failure.or(error);

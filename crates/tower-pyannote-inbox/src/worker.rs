@@ -225,6 +225,7 @@ impl InboxWorker {
             rules: self.rules,
             group: group.clone(),
             room: Room::new(self.memory),
+            traces: self.inbox.traces.clone(),
         });
         let mut running = JoinSet::new();
         let mut finding = JoinSet::new();

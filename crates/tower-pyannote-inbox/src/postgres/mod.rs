@@ -95,6 +95,9 @@ pub(crate) async fn insert(
         .bind(column(&records, |record| record.signed_at))
         .bind(column(&records, |record| record.retry_number))
         .bind(column(&records, |record| record.retry_reason.as_deref()))
+        .bind(column(&records, |record| {
+            record.trace.map(|trace| trace.to_string())
+        }))
         .bind(column(&records, |record| &record.body[..]))
         .fetch_all(&mut **tx)
         .await
@@ -204,9 +207,9 @@ async fn answers(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
 
 const INSERT: &str = "\
 INSERT INTO pyannote_events (event_key, job_key, job_id, status, kind, source, sha256, body_bytes,
-    received_at, signed_at, retry_number, retry_reason, body)
+    received_at, signed_at, retry_number, retry_reason, traceparent, body)
 SELECT * FROM UNNEST($1::bytea[], $2::bytea[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[],
-    $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::text[], $13::bytea[])
+    $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::text[], $13::text[], $14::bytea[])
 ON CONFLICT (event_key) DO NOTHING RETURNING event_key";
 
 const KEPT: &str =

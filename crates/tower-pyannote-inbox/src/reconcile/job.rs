@@ -126,6 +126,7 @@ mod tests {
             status_only: false,
             submitted_at,
             own: OwnData::default(),
+            trace: None,
         });
         (missing, submitted_at + Duration::from_secs(hours * 3_600))
     }

@@ -183,6 +183,7 @@ impl Pass<'_> {
                     status_only: false,
                     submitted_at: created_at.unwrap_or(self.now),
                     own: OwnData::default(),
+                    trace: None,
                 },
                 dated: created_at.is_some(),
                 foreign: self.reconciler.listed_until.is_none(),

@@ -185,6 +185,19 @@ impl SqlStore {
         Ok(true)
     }
 
+    /// Returns the `traceparent` of a job's submission.
+    pub(crate) async fn submitted_trace(
+        &self,
+        job_key: &[u8; 32],
+    ) -> Result<Option<String>, InboxError> {
+        let mut session = self.engine.read().await?;
+        let row: Option<(Option<String>,)> = session
+            .row(sql::SUBMITTED_TRACE, &[Value::Bytes(job_key)])
+            .await?;
+        session.commit().await?;
+        Ok(row.and_then(|(traceparent,)| traceparent))
+    }
+
     /// Reads an event with its body.
     pub(crate) async fn event(&self, id: i64) -> Result<Option<Stored>, InboxError> {
         let statement = self.engine.choose(sql::EVENT_SQLITE, sql::EVENT_POSTGRES);

@@ -19,6 +19,7 @@ pub(crate) async fn prepare(
         engine.choose(include_str!("sqlite_2.sql"), include_str!("postgres_2.sql")),
         SOURCES,
         MEDIA,
+        TRACES,
     ];
     let newest = i64::try_from(migrations.len()).unwrap_or(i64::MAX);
     let mut session = engine.write().await?;
@@ -85,6 +86,11 @@ UPDATE pyannote_events SET source = CASE source WHEN 'fetched' THEN 'api' ELSE '
 
 /// Adds the `media://` URL of the audio that a job was submitted with.
 const MEDIA: &str = "ALTER TABLE pyannote_submissions ADD COLUMN media TEXT";
+
+/// Adds the spans in which a job was submitted and an event was delivered.
+const TRACES: &str = "\
+ALTER TABLE pyannote_submissions ADD COLUMN traceparent TEXT;
+ALTER TABLE pyannote_events ADD COLUMN traceparent TEXT";
 
 /// The name of our table is in two parts, because [`Session`] qualifies it.
 const TABLES_POSTGRES: &str = "\

@@ -63,7 +63,8 @@ RETURNING id, claims, attempts, body_bytes, due_at, received_at, signed_at, retr
     (SELECT b.body FROM pyannote_bodies b WHERE b.event_id = pyannote_events.id AND pyannote_events.body_bytes <= $3) AS body,
     (SELECT s.kind FROM pyannote_submissions s WHERE s.job_key = pyannote_events.job_key) AS job_kind,
     (SELECT s.reference FROM pyannote_submissions s WHERE s.job_key = pyannote_events.job_key) AS reference,
-    (SELECT s.metadata FROM pyannote_submissions s WHERE s.job_key = pyannote_events.job_key) AS metadata, source";
+    (SELECT s.metadata FROM pyannote_submissions s WHERE s.job_key = pyannote_events.job_key) AS metadata, traceparent,
+    (SELECT s.traceparent FROM pyannote_submissions s WHERE s.job_key = pyannote_events.job_key) AS submitted_traceparent, source";
 
 /// As [`CLAIM_SQLITE`]. Claims at the same time skip each other's events, and the unique index on running events rejects a
 /// claim that a skipped event would have excluded.
@@ -82,7 +83,8 @@ RETURNING id, claims, attempts, body_bytes, due_at, received_at, signed_at, retr
     CASE WHEN body_bytes <= $3 THEN body END AS body,
     (SELECT s.kind FROM pyannote_submissions s WHERE s.job_key = pyannote_events.job_key) AS job_kind,
     (SELECT s.reference FROM pyannote_submissions s WHERE s.job_key = pyannote_events.job_key) AS reference,
-    (SELECT s.metadata FROM pyannote_submissions s WHERE s.job_key = pyannote_events.job_key) AS metadata, source";
+    (SELECT s.metadata FROM pyannote_submissions s WHERE s.job_key = pyannote_events.job_key) AS metadata, traceparent,
+    (SELECT s.traceparent FROM pyannote_submissions s WHERE s.job_key = pyannote_events.job_key) AS submitted_traceparent, source";
 
 /// Keeps PostgreSQL, while it has no statistics of the tables, from reading and sorting the whole backlog for each claim. It ends
 /// with the transaction.
@@ -155,13 +157,18 @@ INSERT INTO pyannote_counts SELECT state, SUM(events) FROM changes GROUP BY stat
 pub(super) const OLDEST: &str =
     "SELECT MIN(received_at) FROM pyannote_events WHERE finished_at IS NULL";
 
+pub(super) const SUBMITTED_TRACE: &str =
+    "SELECT traceparent FROM pyannote_submissions WHERE job_key = $1";
+
 pub(super) const EVENT_SQLITE: &str = "\
-SELECT e.received_at, e.signed_at, e.retry_number, e.retry_reason, e.source, b.body, s.kind AS job_kind, s.reference, s.metadata
+SELECT e.received_at, e.signed_at, e.retry_number, e.retry_reason, e.source, b.body, s.kind AS job_kind, s.reference, s.metadata,
+    e.traceparent, s.traceparent AS submitted_traceparent
 FROM pyannote_events e JOIN pyannote_bodies b ON b.event_id = e.id
 LEFT JOIN pyannote_submissions s ON s.job_key = e.job_key WHERE e.id = $1";
 
 pub(super) const EVENT_POSTGRES: &str = "\
-SELECT e.received_at, e.signed_at, e.retry_number, e.retry_reason, e.source, e.body, s.kind AS job_kind, s.reference, s.metadata
+SELECT e.received_at, e.signed_at, e.retry_number, e.retry_reason, e.source, e.body, s.kind AS job_kind, s.reference, s.metadata,
+    e.traceparent, s.traceparent AS submitted_traceparent
 FROM pyannote_events e LEFT JOIN pyannote_submissions s ON s.job_key = e.job_key WHERE e.id = $1";
 
 pub(super) const REPLAY: &str = "\

@@ -47,6 +47,7 @@ impl SqlStore {
 /// Records a submission and releases the events that no longer wait for it.
 async fn put(session: &mut Session, submission: &Submission) -> Result<(), InboxError> {
     let own = &submission.own;
+    let trace = submission.trace.map(|trace| trace.to_string());
     let values = [
         Value::Bytes(&job_key(&submission.job_id)),
         Value::Text(&submission.job_id),
@@ -56,6 +57,7 @@ async fn put(session: &mut Session, submission: &Submission) -> Result<(), Inbox
         Value::MaybeText(own.reference.as_deref()),
         Value::MaybeText(own.metadata.as_ref().map(JobMetadata::as_str)),
         Value::MaybeText(own.media.as_deref()),
+        Value::MaybeText(trace.as_deref()),
     ];
     session.run(RECORD, &values).await?;
     session.run(RELEASE, &[]).await.map(drop)
@@ -137,6 +139,7 @@ impl SqlStore {
                 metadata: found.metadata,
                 media: None,
             },
+            trace: None,
         };
         put(&mut session, &submission).await?;
         session.commit().await?;
@@ -163,6 +166,7 @@ impl SqlStore {
                 status_only,
                 submitted_at: time(submitted_at),
                 own: OwnData::default(),
+                trace: None,
             }
         });
         Ok(submissions.collect())
@@ -231,10 +235,11 @@ fn unanswered(row: IntentRow) -> UnansweredSubmission {
 }
 
 const RECORD: &str = "\
-INSERT INTO pyannote_submissions (job_key, job_id, kind, status_only, submitted_at, reference, metadata, media)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+INSERT INTO pyannote_submissions (job_key, job_id, kind, status_only, submitted_at, reference, metadata, media, traceparent)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 ON CONFLICT (job_key) DO UPDATE SET kind = excluded.kind, status_only = excluded.status_only,
-    reference = excluded.reference, metadata = excluded.metadata, media = excluded.media";
+    reference = excluded.reference, metadata = excluded.metadata, media = excluded.media,
+    traceparent = excluded.traceparent";
 
 /// The client opens an intent again when it repeats a request that was refused for the rate limit.
 const OPEN: &str = "\

@@ -243,6 +243,8 @@ struct ClaimRow {
     job_kind: Option<String>,
     reference: Option<String>,
     metadata: Option<String>,
+    traceparent: Option<String>,
+    submitted_traceparent: Option<String>,
 }
 
 impl From<ClaimRow> for ClaimedRow {
@@ -257,6 +259,8 @@ impl From<ClaimRow> for ClaimedRow {
             job_kind: row.job_kind,
             reference: row.reference,
             metadata: row.metadata,
+            traceparent: row.traceparent,
+            submitted_traceparent: row.submitted_traceparent,
         });
         Self {
             attempts: u32::try_from(row.attempts).unwrap_or(u32::MAX),

@@ -195,7 +195,8 @@ pub(crate) async fn insert(
             .push_bind(record.received_at)
             .push_bind(record.signed_at)
             .push_bind(record.retry_number)
-            .push_bind(&record.retry_reason);
+            .push_bind(&record.retry_reason)
+            .push_bind(record.trace.map(|trace| trace.to_string()));
     });
     insert.push(" ON CONFLICT (event_key) DO NOTHING RETURNING id, event_key");
     let added = insert.build_query_as::<(i64, Vec<u8>)>();
@@ -270,7 +271,7 @@ fn is_locked(error: &sqlx::Error) -> bool {
 
 const INSERT: &str = "\
 INSERT INTO pyannote_events (event_key, job_key, job_id, status, kind, source, sha256, body_bytes,
-    received_at, signed_at, retry_number, retry_reason) ";
+    received_at, signed_at, retry_number, retry_reason, traceparent) ";
 
 const KEPT: &str = "SELECT event_key, id, sha256, source FROM pyannote_events WHERE event_key IN (";
 

@@ -186,10 +186,11 @@ const ALLOWED: [&str; 8] = [
 ];
 
 /// The statements of `migrate` beside these. The lock ends with the transaction.
-const ALLOWED_TO_MIGRATE: [&str; 5] = [
+const ALLOWED_TO_MIGRATE: [&str; 6] = [
     "SELECT pg_advisory_xact_lock(hashtext('tower-pyannote'))",
     "CREATE SCHEMA \"tower_pyannote\"",
     "CREATE TABLE \"tower_pyannote\".pyannote_schema",
+    "ALTER TABLE \"tower_pyannote\".pyannote_",
     "-- Data of the user that travels with a job. ALTER TABLE \"tower_pyannote\".pyannote_submissions",
     "SELECT COUNT(*) FROM pg_catalog.pg_namespace",
 ];

@@ -19,6 +19,7 @@ on_each_store! {
     tables_of_an_unreleased_version_are_refused,
     tables_of_the_first_version_are_migrated_with_their_events,
     sources_of_the_second_version_are_renamed,
+    tables_of_the_fourth_version_are_migrated_with_their_events,
 }
 
 async fn tables_of_a_newer_version_are_refused(place: Place) {
@@ -57,6 +58,8 @@ async fn tables_of_the_first_version_are_migrated_with_their_events(place: Place
         "ALTER TABLE pyannote_submissions DROP COLUMN metadata",
         "ALTER TABLE pyannote_submissions DROP COLUMN media",
         "DROP TABLE pyannote_intents",
+        "ALTER TABLE pyannote_events DROP COLUMN traceparent",
+        "ALTER TABLE pyannote_submissions DROP COLUMN traceparent",
         "UPDATE pyannote_schema SET version = 1",
     ] {
         place.execute(statement).await;
@@ -84,6 +87,9 @@ async fn sources_of_the_second_version_are_renamed(place: Place) {
     }
     for statement in [
         "UPDATE pyannote_events SET source = job_id",
+        "ALTER TABLE pyannote_submissions DROP COLUMN media",
+        "ALTER TABLE pyannote_submissions DROP COLUMN traceparent",
+        "ALTER TABLE pyannote_events DROP COLUMN traceparent",
         "UPDATE pyannote_schema SET version = 2",
     ] {
         place.execute(statement).await;
@@ -94,6 +100,26 @@ async fn sources_of_the_second_version_are_renamed(place: Place) {
         let other = event(old, "succeeded", r#","output":null"#);
         assert_eq!(inbox.commit(&other).await.unwrap(), other_body);
     }
+}
+
+async fn tables_of_the_fourth_version_are_migrated_with_their_events(place: Place) {
+    let inbox = place.open().await;
+    commit(&inbox, "job").await;
+    for statement in [
+        "ALTER TABLE pyannote_submissions DROP COLUMN traceparent",
+        "ALTER TABLE pyannote_events DROP COLUMN traceparent",
+        "UPDATE pyannote_schema SET version = 4",
+    ] {
+        place.execute(statement).await;
+    }
+    let before = in_full(&inbox.event("1").await.unwrap_err());
+    assert!(before.contains("traceparent"), "{before}");
+    let inbox = place.open().await;
+    assert_eq!(state(&inbox, "job").await, "waiting");
+    let log = Log::default();
+    let _worker = spawn(hasty(&inbox, counting(&log, "count")));
+    until_handled(&inbox, 1).await;
+    assert_eq!(log.lines(), ["job 1"]);
 }
 
 async fn tables_of_an_unreleased_version_are_refused(place: Place) {

@@ -9,5 +9,6 @@ mod properties;
 mod speakers;
 mod store;
 mod telemetry;
+mod traces;
 mod turns;
 pub(crate) mod world;
