@@ -21,7 +21,7 @@ mod stdout;
 pub use self::{
     arguments::{flag_or_variable, matches, parse, read_env_file},
     failure::{Failure, plain},
-    log::{Log, LogFile, LogFormat, LogGuard, log_to_stderr},
+    log::{BoxedLayer, Log, LogFile, LogFormat, LogGuard, log_to_stderr},
     signals::{Hangup, Signals},
     stdout::print,
 };

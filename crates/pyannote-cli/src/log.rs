@@ -48,6 +48,9 @@ pub struct Log {
     pub file: Option<LogFile>,
 }
 
+/// A layer of the subscriber that [`Log`] installs.
+pub type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
+
 /// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
@@ -87,6 +90,19 @@ impl Log {
     ///
     /// Panics if the process already has a logger.
     pub fn install(self) -> Result<LogGuard, Failure> {
+        self.install_with(None)
+    }
+
+    /// Installs the logger of the process and a layer beside it, which has a filter of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`install`](Self::install).
+    ///
+    /// # Panics
+    ///
+    /// Panics if the process already has a logger.
+    pub fn install_with(self, layer: Option<BoxedLayer>) -> Result<LogGuard, Failure> {
         let filter = match env::var(RUST_LOG) {
             Ok(filter) if !filter.trim().is_empty() => EnvFilter::try_new(filter)
                 .map_err(|error| Failure::usage(format!("{RUST_LOG}: {error}")))?,
@@ -103,9 +119,9 @@ impl Log {
             }
             None => (None, None),
         };
-        tracing_subscriber::registry()
-            .with(stderr.and_then(file).with_filter(filter))
-            .init();
+        let mut layers = vec![stderr.and_then(file).with_filter(filter).boxed()];
+        layers.extend(layer);
+        tracing_subscriber::registry().with(layers).init();
         Ok(LogGuard { _file: guard })
     }
 }
@@ -150,7 +166,7 @@ impl LogFile {
 }
 
 /// Returns the layer that writes lines in one format.
-fn lines<W>(json: bool, ansi: bool, writer: W) -> Box<dyn Layer<Registry> + Send + Sync>
+fn lines<W>(json: bool, ansi: bool, writer: W) -> BoxedLayer
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
     Registry: for<'a> LookupSpan<'a>,

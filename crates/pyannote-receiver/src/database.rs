@@ -1,7 +1,7 @@
 use pyannote_cli::Failure;
 use tower_pyannote_inbox::{ConfigError, Inbox, InboxBuilder, InboxError};
 
-use crate::{error::in_full, secrets::Secrets, settings::Database};
+use crate::{error::in_full, otel::Traces, secrets::Secrets, settings::Database};
 
 /// The inbox's database, from the settings.
 pub(crate) struct Place {
@@ -44,6 +44,12 @@ impl Place {
             setting,
             is_local,
         })
+    }
+
+    /// Lets the inbox continue traces, if they are on.
+    pub(crate) fn with_traces(mut self, traces: &Traces) -> Self {
+        self.builder = traces.propagate(self.builder);
+        self
     }
 
     /// Opens the inbox. Creates it if it does not exist.

@@ -50,8 +50,12 @@ mod health;
 mod index;
 mod limits;
 mod metrics;
+#[cfg(not(feature = "otel"))]
+mod no_otel;
 #[cfg(not(feature = "page"))]
 mod no_page;
+#[cfg(feature = "otel")]
+mod otel;
 #[cfg(feature = "page")]
 mod page;
 mod pages;
@@ -67,6 +71,8 @@ mod settings;
 mod state;
 mod store;
 
+#[cfg(not(feature = "otel"))]
+use self::no_otel as otel;
 #[cfg(not(feature = "page"))]
 use self::no_page as page;
 #[cfg(feature = "page")]

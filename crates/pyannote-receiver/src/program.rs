@@ -11,6 +11,7 @@ use crate::{
     error::{ServerError, in_full},
     fetch::Fetch,
     forward,
+    otel::Traces,
     page::About,
     reconcile,
     reload::Reload,
@@ -87,10 +88,18 @@ fn start(
         }
         _ => {}
     }
-    // Writes the last lines to the log file when this function returns.
-    let _log = program.common.log().install()?;
     let runtime =
         Runtime::new().map_err(|error| Failure::run(format!("cannot start threads: {error}")))?;
+    // The other commands handle no events.
+    let traces = match &program.command {
+        Command::Serve(_) => {
+            let endpoint = program.common.otlp_endpoint.as_deref();
+            Traces::start(endpoint, runtime.handle())?
+        }
+        _ => Traces::default(),
+    };
+    // Writes the last lines to the log file when this function returns.
+    let _log = program.common.log().install_with(traces.layer())?;
     let result = runtime.block_on(async {
         match &program.command {
             Command::Inbox(command) => inbox::run(command, &secrets).await,
@@ -102,11 +111,12 @@ fn start(
             }
             Command::Serve(settings) => {
                 let private = or_default(&settings.listen, private);
-                run(settings, &in_force, &secrets, handlers, private).await
+                run(settings, &in_force, &secrets, handlers, private, &traces).await
             }
             _ => unreachable!("the other commands returned above"),
         }
     });
+    traces.flush();
     // Does not wait for tasks that hang, such as a write to a broken disk.
     runtime.shutdown_background();
     result.map(|()| ExitCode::SUCCESS)
@@ -123,6 +133,7 @@ async fn run(
     secrets: &Secrets,
     handlers: impl FnOnce(HandlerRegistry) -> Result<HandlerRegistry, ConfigError>,
     private: Private,
+    traces: &Traces,
 ) -> Result<(), Failure> {
     let receives = settings.has(Role::Receive);
     // Before anything is created.
@@ -132,7 +143,7 @@ async fn run(
     };
     let secret_set = webhook.as_ref().map(|secret| secret.to_set()).transpose()?;
     let passed_on = forward::Handlers::new(&settings.pass_on, secrets)?;
-    let place = database::Place::new(&settings.database, secrets)?;
+    let place = database::Place::new(&settings.database, secrets)?.with_traces(traces);
     let is_local = place.is_local();
     let store = store::open(&settings.database, is_local).await?;
     let inbox = place.open().await?;

@@ -5,7 +5,7 @@ use rustls::crypto::ring;
 use crate::error::in_full;
 
 /// Returns the builder of a client that trusts the certificates of the machine.
-pub(super) fn builder(url: &Url) -> ClientBuilder {
+pub(crate) fn builder(url: &Url) -> ClientBuilder {
     // Fails if the process has a provider, which is then used.
     let _ = ring::default_provider().install_default();
     match url.scheme() {
@@ -16,7 +16,7 @@ pub(super) fn builder(url: &Url) -> ClientBuilder {
 }
 
 /// Returns the client, or the error in one line.
-pub(super) fn build(builder: ClientBuilder) -> Result<Client, Failure> {
+pub(crate) fn build(builder: ClientBuilder) -> Result<Client, Failure> {
     let built = builder.build();
     built.map_err(|error| Failure::run(format!("cannot set up TLS: {}", in_full(&error))))
 }

@@ -7,7 +7,7 @@ pub(crate) mod doctor;
 mod file;
 pub(crate) mod generate;
 pub(crate) mod health;
-mod http_client;
+pub(crate) mod http_client;
 pub(crate) mod inbox;
 
 use pyannote_cli::Failure;

@@ -68,6 +68,17 @@ pub(crate) struct Common {
         value_parser = RangedU64ValueParser::<usize>::new().range(1..=3650)
     )]
     pub(crate) log_keep: usize,
+
+    /// Send traces to this OpenTelemetry collector, such as http://127.0.0.1:4318; needs a build with the feature otel
+    #[arg(
+        id = "log.otlp_endpoint",
+        long = "otlp-endpoint",
+        global = true,
+        env = "WEBHOOK_SERVER_OTLP_ENDPOINT",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub(crate) otlp_endpoint: Option<String>,
 }
 
 // Where the webhook secret is.

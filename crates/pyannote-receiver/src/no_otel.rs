@@ -1,0 +1,29 @@
+//! Stands in for traces where the feature `otel` is off.
+
+use pyannote_cli::{BoxedLayer, Failure};
+use tokio::runtime::Handle;
+use tower_pyannote_inbox::InboxBuilder;
+
+#[derive(Default)]
+pub(crate) struct Traces;
+
+impl Traces {
+    pub(crate) fn start(endpoint: Option<&str>, _: &Handle) -> Result<Self, Failure> {
+        match endpoint {
+            None => Ok(Self),
+            Some(_) => Err(Failure::usage(
+                "--otlp-endpoint: this build sends no traces: build pyannote-receiver with the feature otel",
+            )),
+        }
+    }
+
+    pub(crate) fn layer(&self) -> Option<BoxedLayer> {
+        None
+    }
+
+    pub(crate) fn propagate(&self, builder: InboxBuilder) -> InboxBuilder {
+        builder
+    }
+
+    pub(crate) fn flush(self) {}
+}
