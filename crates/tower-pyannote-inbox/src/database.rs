@@ -142,7 +142,7 @@ pub(crate) enum Call<'a> {
 /// Without the feature `testing` no call meets a fault.
 #[cfg(not(feature = "testing"))]
 #[derive(Clone, Default)]
-struct Faults;
+struct Faults(());
 
 #[cfg(not(feature = "testing"))]
 impl Faults {
