@@ -2,7 +2,11 @@ use std::{
     collections::VecDeque,
     io, mem,
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Instant,
 };
 
 use object_store::{PutPayload, PutResult, Result};
@@ -22,6 +26,8 @@ pub(super) struct Creates {
     queue: Arc<Mutex<Queue>>,
     /// In KiB of content.
     room: Arc<Semaphore>,
+    /// Files that are being created alone.
+    alone: AtomicU32,
 }
 
 #[derive(Debug, Default)]
@@ -83,11 +89,48 @@ impl Creates {
     }
 }
 
+impl Creates {
+    /// Runs the create of a file without a group, and notes how long it took.
+    pub(super) async fn alone(
+        &self,
+        create: impl Future<Output = Result<PutResult>>,
+    ) -> Result<PutResult> {
+        let at_once = Alone::begin(&self.alone);
+        let begun = Instant::now();
+        let created = create.await;
+        if created.is_ok() {
+            let mut queue = lock(&self.queue);
+            queue.pace.note_alone(begun.elapsed(), at_once.number);
+        }
+        created
+    }
+}
+
+/// A file that is being created alone, also if its future is dropped.
+struct Alone<'a> {
+    all: &'a AtomicU32,
+    number: u32,
+}
+
+impl<'a> Alone<'a> {
+    fn begin(all: &'a AtomicU32) -> Self {
+        let number = all.fetch_add(1, Ordering::Relaxed) + 1;
+        Self { all, number }
+    }
+}
+
+impl Drop for Alone<'_> {
+    fn drop(&mut self) {
+        self.all.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Default for Creates {
     fn default() -> Self {
         Self {
             queue: Arc::default(),
             room: Arc::new(Semaphore::new(ROOM)),
+            alone: AtomicU32::new(0),
         }
     }
 }
@@ -100,20 +143,27 @@ struct Server {
 
 impl Server {
     fn run(mut self) {
-        let mut pace = lock(&self.queue).pace;
         loop {
-            let group = {
+            let begun = Instant::now();
+            let (group, is_shared) = {
                 let mut queue = lock(&self.queue);
                 let group = next_group(&mut queue.waiting);
                 if group.is_empty() {
-                    queue.pace = pace;
                     queue.is_served = false;
                     self.is_done = true;
                     return;
                 }
-                group
+                let is_shared = queue.pace.shares(begun, group.len());
+                (group, is_shared)
             };
-            group::commit(group, &mut pace);
+            if is_shared {
+                let files = group.len();
+                group::commit(group);
+                let mut queue = lock(&self.queue);
+                queue.pace.note_shared(begun, begun.elapsed(), files);
+            } else {
+                group.into_iter().for_each(Create::leave);
+            }
         }
     }
 }
@@ -195,5 +245,19 @@ mod tests {
         assert_eq!([&group[0].name, &group[1].name], ["0", "2"]);
         assert_eq!(group.len(), 2);
         drop((first, third));
+    }
+
+    #[test]
+    fn a_server_that_never_runs_fails_the_creates_that_wait() {
+        let queue = Arc::new(Mutex::new(Queue::default()));
+        let mut answered = wait(&mut lock(&queue).waiting, 1);
+        lock(&queue).is_served = true;
+        drop(Server {
+            queue: Arc::clone(&queue),
+            is_done: false,
+        });
+        let error = answered.try_recv().unwrap_err();
+        assert_eq!(error, oneshot::error::TryRecvError::Closed);
+        assert!(!lock(&queue).is_served, "the next create starts a server");
     }
 }

@@ -8,7 +8,6 @@ use std::{
     os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::OnceLock,
-    time::Instant,
 };
 
 use object_store::PutPayload;
@@ -18,8 +17,6 @@ use rustix::{
     system,
 };
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
-
-use super::pace::Pace;
 
 /// A file that waits to be created.
 #[derive(Debug)]
@@ -46,6 +43,11 @@ impl Create {
         let _ = self.answer.send(answer);
     }
 
+    /// Leaves the file to be created without a group.
+    pub(super) fn leave(self) {
+        self.answer(Answer::Alone);
+    }
+
     fn fail(self, source: impl Into<io::Error>) {
         let error = error(&self.directory.join(&self.name), source.into());
         self.answer(Answer::Failed(error));
@@ -53,7 +55,7 @@ impl Create {
 }
 
 /// Creates the files of a group, and answers each create.
-pub(super) fn commit(group: Vec<Create>, pace: &mut Pace) {
+pub(super) fn commit(group: Vec<Create>) {
     let mut directories: BTreeMap<PathBuf, Vec<Create>> = BTreeMap::new();
     for create in group {
         let same = directories.entry(create.directory.clone());
@@ -64,20 +66,18 @@ pub(super) fn commit(group: Vec<Create>, pace: &mut Pace) {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match fs::openat(CWD, &directory, flags, Mode::empty()) {
             Ok(directory) if has_reliable_syncfs(&directory) => {
-                commit_in(&directory, creates, pace);
+                commit_in(&directory, creates);
             }
             // `LocalFileSystem` creates a directory that does not exist, and knows other file systems.
-            _ => creates
-                .into_iter()
-                .for_each(|create| create.answer(Answer::Alone)),
+            _ => creates.into_iter().for_each(Create::leave),
         }
     }
 }
 
-fn commit_in(directory: &OwnedFd, creates: Vec<Create>, pace: &mut Pace) {
-    let (begun, files) = (Instant::now(), creates.len());
-    let is_shared = pace.shares(begun, files);
-    let mut written = Vec::with_capacity(files);
+fn commit_in(directory: &OwnedFd, creates: Vec<Create>) {
+    // A single file is flushed alone, because `syncfs` flushes what other programs wrote, too.
+    let is_shared = creates.len() > 1;
+    let mut written = Vec::with_capacity(creates.len());
     for create in creates {
         match write(directory, &create, !is_shared) {
             Ok(temporary) => written.push((create, temporary)),
@@ -93,7 +93,6 @@ fn commit_in(directory: &OwnedFd, creates: Vec<Create>, pace: &mut Pace) {
             return;
         }
     }
-    pace.note(begun, begun.elapsed(), files, is_shared);
 
     let mut named = Vec::with_capacity(written.len());
     for (create, temporary) in written {

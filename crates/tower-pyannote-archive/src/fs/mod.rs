@@ -41,11 +41,11 @@ use self::creates::Creates;
 /// other programs wrote to the same file system. Therefore:
 ///
 /// - A file that comes alone is flushed alone.
-/// - If `syncfs` took longer than the files of the group would take one by one, the next groups flush each file. The store tries
-///   `syncfs` again after ten times the time that it took.
+/// - If a group takes longer than its files would take alone, `LocalFileSystem` creates the next files, for ten times as long as
+///   the group took. `LocalFileSystem` also creates the first files that come together, so that the store knows their time.
 ///
 /// This needs Linux 5.8 or later, because earlier versions do not report all errors of `syncfs`, and ext4, XFS, Btrfs or tmpfs.
-/// Elsewhere each file is created as `LocalFileSystem` does.
+/// Elsewhere `LocalFileSystem` creates each file.
 ///
 /// # Example: events on disk
 ///
@@ -102,6 +102,8 @@ impl ObjectStore for GroupedFileSystem {
             if let Some(created) = self.creates.create(&path, &payload).await {
                 return created;
             }
+            let create = self.files.put_opts(location, payload, options);
+            return self.creates.alone(create).await;
         }
         self.files.put_opts(location, payload, options).await
     }

@@ -1,35 +1,43 @@
 use std::time::{Duration, Instant};
 
-/// Chooses between one flush of the file system for a group, and a flush of each file.
+/// Chooses between a group that shares flushes, and files that are created alone.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Pace {
-    /// The time for one file, of the last group that flushed each file.
-    each: Option<Duration>,
-    /// Until then, flushes of the file system are slower than those of the files.
-    each_until: Option<Instant>,
+    /// The time for one of the files that were last created alone, several at once.
+    alone: Option<Duration>,
+    /// Until then, files are created alone, because a shared flush took longer.
+    alone_until: Option<Instant>,
 }
 
 impl Pace {
-    /// Returns whether a group shares a flush of the file system.
+    /// Returns whether some files that wait share a flush.
     pub(super) fn shares(&self, now: Instant, files: usize) -> bool {
-        let is_slow = self.each_until.is_some_and(|until| now < until);
-        // The first group learns what the flush of a file costs.
-        files > 1 && !is_slow && self.each.is_some()
+        let was_slow = self.alone_until.is_some_and(|until| now < until);
+        // Some files must be created alone first, to learn what that costs.
+        files == 1 || (self.alone.is_some() && !was_slow)
     }
 
-    /// Notes how long a group took to write and flush its files.
-    pub(super) fn note(&mut self, begun: Instant, took: Duration, files: usize, was_shared: bool) {
-        let files = u32::try_from(files).unwrap_or(u32::MAX);
-        if !was_shared {
-            self.each = Some(took / files);
-        } else if self.each.is_some_and(|each| took > each * files) {
-            self.each_until = begun.checked_add(took * (1 + REST));
+    /// Notes that a file took so long while `at_once` files were created alone.
+    pub(super) fn note_alone(&mut self, took: Duration, at_once: u32) {
+        let new = took / at_once.max(1);
+        self.alone = Some(self.alone.map_or(new, |old| (old + new) / 2));
+    }
+
+    /// Notes how long a group took.
+    pub(super) fn note_shared(&mut self, begun: Instant, took: Duration, files: usize) {
+        // Few files must not end the groups, because more files come together only while a group is written.
+        let files = u32::try_from(files.max(FEW)).unwrap_or(u32::MAX);
+        if self.alone.is_some_and(|alone| took > alone * files) {
+            self.alone_until = begun.checked_add(took * (1 + REST));
         }
     }
 }
 
-/// After a slow flush of the file system, groups do without one for so many times its time. So slow ones take a tenth of the time.
+/// After a slow group, files are created alone for so many times the time that it took.
 const REST: u32 = 10;
+
+/// A smaller group is slow only if this number of files would be created faster alone.
+const FEW: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -38,38 +46,46 @@ mod tests {
     const MILLISECOND: Duration = Duration::from_millis(1);
 
     #[test]
-    fn the_first_group_and_a_file_alone_flush_each_file() {
+    fn the_first_files_that_come_together_are_created_alone() {
         let now = Instant::now();
         let mut pace = Pace::default();
-        assert!(!pace.shares(now, 32));
-        pace.note(now, 32 * MILLISECOND, 32, false);
-        assert!(pace.shares(now, 32));
+        assert!(!pace.shares(now, 2));
+        assert!(pace.shares(now, 1), "its group shares with nobody");
+        pace.note_alone(32 * MILLISECOND, 32);
         assert!(pace.shares(now, 2));
-        assert!(!pace.shares(now, 1));
     }
 
     #[test]
-    fn a_slow_flush_of_the_file_system_is_tried_again_after_ten_times_its_time() {
+    fn a_slow_group_is_tried_again_after_ten_times_its_time() {
         let now = Instant::now();
         let mut pace = Pace::default();
-        pace.note(now, MILLISECOND, 1, false);
-        pace.note(now, 32 * MILLISECOND, 32, true);
-        assert!(pace.shares(now + 32 * MILLISECOND, 32), "as fast as each");
-        pace.note(now, 33 * MILLISECOND, 32, true);
+        pace.note_alone(4 * MILLISECOND, 4);
+        pace.note_shared(now, 32 * MILLISECOND, 32);
+        assert!(pace.shares(now + 32 * MILLISECOND, 32), "as fast as alone");
+        pace.note_shared(now, 33 * MILLISECOND, 32);
         assert!(!pace.shares(now + 33 * MILLISECOND, 32));
         assert!(!pace.shares(now + 362 * MILLISECOND, 32));
         assert!(pace.shares(now + 363 * MILLISECOND, 32));
     }
 
     #[test]
-    fn slower_flushes_of_files_make_that_of_the_file_system_worth_it() {
+    fn a_small_group_may_take_as_long_as_sixteen_files() {
         let now = Instant::now();
         let mut pace = Pace::default();
-        pace.note(now, MILLISECOND, 1, false);
-        pace.note(now, 40 * MILLISECOND, 32, true);
-        let later = now + 440 * MILLISECOND;
-        pace.note(now, 64 * MILLISECOND, 32, false);
-        pace.note(later, 40 * MILLISECOND, 32, true);
-        assert!(pace.shares(later + 40 * MILLISECOND, 32));
+        pace.note_alone(MILLISECOND, 1);
+        pace.note_shared(now, 16 * MILLISECOND, 2);
+        assert!(pace.shares(now + 16 * MILLISECOND, 2));
+        pace.note_shared(now, 17 * MILLISECOND, 2);
+        assert!(!pace.shares(now + 17 * MILLISECOND, 2));
+    }
+
+    #[test]
+    fn slower_creates_alone_make_groups_worth_it() {
+        let now = Instant::now();
+        let mut pace = Pace::default();
+        pace.note_alone(MILLISECOND, 1);
+        pace.note_alone(3 * MILLISECOND, 1);
+        pace.note_shared(now, 40 * MILLISECOND, 20);
+        assert!(pace.shares(now + 40 * MILLISECOND, 20));
     }
 }

@@ -14,4 +14,11 @@ impl Creates {
     ) -> Option<Result<PutResult>> {
         None
     }
+
+    pub(super) async fn alone(
+        &self,
+        create: impl Future<Output = Result<PutResult>>,
+    ) -> Result<PutResult> {
+        create.await
+    }
 }
