@@ -3,11 +3,11 @@
 use std::{env, path::Path, process::Command, sync::Arc};
 
 use axum::{Router, routing};
-use object_store::local::LocalFileSystem;
+use object_store::{ObjectStore, local::LocalFileSystem};
 use tokio::net::TcpListener;
 use tower::ServiceBuilder;
 use tower_pyannote::{HandlerRegistry, PyannoteSignatureLayer, WebhookEvent, WebhookSecret};
-use tower_pyannote_archive::Archive;
+use tower_pyannote_archive::{Archive, GroupedFileSystem};
 use tower_pyannote_inbox::{Inbox, InboxStats};
 
 /// Runs the server if this process was started as one.
@@ -70,9 +70,11 @@ fn registry() -> HandlerRegistry {
         return nothing.expect("its name is its own");
     }
     let kept = env::var_os(KEPT).expect("the parent sets it");
-    let store = LocalFileSystem::new_with_prefix(kept).expect("the folder exists");
-    let store = store.with_fsync(handler != "no-fsync");
-    let archive = Archive::new(Arc::new(store), "")
+    let store: Arc<dyn ObjectStore> = match handler.as_str() {
+        "no-fsync" => Arc::new(LocalFileSystem::new_with_prefix(kept).expect("the folder exists")),
+        _ => Arc::new(GroupedFileSystem::new(kept).expect("the folder exists")),
+    };
+    let archive = Archive::new(store, "")
         .expect("an empty prefix")
         .behind_inbox();
     let registry = registry.register("archive", archive);

@@ -103,19 +103,12 @@ impl Device {
                 bytes: bytes.to_vec(),
             }),
             TRUNCATE => self.file(one).unflushed.push(Change::Resize(offset)),
-            FLUSH => match self.nodes.get_mut(&one) {
-                Some(Node::File(file)) => {
-                    for change in std::mem::take(&mut file.unflushed) {
-                        change.apply(&mut file.bytes);
-                    }
+            FLUSH => {
+                if let Some(node) = self.nodes.get_mut(&one) {
+                    node.flush();
                 }
-                Some(Node::Folder(folder)) => {
-                    for entry in std::mem::take(&mut folder.unflushed) {
-                        entry.apply(&mut folder.names);
-                    }
-                }
-                None => {}
-            },
+            }
+            FLUSH_ALL => self.nodes.values_mut().for_each(Node::flush),
             LINK => self.change(one, Entry::Add(text(bytes), other)),
             UNLINK => self.change(one, Entry::Remove(text(bytes))),
             RENAME => {
@@ -176,6 +169,23 @@ impl Device {
         match self.nodes.get_mut(&folder) {
             Some(Node::Folder(folder)) => folder.unflushed.push(entry),
             _ => panic!("no folder {folder}"),
+        }
+    }
+}
+
+impl Node {
+    fn flush(&mut self) {
+        match self {
+            Self::File(file) => {
+                for change in std::mem::take(&mut file.unflushed) {
+                    change.apply(&mut file.bytes);
+                }
+            }
+            Self::Folder(folder) => {
+                for entry in std::mem::take(&mut folder.unflushed) {
+                    entry.apply(&mut folder.names);
+                }
+            }
         }
     }
 }
@@ -263,6 +273,7 @@ const LINK: u8 = 5;
 const UNLINK: u8 = 6;
 const RENAME: u8 = 7;
 const MAKE_FOLDER: u8 = 8;
+const FLUSH_ALL: u8 = 9;
 const HEAD: usize = 33;
 
 const SECTOR: usize = 512;

@@ -18,10 +18,10 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use object_store::local::LocalFileSystem;
+use object_store::{ObjectStore, local::LocalFileSystem};
 use tempfile::TempDir;
 use tower_pyannote::{HandlerRegistry, WebhookEvent, event::Delivery};
-use tower_pyannote_archive::Archive;
+use tower_pyannote_archive::{Archive, GroupedFileSystem};
 use tower_pyannote_inbox::{Inbox, InboxFilter};
 
 use self::device::{Device, Left};
@@ -29,11 +29,11 @@ use self::device::{Device, Left};
 #[test]
 fn no_event_and_no_file_is_lost_in_two_hundred_power_cuts() {
     let Some(recorder) = recorder() else { return };
-    let chains = (0..2).map(|_| {
+    let chains = [Store::Local, Store::Grouped].map(|store| {
         thread::spawn(move || {
             let (mut committed, mut archived) = (0, 0);
             for _ in 0..4 {
-                let mut disk = Disk::new(recorder, Flushes::Kept);
+                let mut disk = Disk::new(recorder, store, "");
                 for _ in 0..25 {
                     disk.cut();
                     assert_eq!(disk.lost(), [""; 0], "{}", disk.history());
@@ -44,7 +44,7 @@ fn no_event_and_no_file_is_lost_in_two_hundred_power_cuts() {
             (committed, archived)
         })
     });
-    for chain in chains.collect::<Vec<_>>() {
+    for chain in chains {
         let (committed, archived) = chain.join().unwrap();
         // Most cuts are late enough.
         assert!(committed > 200 && archived > 150, "{committed} {archived}");
@@ -55,35 +55,60 @@ fn no_event_and_no_file_is_lost_in_two_hundred_power_cuts() {
 #[test]
 fn an_archive_that_does_not_flush_loses_files() {
     let Some(recorder) = recorder() else { return };
-    assert!(loses(recorder, Flushes::NotInArchive, "file"));
+    assert!(loses(recorder, Store::LocalUnflushed, "", "file"));
 }
 
 #[test]
 fn a_disk_that_ignores_the_flushes_of_sqlite_loses_events() {
     let Some(recorder) = recorder() else { return };
-    assert!(loses(recorder, Flushes::NotOfInbox, "event"));
+    assert!(loses(recorder, Store::Local, "inbox.sqlite", "event"));
 }
 
-/// Whether one of some power cuts loses something.
-fn loses(recorder: &'static Path, flushes: Flushes, what: &str) -> bool {
-    (0..30).any(|_| {
-        let mut disk = Disk::new(recorder, flushes);
+#[test]
+fn a_disk_that_ignores_flushes_of_the_file_system_has_incomplete_files() {
+    let Some(recorder) = recorder() else { return };
+    assert!(loses(recorder, Store::Grouped, "syncfs", "incomplete"));
+}
+
+#[test]
+fn a_disk_that_ignores_flushes_of_folders_loses_files() {
+    let Some(recorder) = recorder() else { return };
+    assert!(loses(recorder, Store::Grouped, "folders", "file"));
+}
+
+/// Whether one of some power cuts loses something, on a disk that ignores some flushes.
+fn loses(recorder: &'static Path, store: Store, ignored: &'static str, what: &str) -> bool {
+    (0..60).any(|_| {
+        let mut disk = Disk::new(recorder, store, ignored);
         disk.cut();
         disk.lost().iter().any(|lost| lost.starts_with(what))
     })
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Flushes {
-    Kept,
-    NotInArchive,
-    NotOfInbox,
+/// Where the archive keeps events.
+#[derive(Clone, Copy, Debug)]
+enum Store {
+    Local,
+    LocalUnflushed,
+    Grouped,
+}
+
+impl Store {
+    fn open(name: &str, directory: &Path) -> Arc<dyn ObjectStore> {
+        if name == "Grouped" {
+            return Arc::new(GroupedFileSystem::new(directory).unwrap());
+        }
+        let store = LocalFileSystem::new_with_prefix(directory).unwrap();
+        Arc::new(store.with_fsync(name == "Local"))
+    }
 }
 
 /// A disk, and what must be on it.
 struct Disk {
     recorder: &'static Path,
-    flushes: Flushes,
+    store: Store,
+    /// Which flushes the disk ignores, as the recorder names them.
+    ignored: &'static str,
     directory: TempDir,
     cuts: Vec<(u32, Left)>,
     committed: BTreeSet<u32>,
@@ -91,7 +116,7 @@ struct Disk {
 }
 
 impl Disk {
-    fn new(recorder: &'static Path, flushes: Flushes) -> Self {
+    fn new(recorder: &'static Path, store: Store, ignored: &'static str) -> Self {
         // In memory where that is possible, because nothing is flushed.
         let directory = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new());
         let directory = directory.unwrap();
@@ -99,7 +124,8 @@ impl Disk {
         fs::create_dir_all(directory.path().join("0/archive")).unwrap();
         Self {
             recorder,
-            flushes,
+            store,
+            ignored,
             directory,
             cuts: Vec::new(),
             committed: BTreeSet::new(),
@@ -128,19 +154,12 @@ impl Disk {
             .env("RECORDER_ROOT", &root)
             .env("RECORDER_FILE", &record)
             .env("RECORDER_CUT", cut.to_string())
-            .env(
-                "RECORDER_DEAF",
-                if self.flushes == Flushes::NotOfInbox {
-                    "inbox.sqlite"
-                } else {
-                    ""
-                },
-            )
+            .env("RECORDER_DEAF", self.ignored)
             .env(
                 FIRST,
                 self.committed.last().map_or(0, |last| last + 1).to_string(),
             )
-            .env(FLUSHES, (self.flushes != Flushes::NotInArchive).to_string())
+            .env(STORE, format!("{:?}", self.store))
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -209,6 +228,21 @@ impl Disk {
                 lost.push(format!("file {number}"));
             }
         }
+        for file in fs::read_dir(root.join("archive/events"))
+            .into_iter()
+            .flatten()
+        {
+            let path = file.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let Some(name) = name.strip_suffix("_succeeded.json") else {
+                continue;
+            };
+            let (_, number) = name.rsplit_once("job-").unwrap();
+            let expected = event(number.parse().unwrap());
+            if fs::read(&path).unwrap() != **expected.raw() {
+                lost.push(format!("incomplete file {number}"));
+            }
+        }
         lost
     }
 
@@ -233,15 +267,12 @@ fn event(number: u32) -> WebhookEvent {
 #[ignore = "is run by other tests, as a process that loses power"]
 async fn process_that_loses_power() {
     let root = PathBuf::from(env::var("RECORDER_ROOT").unwrap());
-    let flushes = env::var(FLUSHES).unwrap() == "true";
     let first: u32 = env::var(FIRST).unwrap().parse().unwrap();
     let inbox = Inbox::sqlite(root.join(FOLDER).join("inbox.sqlite"))
         .await
         .unwrap();
-    let store = LocalFileSystem::new_with_prefix(root.join("archive"))
-        .unwrap()
-        .with_fsync(flushes);
-    let archive = Archive::new(Arc::new(store), "events").unwrap();
+    let store = Store::open(&env::var(STORE).unwrap(), &root.join("archive"));
+    let archive = Archive::new(store, "events").unwrap();
     let registry = HandlerRegistry::new()
         .on_any("archive", move |event: WebhookEvent| {
             let archive = archive.clone();
@@ -309,4 +340,4 @@ fn recorder() -> Option<&'static Path> {
 const FOLDER: &str = "of/its/own";
 
 const FIRST: &str = "FIRST_EVENT";
-const FLUSHES: &str = "ARCHIVE_FLUSHES";
+const STORE: &str = "ARCHIVE_STORE";

@@ -1,7 +1,8 @@
 /*
  * Records what a process does to the files below RECORDER_ROOT, and kills it before the call number RECORDER_CUT.
  *
- * Flushes of files whose name begins with RECORDER_DEAF are not recorded.
+ * Flushes of files whose name begins with RECORDER_DEAF are not recorded, and neither are flushes of the file system if it is
+ * "syncfs", or of folders if it is "folders".
  *
  * The test loads this library into the process by LD_PRELOAD, and makes from the record what a disk may hold after a power cut. A
  * flush flushes nothing here: only its place in the record counts. A record is: kind, two numbers, an offset, and the lengths of two
@@ -21,7 +22,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { CREATE = 1, WRITE, TRUNCATE, FLUSH, LINK, UNLINK, RENAME, MAKE_FOLDER };
+enum { CREATE = 1, WRITE, TRUNCATE, FLUSH, LINK, UNLINK, RENAME, MAKE_FOLDER, FLUSH_ALL };
 
 enum { UNTRACKED, HEARD, DEAF };
 
@@ -122,6 +123,16 @@ static const char *name_of(const char *path)
 	return slash ? slash + 1 : path;
 }
 
+static int is_deaf_to(const char *name, int file)
+{
+	struct stat status;
+	if (!deaf || !*deaf)
+		return 0;
+	if (strcmp(deaf, "folders") == 0)
+		return fstat(file, &status) == 0 && S_ISDIR(status.st_mode);
+	return strncmp(name, deaf, strlen(deaf)) == 0;
+}
+
 static int opened(const char *path, int flags, mode_t mode)
 {
 	if (!is_below(path))
@@ -133,8 +144,7 @@ static int opened(const char *path, int flags, mode_t mode)
 	}
 	int file = REAL(open)(path, flags, mode);
 	if (file >= 0 && file < MOST_FILES) {
-		int is_deaf = deaf && *deaf && strncmp(name_of(path), deaf, strlen(deaf)) == 0;
-		is_tracked[file] = is_deaf ? DEAF : HEARD;
+		is_tracked[file] = is_deaf_to(name_of(path), file) ? DEAF : HEARD;
 		if (changes && is_new)
 			note(CREATE, folder_of(path), number_of(file), 0, name_of(path), strlen(name_of(path)), NULL);
 		else if (flags & O_TRUNC)
@@ -156,6 +166,35 @@ static int opened(const char *path, int flags, mode_t mode)
 	}
 OPEN(open)
 OPEN(open64)
+
+/* In a tracked folder, a file that must not exist. Other calls of openat are those of open. */
+static int opened_at(int folder, const char *name, int flags, mode_t mode)
+{
+	if (!tracks(folder))
+		return folder == AT_FDCWD ? opened(name, flags, mode) : REAL(openat)(folder, name, flags, mode);
+	if (!(flags & O_EXCL))
+		abort();
+	lock();
+	int file = REAL(openat)(folder, name, flags, mode);
+	if (file >= 0 && file < MOST_FILES) {
+		is_tracked[file] = is_deaf_to(name, file) ? DEAF : HEARD;
+		note(CREATE, number_of(folder), number_of(file), 0, name, strlen(name), NULL);
+	}
+	unlock();
+	return file;
+}
+
+#define OPEN_AT(name)                                                 \
+	int name(int folder, const char *path, int flags, ...)        \
+	{                                                             \
+		va_list rest;                                         \
+		va_start(rest, flags);                                \
+		mode_t mode = flags & O_CREAT ? va_arg(rest, int) : 0; \
+		va_end(rest);                                         \
+		return opened_at(folder, path, flags, mode);          \
+	}
+OPEN_AT(openat)
+OPEN_AT(openat64)
 
 int close(int file)
 {
@@ -241,6 +280,17 @@ int fdatasync(int file)
 	return fsync(file);
 }
 
+int syncfs(int file)
+{
+	if (!tracks(file))
+		return REAL(syncfs)(file);
+	lock();
+	if (!deaf || strcmp(deaf, "syncfs") != 0)
+		note(FLUSH_ALL, 0, 0, 0, NULL, 0, NULL);
+	unlock();
+	return 0;
+}
+
 int linkat(int from_folder, const char *from, int to_folder, const char *to, int flags)
 {
 	if (!is_below(to))
@@ -278,6 +328,30 @@ int rename(const char *from, const char *to)
 	int done = REAL(rename)(from, to);
 	if (done == 0)
 		note(RENAME, folder_of(from), folder_of(to), 0, name_of(from), strlen(name_of(from)), name_of(to));
+	unlock();
+	return done;
+}
+
+int renameat2(int from_folder, const char *from, int to_folder, const char *to, unsigned int flags)
+{
+	if (!tracks(to_folder))
+		return REAL(renameat2)(from_folder, from, to_folder, to, flags);
+	lock();
+	int done = REAL(renameat2)(from_folder, from, to_folder, to, flags);
+	if (done == 0)
+		note(RENAME, number_of(from_folder), number_of(to_folder), 0, from, strlen(from), to);
+	unlock();
+	return done;
+}
+
+int unlinkat(int folder, const char *name, int flags)
+{
+	if (!tracks(folder))
+		return REAL(unlinkat)(folder, name, flags);
+	lock();
+	int done = REAL(unlinkat)(folder, name, flags);
+	if (done == 0)
+		note(UNLINK, number_of(folder), 0, 0, name, strlen(name), NULL);
 	unlock();
 	return done;
 }
