@@ -1,6 +1,7 @@
 use std::{error::Error, fs, io, path::Path, sync::Arc};
 
 use object_store::{ObjectStore, local::LocalFileSystem};
+use tower_pyannote_archive::GroupedFileSystem;
 
 use super::{
     Store,
@@ -9,7 +10,7 @@ use super::{
 
 /// Opens a directory as a store, and creates it if it does not exist.
 ///
-/// The store flushes each file to the disk. A file is written and deleted as a test.
+/// The store is a [`GroupedFileSystem`], which flushes each file to the disk. A file is written and deleted as a test.
 ///
 /// # Errors
 ///
@@ -17,7 +18,8 @@ use super::{
 pub async fn open_directory(dir: impl AsRef<Path>) -> io::Result<Store> {
     let dir = dir.as_ref();
     fs::create_dir_all(dir).map_err(|error| unusable(&error))?;
-    let store = probed(dir, false).await?;
+    probed(dir, false).await?;
+    let store = GroupedFileSystem::new(dir).map_err(|error| unusable(&error))?;
     let store: Arc<dyn ObjectStore> = Arc::new(store);
     Ok(store.into())
 }
@@ -41,11 +43,10 @@ pub(crate) fn existing(dir: &Path) -> &Path {
 }
 
 /// Opens a directory that exists, and writes and deletes a file. `cleanup` removes the directory of that file, too.
-async fn probed(dir: &Path, cleanup: bool) -> io::Result<LocalFileSystem> {
+async fn probed(dir: &Path, cleanup: bool) -> io::Result<()> {
     let store = LocalFileSystem::new_with_prefix(dir).map_err(|error| unusable(&error))?;
     let store = store.with_fsync(true).with_automatic_cleanup(cleanup);
-    probe(&store).await.map_err(io::Error::other)?;
-    Ok(store.with_automatic_cleanup(false))
+    probe(&store).await.map_err(io::Error::other)
 }
 
 fn unusable(error: &(dyn Error + 'static)) -> io::Error {
