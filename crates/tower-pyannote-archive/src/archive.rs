@@ -41,14 +41,16 @@ use crate::{
 ///
 /// # On a local file system
 ///
-/// `LocalFileSystem` writes a file under the name followed by `#` and a number, and then links it to its name, so the file system
-/// needs hard links. A process that is killed in between leaves the file with `#` behind. Such a file is never listed, and never
-/// taken for an event. The next delivery of the event writes another. Delete these files while no process writes to the
-/// directory.
+/// `GroupedFileSystem` (feature `fs`) lets files that arrive together share flushes of the disk. `LocalFileSystem` flushes each
+/// file alone, and needs a file system with hard links.
 ///
-/// To survive a loss of power as well, the store needs `LocalFileSystem::with_fsync(true)`, which is off by default. Without it,
-/// an object or a claim may be cut off; the archive writes it again when the event is delivered again. A claim that names no file
-/// of its event is never followed, but replaced.
+/// Both write a file under its name followed by `#` and a number, and name it at the end. A process that is killed in between
+/// leaves the file with `#` behind. Such a file is never listed, and never taken for an event. The next delivery of the event
+/// writes another. Delete these files while no process writes to the directory.
+///
+/// To survive a loss of power, `LocalFileSystem` needs `with_fsync(true)`, which is off by default. Without it, an object or a
+/// claim may be incomplete. The archive writes it again when the event is delivered again. A claim that names no file of its
+/// event is never followed, but replaced.
 ///
 /// # Example: events on disk
 ///
