@@ -15,6 +15,7 @@ pub(crate) struct Secrets {
     api_key: Source,
     database_url: Source,
     forward: Source,
+    relay: Source,
 }
 
 #[derive(Clone)]
@@ -43,8 +44,9 @@ impl Secrets {
         Self {
             webhook: Source::of_variable(settings, WEBHOOK_SECRET, "webhook.secret_file"),
             api_key: Source::of_variable(settings, API_KEY, "reconcile.api_key_file"),
-            database_url: Source::of_database(settings),
+            database_url: Source::of_setting(settings, "database.url", DATABASE_URL),
             forward: Source::of_variable(settings, FORWARD_SECRET, "forward.secret_file"),
+            relay: Source::of_setting(settings, "relay.url", RELAY),
         }
     }
 
@@ -65,6 +67,11 @@ impl Secrets {
     /// Reads the secret that signs what is forwarded. Returns `None` if it is not set.
     pub(crate) fn forward(&self) -> Result<Option<Setting>, Failure> {
         self.forward.read()
+    }
+
+    /// Reads the URL of the NATS server. Returns `None` if it is not set.
+    pub(crate) fn relay(&self) -> Result<Option<Setting>, Failure> {
+        self.relay.read()
     }
 
     /// Reads the URL of the database. Returns `None` if it is not set.
@@ -98,13 +105,13 @@ impl Source {
         Self::of(settings, value, key)
     }
 
-    fn of_database(settings: &InForce) -> Self {
-        let value = settings.get("database.url").and_then(|url| {
-            let value = Zeroizing::new(url.value.clone()?.into_bytes());
-            let place = "--database-url (or DATABASE_URL)".to_owned();
-            Some((url.origin, place, value))
+    /// Returns the source of a secret that is a setting, or is in the file of the setting `{key}_file`.
+    fn of_setting(settings: &InForce, key: &str, place: &str) -> Self {
+        let value = settings.get(key).and_then(|setting| {
+            let value = Zeroizing::new(setting.value.clone()?.into_bytes());
+            Some((setting.origin, place.to_owned(), value))
         });
-        Self::of(settings, value, "database.url_file")
+        Self::of(settings, value, &format!("{key}_file"))
     }
 
     /// Returns the value or the file, whichever has the greater origin.
@@ -214,4 +221,6 @@ pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, String> {
 const VARIABLE: &str = "environment variable ";
 const WEBHOOK_SECRET: &str = "PYANNOTEAI_WEBHOOK_SECRET";
 const API_KEY: &str = "PYANNOTEAI_API_KEY";
+const DATABASE_URL: &str = "--database-url (or DATABASE_URL)";
+const RELAY: &str = "--relay (or WEBHOOK_SERVER_RELAY)";
 const FORWARD_SECRET: &str = "WEBHOOK_SERVER_FORWARD_SECRET";

@@ -89,8 +89,9 @@ pub(crate) async fn run(
             handlers.map(|handlers| handlers.summary()),
         );
     }
-    if let Some(url) = &settings.pass_on.relay {
-        add("relay", forward::check_relay(url, &settings.pass_on).await);
+    let relay = forward::check_relay(&settings.pass_on, secrets).await;
+    if let Some(result) = relay.transpose() {
+        add("relay", result);
     }
     if settings.needs_api_key() {
         add("API key", api_key(settings, secrets).await);

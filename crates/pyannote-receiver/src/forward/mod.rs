@@ -53,8 +53,8 @@ impl Handlers {
             })
         });
         let endpoints = endpoints.collect::<Result<_, Failure>>()?;
-        let relay = settings.relay.as_ref().map(|url| {
-            let relay = nats(url, settings).with_create_if_absent(true).build();
+        let relay = nats(settings, secrets)?.map(|relay| {
+            let relay = relay.with_create_if_absent(true).build();
             relay.map_err(|error| Failure::usage(format!("--relay, --relay-stream: {error}")))
         });
         Ok(Self {
@@ -155,22 +155,30 @@ fn of_endpoint(name: &str, endpoint: &Endpoint, default: Duration) -> Result<Bui
     })
 }
 
-/// Connects to the server of `--relay`, looks for the stream, and creates nothing.
-pub(crate) async fn check_relay(url: &str, settings: &PassOn) -> Result<String, Failure> {
+/// Connects to the server of `--relay`, looks for the stream, and creates nothing. Returns `None` without `--relay`.
+pub(crate) async fn check_relay(
+    settings: &PassOn,
+    secrets: &Secrets,
+) -> Result<Option<String>, Failure> {
+    let Some(relay) = nats(settings, secrets)? else {
+        return Ok(None);
+    };
     let stream = &settings.stream;
     let failed = |error: &dyn std::fmt::Display| Failure::run(format!("--relay: {error}"));
-    let found = time::timeout(PATIENCE, nats(url, settings).has_stream()).await;
+    let found = time::timeout(PATIENCE, relay.has_stream()).await;
     let found = found.map_err(|_| failed(&format!("the server did not answer in {PATIENCE:?}")))?;
-    Ok(
-        match found.map_err(|error| failed(&in_full(error.as_error())))? {
-            true => format!("the server has the stream {stream}"),
-            false => format!("the server has no stream {stream}; `serve` creates it"),
-        },
-    )
+    let found = found.map_err(|error| failed(&in_full(error.as_error())))?;
+    Ok(Some(match found {
+        true => format!("the server has the stream {stream}"),
+        false => format!("the server has no stream {stream}; `serve` creates it"),
+    }))
 }
 
-fn nats(url: &str, settings: &PassOn) -> NatsBuilder {
-    Relay::nats(url, &settings.stream)
+fn nats(settings: &PassOn, secrets: &Secrets) -> Result<Option<NatsBuilder>, Failure> {
+    let Some(url) = secrets.relay()? else {
+        return Ok(None);
+    };
+    Ok(Some(Relay::nats(url.as_text()?, &settings.stream)))
 }
 
 /// Returns the host and the port. The path may hold a token, and names are logged.

@@ -255,8 +255,9 @@ fn relay_is_tried_and_no_stream_is_created() {
             "--relay: cannot connect to the NATS server: it refuses the user, the password or the token",
         ),
     ] {
-        let url = format!("nats://{user}@127.0.0.1:{port}");
-        let (_, checks) = check(dir.path(), &["--relay", &url], &env);
+        let url = format!("nats://{user}@127.0.0.1:{port}\n");
+        fs::write(dir.path().join("relay"), url).unwrap();
+        let (_, checks) = check(dir.path(), &["--relay-file", "relay"], &env);
         let relay = checks.iter().find(|(name, ..)| name == "relay").unwrap();
         assert_eq!(relay.1, ok, "{relay:?}");
         assert!(relay.2.starts_with(text), "{relay:?}");

@@ -64,7 +64,16 @@ pub(crate) struct PassOn {
         hide_env_values = true,
         value_name = "URL"
     )]
-    pub(crate) relay: Option<String>,
+    relay: Option<String>,
+
+    /// A file that contains the URL of --relay
+    #[arg(
+        id = "relay.url_file",
+        long = "relay-file",
+        env = "WEBHOOK_SERVER_RELAY_FILE",
+        value_name = "FILE"
+    )]
+    relay_file: Option<PathBuf>,
 
     /// The stream of --relay; created if it does not exist, as is the bucket of large bodies
     #[arg(
@@ -84,6 +93,7 @@ pub(crate) struct PassOn {
 impl PassOn {
     /// Returns whether a setting names a program that gets the events.
     pub(crate) fn is_used(&self) -> bool {
-        !self.urls.is_empty() || !self.endpoints.is_empty() || self.relay.is_some()
+        let relays = self.relay.is_some() || self.relay_file.is_some();
+        relays || !self.urls.is_empty() || !self.endpoints.is_empty()
     }
 }
