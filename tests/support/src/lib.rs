@@ -12,6 +12,7 @@ pub mod bodies;
 pub mod delivery;
 pub mod http;
 pub mod language;
+pub mod nats;
 pub mod observe;
 #[cfg(unix)]
 pub mod pgbouncer;

@@ -17,6 +17,7 @@ mod listeners;
 mod logs;
 mod pages;
 mod reconcile;
+mod relay;
 mod roles;
 mod rotation;
 mod settings;
