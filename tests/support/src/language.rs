@@ -1,4 +1,4 @@
-//! Python and Node with packages, for programs that tests run.
+//! Python and Node with packages, and Go, for programs that tests run.
 //!
 //! Where a program is missing, its test prints a line and is skipped, except in CI, where the test fails.
 
@@ -52,6 +52,24 @@ pub fn node(directory: &Path, package: &str) -> Option<PathBuf> {
         run(Command::new("npm").args(npm).arg(directory).arg(package))
     };
     once(directory, package, install).then(|| "node".into())
+}
+
+/// Compiles a program of one file of Go in `directory`, without modules, and returns its path.
+pub fn go(directory: &Path, code: &str) -> Option<PathBuf> {
+    let program = directory.join("program");
+    let compile = || {
+        run(Command::new("go").arg("version"))?;
+        fs::create_dir_all(directory).unwrap();
+        let source = directory.join("main.go");
+        fs::write(&source, code).unwrap();
+        let mut build = Command::new("go");
+        build.args(["build", "-o"]).arg(&program).arg(&source);
+        // Only the standard library: no module is downloaded.
+        build.env("GO111MODULE", "off");
+        build.env("GOCACHE", directory.join("cache"));
+        run(&mut build)
+    };
+    once(directory, code, compile).then_some(program)
 }
 
 /// Installs packages unless they are there. Returns false if the test is to be skipped.

@@ -55,6 +55,19 @@ impl Consumer {
         Self::new("node", dir, port, command)
     }
 
+    /// Returns a program that listens on `PORT`, not yet started.
+    pub(crate) fn program(
+        name: &'static str,
+        dir: &Path,
+        program: &Path,
+        env: (&str, &str),
+    ) -> Self {
+        let port = free_port();
+        let mut command = Command::new(program);
+        command.env("PORT", port.to_string()).env(env.0, env.1);
+        Self::new(name, dir, port, command)
+    }
+
     fn new(name: &'static str, dir: &Path, port: u16, command: Command) -> Self {
         let log = dir.join(format!("{name}.log"));
         Self {

@@ -1,4 +1,4 @@
-//! Consumers in Python and Node, as processes that are killed and started again in the middle.
+//! Consumers in Python, Node and Go, as processes that are killed and started again in the middle.
 #![cfg(unix)]
 
 mod consumer;
@@ -36,6 +36,10 @@ async fn consumers_in_other_languages_get_every_event_also_if_they_are_killed() 
         return;
     };
     let dir = tempfile::tempdir().unwrap();
+    let code = guide::block("Go", "go");
+    let Some(go) = language::go(&target.join("forward-go"), &code) else {
+        return;
+    };
     let read = |file| std::fs::read_to_string(here.join(file)).unwrap();
     let uvicorn =
         |name, code: String, env| Consumer::uvicorn(&python, dir.path(), name, &code, env);
@@ -59,6 +63,7 @@ async fn consumers_in_other_languages_get_every_event_also_if_they_are_killed() 
             &guide::block("Node", "js"),
             ("FORWARD_SECRET", OLD_WHSEC),
         ),
+        Consumer::program("go", dir.path(), &go, ("FORWARD_SECRET", WHSEC)),
     ];
 
     let inbox = Inbox::sqlite(dir.path().join("inbox.sqlite"))
@@ -109,6 +114,9 @@ async fn consumers_in_other_languages_get_every_event_also_if_they_are_killed() 
     working.await.unwrap().unwrap();
 
     for consumer in &consumers {
+        if matches!(consumer.name(), "guide" | "node" | "go") {
+            refuses_another_secret(consumer).await;
+        }
         let mut times: HashMap<String, usize> = HashMap::new();
         for line in consumer.lines() {
             let (key, rest) = line.split_once(' ').unwrap();
@@ -126,6 +134,23 @@ async fn consumers_in_other_languages_get_every_event_also_if_they_are_killed() 
             consumer.name()
         );
     }
+}
+
+/// Posts an event whose signature is another endpoint's.
+async fn refuses_another_secret(consumer: &Consumer) {
+    let secret = SigningSecret::new("whsec_ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3").unwrap();
+    let forward = Forward::to(consumer.url())
+        .with_allow_private(true)
+        .add_secret(secret);
+    let now = std::time::SystemTime::now();
+    let body = bodies::status_only("forged").into();
+    let event = WebhookEvent::new(body, Delivery::at(now)).unwrap();
+    let error = forward.build().unwrap().send(&event).await.unwrap_err();
+    assert!(
+        error.to_string().contains("401"),
+        "{}: {error}",
+        consumer.name()
+    );
 }
 
 /// 200 events of every kind and status.
