@@ -198,7 +198,7 @@ const ALLOWED_TO_MIGRATE: [&str; 6] = [
 /// Parts of the statements of submissions and of the reconciler, one of each statement.
 #[cfg(all(unix, feature = "reconcile"))]
 const SUBMITTING: [&str; 13] = [
-    "pyannote_submissions (job_key, job_id, kind, status_only, submitted_at, reference, metadata)",
+    "pyannote_submissions (job_key, job_id, kind, status_only, submitted_at, reference, metadata, media, traceparent)",
     "INSERT INTO \"tower_pyannote\".pyannote_intents",
     "DELETE FROM \"tower_pyannote\".pyannote_intents WHERE id = $1",
     "UPDATE \"tower_pyannote\".pyannote_intents SET expires_at",
