@@ -159,6 +159,7 @@ const steps = {
     check(parts.length > 1 && parts.every(([status]) => status === 206), `parts: ${JSON.stringify(parts)}`);
     equal(await page.locator('#audio-problem').isHidden(), true, 'no problem');
     await accessible(page, 'a meeting with its recording');
+    await screenshot(page, 'page-recording');
     await page.locator('#timeline').focus();
     await page.keyboard.press(' ');
     await page.waitForFunction(() => document.getElementById('audio').paused);
