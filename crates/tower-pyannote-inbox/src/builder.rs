@@ -78,12 +78,8 @@ impl InboxBuilder {
                 .bytes()
                 .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
             && !name.starts_with(|first: char| first.is_ascii_digit());
-        if !is_name {
-            return Err(ConfigError::Inbox {
-                setting: "schema",
-                demand: "1 to 63 lowercase letters, digits and underscores, the first not a digit",
-            });
-        }
+        let letters = "1 to 63 lowercase letters, digits and underscores, the first not a digit";
+        demand(is_name, "schema", letters)?;
         self.schema = name;
         Ok(self)
     }
@@ -96,12 +92,8 @@ impl InboxBuilder {
     ///
     /// Returns [`ConfigError::Inbox`] for less than 2, or more than 1,000.
     pub fn with_pool_size(mut self, connections: u32) -> Result<Self, ConfigError> {
-        if !(2..=1_000).contains(&connections) {
-            return Err(ConfigError::Inbox {
-                setting: "pool_size",
-                demand: "from 2 to 1000",
-            });
-        }
+        let fits = (2..=1_000).contains(&connections);
+        demand(fits, "pool_size", "from 2 to 1000")?;
         self.pool_size = connections;
         Ok(self)
     }
@@ -114,12 +106,8 @@ impl InboxBuilder {
     ///
     /// Returns [`ConfigError::Inbox`] for less than 100 ms, or more than 60 s.
     pub fn with_acquire_timeout(mut self, timeout: Duration) -> Result<Self, ConfigError> {
-        if !(Duration::from_millis(100)..=Duration::from_secs(60)).contains(&timeout) {
-            return Err(ConfigError::Inbox {
-                setting: "acquire_timeout",
-                demand: "from 100 ms to 60 s",
-            });
-        }
+        let fits = (Duration::from_millis(100)..=Duration::from_secs(60)).contains(&timeout);
+        demand(fits, "acquire_timeout", "from 100 ms to 60 s")?;
         self.acquire_timeout = timeout;
         Ok(self)
     }
@@ -134,12 +122,8 @@ impl InboxBuilder {
     ///
     /// Returns [`ConfigError::Inbox`] for less than 1 MiB, or more than 1 GiB.
     pub fn with_commit_memory(mut self, bytes: usize) -> Result<Self, ConfigError> {
-        if !(1 << 20..=1 << 30).contains(&bytes) {
-            return Err(ConfigError::Inbox {
-                setting: "commit_memory",
-                demand: "from 1 MiB to 1 GiB",
-            });
-        }
+        let fits = (1 << 20..=1 << 30).contains(&bytes);
+        demand(fits, "commit_memory", "from 1 MiB to 1 GiB")?;
         self.commit_memory = bytes;
         Ok(self)
     }
@@ -283,6 +267,14 @@ impl fmt::Debug for InboxBuilder {
     }
 }
 
+fn demand(met: bool, setting: &'static str, demand: &'static str) -> Result<(), ConfigError> {
+    if met {
+        Ok(())
+    } else {
+        Err(ConfigError::Inbox { setting, demand })
+    }
+}
+
 async fn within_a_minute<T>(
     open: impl Future<Output = Result<T, InboxError>>,
 ) -> Result<T, InboxError> {
@@ -301,15 +293,10 @@ fn refused(why: &'static str) -> InboxError {
 
 /// Names the parameters without their values, which may be secrets.
 fn unknown_parameters(parameters: &str) -> InboxError {
-    let names: Vec<&str> = parameters
+    let names = parameters
         .split('&')
-        .map(|parameter| {
-            parameter
-                .split_once('=')
-                .map_or(parameter, |(name, _)| name)
-        })
-        .collect();
-    let names = names.join(", ");
+        .filter_map(|parameter| parameter.split('=').next());
+    let names = names.collect::<Vec<_>>().join(", ");
     InboxError::because(
         InboxErrorKind::Address,
         format!("an address of sqlite has no parameters, and this one has {names}: leave them out"),

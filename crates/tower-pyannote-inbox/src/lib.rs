@@ -12,6 +12,7 @@ mod backoff;
 mod builder;
 mod committer;
 mod config_error;
+mod cursor;
 mod database;
 mod details;
 mod entry;
@@ -19,6 +20,7 @@ mod error;
 #[cfg(feature = "testing")]
 mod faults;
 mod feed;
+mod filter;
 #[cfg(feature = "testing")]
 mod gate;
 mod group;
@@ -27,6 +29,7 @@ mod inbox;
 mod lane;
 pub mod metrics;
 mod open;
+mod operate;
 mod pool;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -65,11 +68,11 @@ pub use self::trace::OpenTelemetry;
 pub use self::{
     builder::InboxBuilder,
     config_error::ConfigError,
+    cursor::{InboxCursor, InvalidCursor},
     details::{HandlerResult, InboxConflict, InboxDetails},
-    entry::{
-        Commit, InboxCursor, InboxEntry, InboxFilter, InboxState, InboxStats, InvalidCursor, Replay,
-    },
+    entry::{Commit, InboxEntry, InboxState, InboxStats, Replay},
     error::{InboxError, InboxErrorKind},
+    filter::InboxFilter,
     inbox::Inbox,
     service::{InboxResponseFuture, InboxService},
     trace::{InvalidTraceContext, TraceContext, TracePropagation},

@@ -1,6 +1,7 @@
 mod body;
 mod fetch;
 mod job;
+mod list;
 mod pass;
 mod report;
 mod telemetry;

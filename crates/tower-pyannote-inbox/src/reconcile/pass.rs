@@ -8,15 +8,12 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use super::{
     ReconcileReport, Reconciler,
     fetch::fetch,
-    job::{Cause, Fetched, LISTED, Missing},
+    job::{Cause, Fetched, Missing},
     telemetry,
     unanswered::Unanswered,
 };
-use crate::{
-    InboxError,
-    record::{OwnData, Submission},
-};
-use pyannoteai_client::{ClientError, JobSummary, ListJobs};
+use crate::InboxError;
+use pyannoteai_client::ClientError;
 use tower_pyannote::event::Text;
 
 pub(super) async fn run(reconciler: &mut Reconciler) -> ReconcileReport {
@@ -32,17 +29,18 @@ pub(super) async fn run(reconciler: &mut Reconciler) -> ReconcileReport {
     report
 }
 
-struct Pass<'a> {
-    reconciler: &'a mut Reconciler,
-    now: SystemTime,
-    report: ReconcileReport,
+/// A pass that runs.
+pub(super) struct Pass<'a> {
+    pub(super) reconciler: &'a mut Reconciler,
+    pub(super) now: SystemTime,
+    pub(super) report: ReconcileReport,
 }
 
 impl Pass<'_> {
     async fn run(&mut self) {
         let awaited = match self.reconciler.inbox.awaited().await {
             Ok(awaited) => awaited,
-            // Of what the API lists, too, the inbox could not say whether it is there.
+            // The inbox could not look up the jobs that the API lists, either.
             Err(error) => return self.failed("read submissions", &error),
         };
         self.report.awaited = count(awaited.len());
@@ -50,10 +48,10 @@ impl Pass<'_> {
         let mut jobs: HashMap<Text, Missing> = awaited
             .map(|job| (job.submission.job_id.clone(), job))
             .collect();
-        // A copy, as this pass may end before its own is made.
+        // A copy, because this pass may end before it remembers its own.
         for (job_id, left) in self.reconciler.left.clone() {
             match jobs.entry(job_id) {
-                // The record knows more of the submission than a list does.
+                // A recorded submission has more data than a listed job.
                 Entry::Occupied(mut known) => {
                     let known = known.get_mut();
                     (known.running, known.failed) = (left.running, left.failed);
@@ -76,7 +74,7 @@ impl Pass<'_> {
             true => self.list(&mut jobs, &mut unanswered).await,
             false => None,
         };
-        // After a list that broke off, the next pass knows more.
+        // After an incomplete list the next pass has more candidates.
         if listed.is_some() || !self.reconciler.listing {
             let reported = unanswered.report(self.reconciler).await;
             if let Err(error) = reported {
@@ -90,7 +88,7 @@ impl Pass<'_> {
         self.remember(listed, early, left);
     }
 
-    /// Removes those whose event came since the last pass.
+    /// Removes the jobs whose event arrived since the last pass.
     async fn forget_settled(&self, jobs: &mut HashMap<Text, Missing>) -> Result<(), InboxError> {
         let ids: Vec<Text> = jobs.keys().cloned().collect();
         for ids in ids.chunks(PAGE.into()) {
@@ -102,8 +100,8 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Notes where the next pass begins. What was not fetched is remembered one by one; of what was not yet due the list
-    /// tells again.
+    /// Notes where the next pass begins: the jobs that were not fetched, and the date from which the list is read again for the
+    /// jobs that were not due.
     fn remember(&mut self, listed: Option<SystemTime>, early: Vec<Missing>, left: Vec<Missing>) {
         let now = self.now;
         let (slow, early): (Vec<_>, Vec<_>) =
@@ -117,85 +115,7 @@ impl Pass<'_> {
         self.reconciler.left = left.collect();
     }
 
-    /// Adds the jobs that the API lists and that are missing; says when the newest of all was created, if all were listed.
-    async fn list(
-        &mut self,
-        jobs: &mut HashMap<Text, Missing>,
-        unanswered: &mut Unanswered,
-    ) -> Option<SystemTime> {
-        let oldest = self.now.checked_sub(LISTED)?;
-        let from = match self.reconciler.listed_until {
-            Some(date) => oldest.max(date.checked_sub(OVERLAP)?),
-            None => oldest,
-        };
-        let list = ListJobs::new().with_limit(PAGE).ok()?;
-        let mut pages = self.reconciler.client.job_pages(list);
-        let mut newest = from;
-        loop {
-            let page = match pages.next().await {
-                Ok(Some(page)) => page,
-                Ok(None) => return Some(newest),
-                Err(error) => {
-                    self.api_failed("list jobs", &error);
-                    return None;
-                }
-            };
-            let date = |job: &JobSummary| job.created_at.and_then(|date| date.try_into().ok());
-            let is_last = page
-                .items
-                .last()
-                .and_then(date)
-                .is_some_and(|date| date < from);
-            let mut items = page.items;
-            items.retain(|job| date(job).is_none_or(|date| date >= from));
-            self.report.listed += count(items.len());
-            unanswered.note(&items);
-            newest = items.iter().filter_map(date).fold(newest, SystemTime::max);
-            if let Err(error) = self.add(jobs, items).await {
-                self.failed("look jobs up", &error);
-                return None;
-            }
-            if is_last {
-                return Some(newest);
-            }
-        }
-    }
-
-    async fn add(
-        &mut self,
-        jobs: &mut HashMap<Text, Missing>,
-        items: Vec<JobSummary>,
-    ) -> Result<(), InboxError> {
-        let ids: Vec<Text> = items.iter().map(|job| job.job_id.clone()).collect();
-        let settled = self.reconciler.inbox.settled(&ids).await?;
-        for (item, settled) in items.into_iter().zip(settled) {
-            if settled {
-                // Perhaps since the submissions were read.
-                jobs.remove(&item.job_id);
-                continue;
-            }
-            let running = !item.status.is_terminal();
-            let created_at = item.created_at.and_then(|date| date.try_into().ok());
-            let job = jobs.entry(item.job_id.clone()).or_insert_with(|| Missing {
-                submission: Submission {
-                    job_id: item.job_id,
-                    kind: None,
-                    status_only: false,
-                    submitted_at: created_at.unwrap_or(self.now),
-                    own: OwnData::default(),
-                    trace: None,
-                },
-                dated: created_at.is_some(),
-                foreign: self.reconciler.listed_until.is_none(),
-                running,
-                failed: false,
-            });
-            job.running = running;
-        }
-        Ok(())
-    }
-
-    /// Parts what is to be fetched, the nearest deadline first, from what is not.
+    /// Separates the jobs to fetch, the nearest deadline first, from the others.
     fn part(&mut self, jobs: HashMap<Text, Missing>) -> (Vec<Missing>, Vec<Missing>) {
         let (now, grace) = (self.now, self.reconciler.grace);
         let is_due =
@@ -207,13 +127,13 @@ impl Pass<'_> {
         (due, early)
     }
 
-    /// Fetches jobs, a few at a time; gives those that are still missing.
+    /// Fetches jobs, a few at a time. Returns the jobs that are still missing.
     async fn fetch(&mut self, due: Vec<Missing>) -> Vec<Missing> {
         let mut due = VecDeque::from(due);
         let mut left = Vec::new();
         // Jobs that failed since the last answer, because of the job or because the service is down.
         let mut failures = Vec::new();
-        // Those that had their second try, or have it next.
+        // Jobs with a second try, done or next.
         let mut retried = HashSet::new();
         let mut running = FuturesUnordered::new();
         let (mut is_answered, mut is_refused, mut is_probed) = (false, false, false);
@@ -250,7 +170,7 @@ impl Pass<'_> {
                     left.push(job);
                     continue;
                 }
-                // Perhaps the API was not asked.
+                // The fetch may have ended before a request to the API.
                 Fetched::Duplicate => continue,
                 Fetched::New | Fetched::Lost | Fetched::Expired => {}
                 Fetched::Pending | Fetched::Failed(Cause::Job) => {
@@ -258,8 +178,8 @@ impl Pass<'_> {
                     left.push(job);
                 }
             }
-            // The service is there. Those may fail for themselves, or it was away for a moment: the next in turn would be the
-            // first to be lost if they had to wait for all others.
+            // The service answers. The failed jobs may be at fault themselves, or the service was down for a moment. They get one
+            // more try at once, because their deadlines are the nearest.
             for job in failures.drain(..).rev() {
                 if retried.insert(job.submission.job_id.clone()) {
                     self.report.failed -= 1;
@@ -274,7 +194,7 @@ impl Pass<'_> {
         if is_broken_off && !due.is_empty() {
             telemetry::broken_off(due.len());
         }
-        // Where the service is down, none may lose its turn by that.
+        // If the service is down, the jobs keep their order.
         match is_answered && !is_broken_off {
             true => left.extend(failures.into_iter().map(Missing::failing)),
             false => left.extend(failures),
@@ -283,8 +203,8 @@ impl Pass<'_> {
         left
     }
 
-    /// Takes the job that is to show whether the service is down or only the jobs before it fail: in each pass another one,
-    /// from those that did not fail before, if there are any.
+    /// Takes a job that shows whether the service is down or only the jobs before this one fail. Each pass takes another job, from
+    /// those that did not fail before, if there are any.
     fn probe(&mut self, due: &mut VecDeque<Missing>) -> Option<Missing> {
         let (sound, failing): (Vec<_>, Vec<_>) = (0..due.len())
             .rev()
@@ -311,7 +231,7 @@ impl Pass<'_> {
         *count += 1;
     }
 
-    /// Warns, once each, of the jobs whose output is deleted within the hour.
+    /// Warns once of each job whose output will be deleted within an hour.
     fn warn<'a>(&mut self, missing: impl Iterator<Item = &'a Missing>) {
         let now = self.reconciler.client.now();
         for job in missing.filter(|job| job.is_urgent(now)) {
@@ -321,34 +241,32 @@ impl Pass<'_> {
         }
     }
 
-    fn failed(&mut self, what: &'static str, error: &InboxError) {
+    pub(super) fn failed(&mut self, what: &'static str, error: &InboxError) {
         self.report.errors += 1;
         telemetry::failed(what, error);
     }
 
-    fn api_failed(&mut self, what: &'static str, error: &ClientError) {
+    pub(super) fn api_failed(&mut self, what: &'static str, error: &ClientError) {
         self.report.errors += 1;
         telemetry::failed(what, error);
     }
 }
 
-fn count(jobs: usize) -> u64 {
+pub(super) fn count(jobs: usize) -> u64 {
     u64::try_from(jobs).unwrap_or(u64::MAX)
 }
 
-const PAGE: u8 = 100;
-
-/// Dates in a list may be out of order by a little.
-const OVERLAP: Duration = Duration::from_secs(10 * 60);
+/// Jobs in a page of the list, and in a look-up.
+pub(super) const PAGE: u8 = 100;
 
 /// A job that takes this long is fetched by its id, so that a pass need not read the list that far back.
 const SLOW: Duration = Duration::from_secs(3 * 60 * 60);
 
-/// While a long queue of jobs is worked off, one of them may come to its last hour.
+/// A long pass warns more than once, because a job may come to its last hour meanwhile.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
-/// Fetches under way: one that hangs does not hold up the others, and each may take the memory of an output.
+/// Fetches at the same time, so that one that hangs does not delay the others. Each may take the memory of an output.
 const AT_ONCE: usize = 4;
 
-/// After so many in a row it is no matter of single jobs.
+/// After this many failures in a row the service counts as down.
 const MOST_FAILURES: usize = 8;

@@ -1,6 +1,6 @@
 //! The statements that list events, and what else an operator reads.
 
-use crate::entry::{InboxFilter, InboxState};
+use crate::{entry::InboxState, filter::InboxFilter};
 
 /// Selects the columns of an entry, without a condition.
 macro_rules! entries {

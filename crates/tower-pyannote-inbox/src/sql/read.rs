@@ -9,8 +9,9 @@ use super::{
 };
 use crate::{
     details::{HandlerResult, InboxConflict, InboxDetails},
-    entry::{InboxEntry, InboxFilter, InboxState},
+    entry::{InboxEntry, InboxState},
     error::InboxError,
+    filter::InboxFilter,
     record::{job_key, kind, metadata, source, time},
 };
 use tower_pyannote::event::Retry;

@@ -9,7 +9,7 @@ use super::{
     *,
 };
 use crate::{
-    entry::InboxFilter,
+    filter::InboxFilter,
     postgres::Postgres,
     record::Record,
     sqlite::SqliteFile,
