@@ -95,15 +95,15 @@ impl Claimant {
 pub(crate) struct Held(watch::Sender<HashMap<i64, usize>>);
 
 impl Held {
-    /// Holds an event until the last clone of the returned value is dropped.
-    pub(crate) fn hold(&self, id: i64) -> Arc<Holding> {
+    /// Holds an event until the returned value is dropped.
+    pub(crate) fn hold(&self, id: i64) -> Holding {
         self.0.send_modify(|held| {
             *held.entry(id).or_default() += 1;
         });
-        Arc::new(Holding {
+        Holding {
             held: self.clone(),
             id,
-        })
+        }
     }
 
     pub(crate) fn ids(&self) -> HashSet<i64> {

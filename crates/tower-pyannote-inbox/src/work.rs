@@ -1,10 +1,14 @@
-use std::{collections::HashSet, future::Future, sync::Arc, time::Duration};
-
-use tokio::{
-    task::{JoinError, JoinSet},
-    time,
+use std::{
+    collections::HashSet,
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
 };
 use tracing::Instrument;
+
+use tokio::time;
 
 use crate::{
     backoff::{Backoff, LONGEST_BACKOFF},
@@ -41,26 +45,20 @@ pub(crate) struct Attempts {
 
 impl Attempts {
     /// Handles a claimed event.
-    pub(crate) async fn run(self: Arc<Self>, claimed: Claimed, holding: Arc<Holding>) {
+    ///
+    /// The worker holds the event until then.
+    pub(crate) async fn run(self: Arc<Self>, claimed: Claimed, _holding: Holding) {
         let claim = claimed.claim.clone();
         let attempts = claimed.row.as_ref().map_or(0, |row| row.attempts);
-        // A task of its own, because code of a recorder of logs or metrics may panic.
-        let this = Arc::clone(&self);
-        let kept = Arc::clone(&holding);
-        let attempt = async move {
-            this.attempt(claimed).await;
-            drop(kept);
-        };
-        if alone(attempt).await.is_ok() {
+        // A recorder of logs or metrics can cause a panic.
+        if is_done(self.attempt(claimed)).await {
             return;
         }
-        // The event is still claimed, and nobody else takes it while this worker lives.
+        // No other worker takes the event while this one lives.
         loop {
-            let (this, claim) = (Arc::clone(&self), claim.clone());
             let error = "the worker panicked, outside of any handler".to_owned();
             let end = self.failed(attempts.saturating_add(1), error, None);
-            let broke = async move { this.finish(claim, None, end, None, true).await };
-            if alone(broke).await.is_ok() {
+            if is_done(self.finish(claim.clone(), None, end, None, true)).await {
                 return;
             }
             time::sleep(PAUSE).await;
@@ -262,11 +260,15 @@ where
     }
 }
 
-/// Runs work in a task that is cut off with the caller. An error is a panic.
-async fn alone(work: impl Future<Output = ()> + Send + 'static) -> Result<(), JoinError> {
-    let mut task = JoinSet::new();
-    task.spawn(work);
-    task.join_next().await.unwrap_or(Ok(()))
+/// Runs work, and returns `false` if it panicked.
+async fn is_done(work: impl Future<Output = ()>) -> bool {
+    let mut work = pin!(work);
+    poll_fn(|context| {
+        let mut polled = Poll::Ready(false);
+        telemetry::guarded(|| polled = work.as_mut().poll(context).map(|()| true));
+        polled
+    })
+    .await
 }
 
 fn error_of(run: &HandlerRun) -> Option<String> {

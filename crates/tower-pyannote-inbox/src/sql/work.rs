@@ -3,6 +3,7 @@ use std::{
     sync::Arc,
 };
 
+use serde::Serialize;
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 
 use super::{
@@ -135,8 +136,9 @@ pub(super) async fn write(
     finish: &'static str,
     batch: &[Outcome],
 ) -> Result<Vec<bool>, InboxError> {
-    let rows: Vec<_> = batch.iter().map(json).collect();
-    let rows = serde_json::Value::Array(rows).to_string();
+    let rows: Vec<_> = batch.iter().map(OutcomeRow::from).collect();
+    let rows = serde_json::to_string(&rows)
+        .map_err(|error| InboxError::because(InboxErrorKind::Store, error))?;
     if batch.iter().any(|outcome| outcome.settled.is_some()) {
         session.run(settle, &[Value::Text(&rows)]).await?;
     }
@@ -176,26 +178,43 @@ pub(super) async fn write(
     Ok(written)
 }
 
-fn json(outcome: &Outcome) -> serde_json::Value {
-    let Claim { id, worker, number } = &outcome.claim;
-    let (failures, delay, error) = match &outcome.end {
-        None | Some(End::Handled) => (0, 0, None),
-        Some(End::Retry { delay, error }) => (1, span(*delay), Some(error.as_str())),
-        Some(End::Dead { error }) => (1, 0, Some(error.as_str())),
-        Some(End::Exhausted) => (0, 0, Some(EXHAUSTED)),
-    };
-    serde_json::json!({
-        "id": id,
-        "number": number,
-        "worker": &**worker,
-        "handler": outcome.settled.as_ref().map(|settled| &settled.handler),
-        "handler_error": outcome.settled.as_ref().and_then(|settled| settled.error.as_ref()),
-        "state": outcome.end.as_ref().map(state_after),
-        "failures": failures,
-        "delay": delay,
-        "error": error,
-        "is_exhausted": outcome.end == Some(End::Exhausted),
-    })
+/// An outcome as the statements read it.
+#[derive(Serialize)]
+struct OutcomeRow<'a> {
+    id: i64,
+    number: i64,
+    worker: &'a str,
+    handler: Option<&'a str>,
+    handler_error: Option<&'a str>,
+    state: Option<&'static str>,
+    failures: i64,
+    delay: i64,
+    error: Option<&'a str>,
+    is_exhausted: bool,
+}
+
+impl<'a> From<&'a Outcome> for OutcomeRow<'a> {
+    fn from(outcome: &'a Outcome) -> Self {
+        let (failures, delay, error) = match &outcome.end {
+            None | Some(End::Handled) => (0, 0, None),
+            Some(End::Retry { delay, error }) => (1, span(*delay), Some(error.as_str())),
+            Some(End::Dead { error }) => (1, 0, Some(error.as_str())),
+            Some(End::Exhausted) => (0, 0, Some(EXHAUSTED)),
+        };
+        let settled = outcome.settled.as_ref();
+        Self {
+            id: outcome.claim.id,
+            number: outcome.claim.number,
+            worker: &outcome.claim.worker,
+            handler: settled.map(|settled| settled.handler.as_str()),
+            handler_error: settled.and_then(|settled| settled.error.as_deref()),
+            state: outcome.end.as_ref().map(state_after),
+            failures,
+            delay,
+            error,
+            is_exhausted: outcome.end == Some(End::Exhausted),
+        }
+    }
 }
 
 fn state_after(end: &End) -> &'static str {
