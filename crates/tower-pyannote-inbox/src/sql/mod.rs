@@ -1,6 +1,7 @@
 //! The store over sqlx: one implementation for both databases, over a [`Session`](session::Session) of either.
 
 pub(crate) mod dialect;
+mod front;
 mod listing;
 mod prune;
 mod read;
@@ -23,6 +24,7 @@ use std::{
 
 pub(crate) use self::schema::prepare;
 use self::{
+    front::Front,
     session::{Engine, Value},
     statements as sql,
 };
@@ -40,6 +42,7 @@ pub(crate) struct SqlStore {
     engine: Engine,
     /// Expired submissions up to this time are skipped, because their events are still stored.
     forgotten_to: AtomicI64,
+    front: Front,
 }
 
 impl SqlStore {
@@ -47,6 +50,7 @@ impl SqlStore {
         Self {
             engine,
             forgotten_to: AtomicI64::new(i64::MIN),
+            front: Front::new(),
         }
     }
 
@@ -69,11 +73,18 @@ impl SqlStore {
             let plan = self.engine.choose("", sql::CLAIM_PLAN_POSTGRES);
             session.script(plan).await?;
         }
+        let mut claimed_to = Vec::new();
         for Places { worker, places, .. } in claims {
-            let claimed = work::claim(&mut session, statement, worker, *places).await?;
+            let from = self.front.begin();
+            let (claimed, last_due_at) =
+                work::claim(&mut session, statement, worker, *places, from).await?;
+            claimed_to.push((claimed.len(), *places, last_due_at));
             done.claimed.push(claimed);
         }
         session.commit().await?;
+        for (claimed, places, last_due_at) in claimed_to {
+            self.front.note(claimed, places, last_due_at);
+        }
         Ok(done)
     }
 

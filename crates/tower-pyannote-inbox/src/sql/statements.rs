@@ -31,7 +31,7 @@ WHERE renewed_at > now_ns()";
 /// After a clock was set back, an event would wait longer than its delay.
 pub(super) const REBASE_EVENTS: &str = "\
 UPDATE pyannote_events SET queued_at = now_ns(), due_at = now_ns() + (due_at - queued_at)
-WHERE state = 'waiting' AND due_at > now_ns() AND queued_at > now_ns()";
+WHERE state = 'waiting' AND due_at > (SELECT now_ns()) AND queued_at > (SELECT now_ns())";
 
 /// The attempt of the worker without a lease counts, so that an event that kills its worker is dead in the end.
 pub(super) const TAKE_OVER: &str = "\
@@ -52,7 +52,7 @@ WHERE state = 'running' AND worker = $1 AND NOT id = ANY($2)";
 pub(super) const CLAIM_SQLITE: &str = "\
 WITH due AS (
     SELECT e.id FROM pyannote_events e
-    WHERE e.state = 'waiting' AND e.due_at <= now_ns() AND NOT EXISTS (
+    WHERE e.state = 'waiting' AND e.due_at BETWEEN $4 AND (SELECT now_ns()) AND NOT EXISTS (
         SELECT 1 FROM pyannote_events o WHERE o.job_key = e.job_key AND (
             o.state = 'running' OR o.state = 'waiting' AND o.id < e.id))
     ORDER BY e.due_at, e.id LIMIT $2 + 0
@@ -66,12 +66,13 @@ RETURNING id, claims, attempts, body_bytes, due_at, received_at, signed_at, retr
     (SELECT s.metadata FROM pyannote_submissions s WHERE s.job_key = pyannote_events.job_key) AS metadata, traceparent,
     (SELECT s.traceparent FROM pyannote_submissions s WHERE s.job_key = pyannote_events.job_key) AS submitted_traceparent, source";
 
-/// As [`CLAIM_SQLITE`]. Claims at the same time skip each other's events, and the unique index on running events rejects a
+/// As [`CLAIM_SQLITE`]. PostgreSQL's clock moves during a statement, so that only a subquery of it can bound the search in the index;
+/// else each claim would read all events that wait for a retry. Claims at the same time skip each other's events, and the unique index on running events rejects a
 /// claim that a skipped event would have excluded.
 pub(super) const CLAIM_POSTGRES: &str = "\
 WITH due AS (
     SELECT e.id FROM pyannote_events e
-    WHERE e.state = 'waiting' AND e.due_at <= now_ns() AND NOT EXISTS (
+    WHERE e.state = 'waiting' AND e.due_at BETWEEN $4 AND (SELECT now_ns()) AND NOT EXISTS (
         SELECT 1 FROM pyannote_events o WHERE o.job_key = e.job_key AND (
             o.state = 'running' OR o.state = 'waiting' AND o.id < e.id))
     ORDER BY e.due_at, e.id LIMIT $2

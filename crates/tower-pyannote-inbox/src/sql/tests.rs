@@ -84,7 +84,12 @@ async fn sqlite_claims_from_a_backlog_of_100_000_events_by_an_index() {
     session.commit().await.unwrap();
     let mut session = store.engine.read().await.unwrap();
     let explain: &'static str = format!("EXPLAIN QUERY PLAN {}", sql::CLAIM_SQLITE).leak();
-    let values = [Value::Text("worker"), Value::Int(10), Value::Int(0)];
+    let values = [
+        Value::Text("worker"),
+        Value::Int(10),
+        Value::Int(0),
+        Value::Int(0),
+    ];
     let plan: Vec<(i64, i64, i64, String)> = session.rows(explain, &values).await.unwrap();
     let plan: Vec<String> = plan.into_iter().map(|(_, _, _, step)| step).collect();
     let plan = plan.join("\n");
@@ -125,11 +130,19 @@ async fn postgresql_claims_from_a_backlog_of_100_000_events_by_an_index() {
     session.commit().await.unwrap();
     let mut session = store.engine.read().await.unwrap();
     let explain: &'static str = format!("EXPLAIN {}", sql::CLAIM_POSTGRES).leak();
-    let values = [Value::Text("worker"), Value::Int(10), Value::Int(0)];
+    let values = [
+        Value::Text("worker"),
+        Value::Int(10),
+        Value::Int(0),
+        Value::Int(0),
+    ];
     let plan: Vec<(String,)> = session.rows(explain, &values).await.unwrap();
     let plan: Vec<String> = plan.into_iter().map(|(step,)| step).collect();
     let plan = plan.join("\n");
     assert!(plan.contains("inbox_due"), "{plan}");
+    // Events that wait for a retry are not read.
+    let bounds = "Index Cond: ((due_at >= '0'::bigint) AND (due_at <= $0))";
+    assert!(plan.contains(bounds), "{plan}");
     assert!(
         !plan.contains("Sort") && !plan.contains("Seq Scan on pyannote_events"),
         "{plan}"
@@ -195,6 +208,40 @@ async fn result_after_replay(store: &SqlStore) {
     assert!(store.replay(id, Replay::All).await.unwrap());
     store.transact(&write).await.unwrap();
     assert!(handlers().await.is_empty());
+}
+
+#[tokio::test]
+async fn an_event_before_the_front_of_a_backlog_is_claimed_within_seconds() {
+    let Some((store, _server)) = postgres().await else {
+        return;
+    };
+    let mut session = store.engine.write().await.unwrap();
+    let insert = BACKLOG_POSTGRES.replace("100000", "4000").leak();
+    backlog(&mut session, insert).await;
+    session.commit().await.unwrap();
+    let claim = async |places| {
+        let places = Places {
+            worker: "worker".into(),
+            places,
+            is_idle: false,
+        };
+        let batch = Batch {
+            claims: vec![places],
+            ..Batch::default()
+        };
+        let claimed = store.transact(&batch).await.unwrap().claimed;
+        let ids = claimed[0].iter().map(|claimed| claimed.claim.id);
+        ids.collect::<Vec<_>>()
+    };
+    for first in [1, 1_001] {
+        assert_eq!(claim(1_000).await, Vec::from_iter(first..first + 1_000));
+    }
+    let held = (1..=4_000).filter(|id| *id != 7).collect();
+    assert_eq!(store.release("worker", &held).await.unwrap(), 1);
+    let begun = std::time::Instant::now();
+    while !claim(1).await.contains(&7) {
+        assert!(begun.elapsed() < Duration::from_secs(10));
+    }
 }
 
 /// Returns the statement of each filter for which a page of 100,000 events needs an index, and the index.

@@ -83,23 +83,24 @@ async fn kept(
     }
 }
 
-/// Claims events that are due, the first ones first.
+/// Claims events that are due, the first ones first. Returns also the latest of their due times.
 pub(super) async fn claim(
     session: &mut Session,
     statement: &'static str,
     worker: &Arc<str>,
     places: usize,
-) -> Result<Vec<Claimed>, InboxError> {
+    from: i64,
+) -> Result<(Vec<Claimed>, i64), InboxError> {
     let values = [
         Value::Text(worker),
         Value::Int(i64::try_from(places).unwrap_or(i64::MAX)),
         Value::Int(SMALL.cast_signed()),
+        Value::Int(from),
     ];
     let mut rows: Vec<Lenient<ClaimRow>> = session.rows(statement, &values).await?;
-    rows.sort_by_key(|row| {
-        let due_at = row.rest.as_ref().map_or(0, |rest| rest.due_at);
-        (due_at, row.id)
-    });
+    let due_at = |row: &Lenient<ClaimRow>| row.rest.as_ref().map_or(0, |rest| rest.due_at);
+    rows.sort_by_key(|row| (due_at(row), row.id));
+    let last_due_at = rows.last().map_or(from, due_at);
     // The first claim of an event finds no results of handlers.
     let repeated = rows.iter().filter(|row| row.number > 1);
     let repeated: Vec<i64> = repeated.map(|row| row.id).collect();
@@ -126,7 +127,7 @@ pub(super) async fn claim(
             .map(ClaimedRow::from)
             .map_err(super::dialect::failed),
     });
-    Ok(claimed.collect())
+    Ok((claimed.collect(), last_due_at))
 }
 
 /// Writes results of handlers, then ends of attempts.
