@@ -2,6 +2,10 @@
 //!
 //! One commit each: as many connections as there are senders, up to ten, of which each commits one event at a time; with
 //! SQLite, which has one writer, a single one. The two ways take turns, and the medians of their rounds are printed.
+//!
+//! End to end: 64 senders deliver to PostgreSQL while a worker handles with a handler that does nothing. With one event a transaction
+//! each of ten inboxes commits one event at a time and has a worker that handles one event at a time. `END_TO_END=1` leaves the
+//! rest out, and `EVENTS` sets the events of a round.
 
 use std::{
     env, fs,
@@ -12,8 +16,8 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use tokio::{runtime::Runtime, sync::Mutex};
-use tower_pyannote::{WebhookEvent, event::Delivery};
+use tokio::{runtime::Runtime, sync::Mutex, task::JoinSet, time};
+use tower_pyannote::{HandlerRegistry, WebhookEvent, event::Delivery};
 use tower_pyannote_inbox::Inbox;
 
 use tower_pyannote_test_support::postgres::Postgres;
@@ -28,10 +32,20 @@ fn main() {
     let runtime = Runtime::new().expect("threads can be started");
     let directory = tempfile::TempDir::new_in(".").expect("a directory on the disk, not in memory");
     let sqlite = format!("sqlite://{}/inbox.sqlite", directory.path().display());
-    runtime.block_on(compare("SQLite", &sqlite, 1, rounds, time));
+    if env::var_os("END_TO_END").is_none() {
+        runtime.block_on(compare("SQLite", &sqlite, 1, rounds, time));
+    }
     if let Some(server) = Postgres::start() {
         let url = server.url("postgres");
-        runtime.block_on(compare("PostgreSQL", &url, 10, rounds, time));
+        if env::var_os("END_TO_END").is_none() {
+            runtime.block_on(compare("PostgreSQL", &url, 10, rounds, time));
+        }
+        let addresses = ["shared", "each"].map(|name| server.database(name));
+        let events = env::var("EVENTS")
+            .ok()
+            .and_then(|events| events.parse().ok());
+        let events = if quick { 64 } else { events.unwrap_or(6_400) };
+        runtime.block_on(end_to_end(&addresses, rounds, events));
     }
     let waiting = format!("sqlite://{}/waiting.sqlite", directory.path().display());
     runtime.block_on(memory(&waiting, if quick { 100 } else { 10_000 }));
@@ -60,6 +74,63 @@ async fn compare(name: &str, address: &str, most_lanes: usize, rounds: usize, ti
             rate / rate_each
         );
     }
+}
+
+/// Compares the time from the first delivery to the end of the last event.
+async fn end_to_end([shared, each]: &[String; 2], rounds: usize, events: usize) {
+    let mut figures = [Vec::new(), Vec::new()];
+    for _ in 0..rounds {
+        let inbox = Inbox::open(shared).await.expect("it opens");
+        let lanes = [Lane::open_to_all(&inbox)];
+        figures[0].push(handled(&lanes, 64, events).await);
+        let mut lanes = Vec::new();
+        for _ in 0..10 {
+            let inbox = Inbox::open(each).await.expect("it opens");
+            lanes.push(Lane::one_at_a_time(&inbox));
+        }
+        figures[1].push(handled(&lanes, 1, events).await);
+        println!("  {figures:.0?}");
+    }
+    let [rate, rate_each] = figures.map(|mut rates| {
+        rates.sort_by(f64::total_cmp);
+        rates[rates.len() / 2]
+    });
+    println!("PostgreSQL, end to end at 64 senders");
+    println!("  shared/s   each/s   shared/each");
+    println!("  {rate:>8.0} {rate_each:>8.0} {:>13.2}", rate / rate_each);
+}
+
+/// Delivers events while workers run, and returns the events handled a second.
+async fn handled(lanes: &[Lane], concurrency: usize, events: usize) -> f64 {
+    let inbox = &lanes[0].inbox;
+    let before = inbox.stats().await.expect("it counts").handled;
+    let mut workers = JoinSet::new();
+    for lane in lanes {
+        let registry = HandlerRegistry::new().on_any("nothing", async |_: WebhookEvent| Ok(()));
+        let worker = lane.inbox.worker(registry.expect("its name is its own"));
+        let worker = worker.with_concurrency(concurrency);
+        workers.spawn(
+            worker
+                .expect("it is in range")
+                .run_until(std::future::pending()),
+        );
+    }
+    let begun = Instant::now();
+    let mut senders = JoinSet::new();
+    for sender in 0..64 {
+        let lane = lanes[sender % lanes.len()].clone();
+        senders.spawn(async move {
+            for _ in 0..events / 64 {
+                lane.commit(&event()).await;
+            }
+        });
+    }
+    senders.join_all().await;
+    let all = before + (events / 64 * 64) as u64;
+    while inbox.stats().await.expect("it counts").handled < all {
+        time::sleep(Duration::from_millis(5)).await;
+    }
+    (events / 64 * 64) as f64 / begun.elapsed().as_secs_f64()
 }
 
 /// A way into the store.
