@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_deadline_comes_first_then_what_failed_and_last_what_is_past_its_deadline() {
+    fn the_order_is_nearest_deadline_then_failed_then_expired() {
         let (_, now) = job(26);
         let named = |name: &str, minutes: u64, dated, failed| {
             let (mut job, _) = job(0);

@@ -53,7 +53,7 @@ async fn an_event_whose_commit_lost_its_answer_is_stored_once(place: Place) {
 }
 
 #[tokio::test]
-async fn an_api_that_fails_is_asked_again_in_the_next_pass() {
+async fn a_failed_api_call_is_repeated_in_the_next_pass() {
     let place = Place::sqlite().unwrap();
     let world = World::losing(&place, Odds::Percent(100.0)).await;
     for _ in 0..3 {
@@ -133,7 +133,7 @@ async fn submit_unrecorded(
 }
 
 #[tokio::test]
-async fn a_submission_is_recorded_though_the_database_fails_for_a_moment() {
+async fn a_submission_is_recorded_after_a_brief_database_failure() {
     let place = Place::sqlite().unwrap();
     let world = World::losing(&place, Odds::Percent(100.0)).await;
     let (submitted, faults) = submit_unrecorded(&world).await;
@@ -146,7 +146,7 @@ async fn a_submission_is_recorded_though_the_database_fails_for_a_moment() {
 }
 
 #[tokio::test]
-async fn a_submission_is_recorded_though_its_caller_goes_away() {
+async fn a_submission_is_recorded_after_its_caller_is_dropped() {
     let place = Place::sqlite().unwrap();
     let world = World::losing(&place, Odds::Percent(100.0)).await;
     let (submitted, faults) = submit_unrecorded(&world).await;

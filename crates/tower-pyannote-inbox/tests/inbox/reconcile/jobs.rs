@@ -15,7 +15,7 @@ use super::world::{HOUR, World, diarize, eager, noting};
 on_each_store! {
     a_job_whose_webhook_is_lost_reaches_the_handlers_once,
     webhooks_that_come_at_the_same_time_are_not_handled_twice,
-    a_job_that_nobody_recorded_is_found_in_the_list,
+    an_unrecorded_job_is_found_in_the_list,
     a_recorded_job_is_fetched_without_the_list,
 }
 
@@ -77,7 +77,7 @@ async fn webhooks_that_come_at_the_same_time_are_not_handled_twice(place: Place)
     assert_eq!(entries.iter().map(|entry| entry.conflicts).sum::<u64>(), 0);
 }
 
-async fn a_job_that_nobody_recorded_is_found_in_the_list(place: Place) {
+async fn an_unrecorded_job_is_found_in_the_list(place: Place) {
     let world = World::losing(&place, Odds::Percent(100.0)).await;
     // As another process does, that knows nothing of the inbox.
     let elsewhere = Place::sqlite().unwrap();
@@ -109,7 +109,7 @@ async fn a_recorded_job_is_fetched_without_the_list(place: Place) {
 }
 
 #[tokio::test]
-async fn a_job_that_is_running_is_asked_for_again() {
+async fn a_running_job_is_fetched_in_a_later_pass() {
     let place = Place::sqlite().unwrap();
     let world = World::start(&place, |config| {
         config
@@ -151,7 +151,7 @@ async fn a_job_is_not_fetched_during_the_grace_period() {
 }
 
 #[tokio::test]
-async fn a_job_whose_output_is_deleted_is_lost_once_and_its_webhook_is_handled_all_the_same() {
+async fn a_job_with_a_deleted_output_is_lost_once_and_its_late_webhook_is_handled() {
     let place = Place::sqlite().unwrap();
     let world = World::start(&place, |config| {
         config
@@ -167,7 +167,7 @@ async fn a_job_whose_output_is_deleted_is_lost_once_and_its_webhook_is_handled_a
     };
     until("the deletion", async || !output_of(&job_id).await).await;
 
-    // It may yet be on its way, as far as anyone knows.
+    // The webhook may still arrive.
     let report = world.reconciler().pass().await;
     assert_eq!((report.missing, report.pending, report.lost), (1, 1, 0));
 
@@ -290,7 +290,7 @@ async fn many_jobs_that_cannot_be_fetched_do_not_delay_other_jobs() {
 }
 
 #[tokio::test]
-async fn the_reconciler_runs_until_it_is_stopped_whatever_fails() {
+async fn failures_do_not_end_the_reconciler() {
     let place = Place::sqlite().unwrap();
     let world = World::start(&place, |config| {
         config.with_faults(
@@ -321,7 +321,7 @@ async fn the_reconciler_runs_until_it_is_stopped_whatever_fails() {
 }
 
 #[tokio::test]
-async fn a_setting_that_cannot_work_is_named() {
+async fn an_invalid_setting_is_named_in_its_error() {
     let place = Place::sqlite().unwrap();
     let world = World::start(&place, |config| config).await;
     let setting = |made: Result<Reconciler, ConfigError>| match made {

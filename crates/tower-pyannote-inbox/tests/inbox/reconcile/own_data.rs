@@ -340,7 +340,7 @@ async fn a_process_that_was_killed_before_the_answer_leaves_an_unanswered_submis
         .to_owned();
     let log = Log::default();
     let _worker = spawn(hasty(&world.inbox, referring(&log)));
-    // Nobody knows yet that the answer is lost, so that the event waits.
+    // The event waits, because the submission still counts as open.
     assert!(
         world
             .inbox

@@ -80,7 +80,7 @@ async fn a_submission_expires_after_a_week_unless_its_event_is_stored(place: Pla
         assert_eq!(entry(&world.inbox, job_id).await.kind, kind);
     }
 
-    // The third was submitted as long ago as the first, but its event is there and may be handled yet.
+    // The third was submitted at the time of the first, but its event is stored.
     let id = entry(&world.inbox, &received).await.id;
     let received = world.inbox.event(&id).await.unwrap().unwrap();
     assert_eq!(

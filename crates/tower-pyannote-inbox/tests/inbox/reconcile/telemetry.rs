@@ -19,7 +19,7 @@ fn count(log: &str, text: &str) -> usize {
 }
 
 #[test]
-fn a_pass_counts_what_became_of_jobs() {
+fn a_pass_counts_the_outcomes_of_jobs() {
     let (metrics, log) = observe(Level::INFO, async || {
         let place = Place::sqlite().unwrap();
         let world = World::losing(&place, Odds::Percent(100.0)).await;
@@ -44,7 +44,7 @@ fn a_pass_counts_what_became_of_jobs() {
 }
 
 #[test]
-fn a_job_within_an_hour_of_its_deletion_is_warned_about_once() {
+fn a_job_is_warned_about_once_in_the_hour_before_its_deletion() {
     let (metrics, log) = observe(Level::INFO, async || {
         let place = Place::sqlite().unwrap();
         let world = World::losing(&place, Odds::Percent(100.0)).await;
@@ -95,7 +95,7 @@ fn a_lost_job_is_logged_as_an_error_once() {
 }
 
 #[test]
-fn a_job_whose_event_never_came_is_logged_when_its_submission_expires() {
+fn a_job_without_an_event_is_logged_when_its_submission_expires() {
     let (_, log) = observe(Level::INFO, async || {
         let place = Place::sqlite().unwrap();
         let world = World::losing(&place, Odds::First(2)).await;

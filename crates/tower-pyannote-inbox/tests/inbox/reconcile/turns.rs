@@ -25,7 +25,7 @@ use crate::place::{Place, entry, until, until_handled};
 
 use super::world::{HOUR, Shifted, builder, diarize, eager, noting};
 
-/// An API on loopback that numbers its jobs, answers for each what it is told to, and writes down which it was asked for.
+/// An API on loopback. It numbers its jobs, gives each the answer that a test sets, and logs the requests for jobs.
 #[derive(Clone, Default)]
 struct Api(Arc<Mutex<Jobs>>);
 
@@ -34,9 +34,9 @@ struct Jobs {
     submitted: usize,
     asked: Vec<usize>,
     refusals: HashMap<usize, u16>,
-    /// How often it yet says that it is unavailable when it is asked for these.
+    /// The number of further requests for a job that are answered with 503.
     blips: HashMap<usize, usize>,
-    /// What it answers for all of them.
+    /// The status of all answers, if set.
     down: Option<u16>,
     url: String,
 }
@@ -72,7 +72,7 @@ impl Api {
         self.lock().down = status;
     }
 
-    /// The jobs that it was asked for since this was last called.
+    /// Returns the jobs that were requested since the last call.
     fn asked(&self) -> Vec<usize> {
         std::mem::take(&mut self.lock().asked)
     }
@@ -210,7 +210,7 @@ async fn many_jobs_that_fail_during_an_outage_do_not_delay_other_jobs() {
 }
 
 #[tokio::test]
-async fn a_job_that_alone_fails_comes_last() {
+async fn a_single_failing_job_comes_last() {
     let place = Place::sqlite().unwrap();
     let world = World::start(&place, 8).await;
     world.api.refuse([0], 500);
@@ -297,7 +297,7 @@ async fn a_pass_keeps_to_the_rate_limit() {
     assert_eq!(became(&pass.await.unwrap()), (15, 15, 0));
 }
 
-/// A clock that panics once when it is told to, as a recorder of logs or metrics may that the reconciler calls.
+/// A clock that panics once on command, as a recorder of logs or metrics may.
 #[derive(Clone, Default)]
 struct PanicsOnce(Arc<AtomicBool>);
 
