@@ -63,8 +63,11 @@ impl Postgres {
         }
     }
 
-    pub(crate) async fn begin(&self) -> Result<Transaction<'static, sqlx::Postgres>, InboxError> {
-        self.pool.begin().await.map_err(failed)
+    pub(crate) async fn begin(
+        &self,
+        begin: &'static str,
+    ) -> Result<Transaction<'static, sqlx::Postgres>, InboxError> {
+        self.pool.begin_with(begin).await.map_err(failed)
     }
 
     pub(crate) fn schema(&self) -> &Schema {

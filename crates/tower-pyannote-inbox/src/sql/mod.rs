@@ -55,7 +55,10 @@ impl SqlStore {
     }
 
     async fn transact_with(&self, batch: &Batch, claims: &[Places]) -> Result<Done, InboxError> {
-        let mut session = self.engine.write().await?;
+        let mut session = match claims.is_empty() {
+            true => self.engine.write().await?,
+            false => self.engine.write_with(sql::BEGIN_CLAIM_POSTGRES).await?,
+        };
         let mut done = Done::default();
         if !batch.records.is_empty() {
             done.commits = work::commit(&mut session, &batch.records).await?;
@@ -69,10 +72,6 @@ impl SqlStore {
             session.run(sql::REBASE_EVENTS, &[]).await?;
         }
         let statement = self.engine.choose(sql::CLAIM_SQLITE, sql::CLAIM_POSTGRES);
-        if !claims.is_empty() {
-            let plan = self.engine.choose("", sql::CLAIM_PLAN_POSTGRES);
-            session.script(plan).await?;
-        }
         let mut claimed_to = Vec::new();
         for Places { worker, places, .. } in claims {
             let from = self.front.begin();

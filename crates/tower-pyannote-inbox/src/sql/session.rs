@@ -24,12 +24,20 @@ pub(crate) enum Engine {
 impl Engine {
     /// Begins a transaction that writes.
     pub(super) async fn write(&self) -> Result<Session, InboxError> {
+        self.write_with("BEGIN").await
+    }
+
+    /// Begins a transaction that writes, in PostgreSQL with a statement that may set the planner.
+    pub(super) async fn write_with(&self, begin: &'static str) -> Result<Session, InboxError> {
         match self {
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(file) => Ok(Session::Sqlite(file.write().await?)),
+            Self::Sqlite(file) => {
+                let _ = begin;
+                Ok(Session::Sqlite(file.write().await?))
+            }
             #[cfg(feature = "postgres")]
             Self::Postgres(postgres) => {
-                let tx = postgres.begin().await?;
+                let tx = postgres.begin(begin).await?;
                 Ok(Session::Postgres(tx, postgres.schema().clone()))
             }
         }
@@ -42,7 +50,7 @@ impl Engine {
             Self::Sqlite(file) => Ok(Session::Sqlite(file.read().await?)),
             #[cfg(feature = "postgres")]
             Self::Postgres(postgres) => {
-                let tx = postgres.begin().await?;
+                let tx = postgres.begin("BEGIN").await?;
                 Ok(Session::Postgres(tx, postgres.schema().clone()))
             }
         }

@@ -87,10 +87,10 @@ RETURNING id, claims, attempts, body_bytes, due_at, received_at, signed_at, retr
     (SELECT s.metadata FROM pyannote_submissions s WHERE s.job_key = pyannote_events.job_key) AS metadata, traceparent,
     (SELECT s.traceparent FROM pyannote_submissions s WHERE s.job_key = pyannote_events.job_key) AS submitted_traceparent, source";
 
-/// Keeps PostgreSQL, while it has no statistics of the tables, from reading and sorting the whole backlog for each claim. It ends
+/// Begins a transaction that claims. Keeps PostgreSQL, while it has no statistics of the tables, from reading and sorting the whole backlog for each claim. It ends
 /// with the transaction.
-pub(super) const CLAIM_PLAN_POSTGRES: &str = "\
-SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off;
+pub(super) const BEGIN_CLAIM_POSTGRES: &str = "\
+BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off;
 SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
 
 pub(super) const RESULTS: &str =
