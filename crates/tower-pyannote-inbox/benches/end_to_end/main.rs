@@ -1,7 +1,7 @@
 //! Deliveries a second over HTTP, from the signed request until the archive holds the event on the disk.
 //!
 //! The benchmark starts itself as a server, on a core of its own where `taskset` exists: `PyannoteSignatureLayer`, an inbox, a
-//! worker and an archive of files with fsync. Then 32 connections deliver events, each of a job of its own with a body of its
+//! worker and an archive in a `GroupedFileSystem`. Then 32 connections deliver events, each of a job of its own with a body of its
 //! own. The figures are accepted events a second, handled and kept events a second, the 99th percentile of an answer's time,
 //! and the server's CPU time for each event. The rows without a worker have none while events are delivered.
 //!
