@@ -14,9 +14,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderMap, HeaderName, Method, StatusCode};
 use recloser::AsyncRecloser;
-use reqwest::Url;
+use reqwest::{Request, Url};
 use tokio::{
     sync::Semaphore,
     time::{self, Instant},
@@ -166,21 +166,21 @@ impl Inner {
 
     async fn post(&self, event: &WebhookEvent) -> Result<reqwest::Response, Problem> {
         let described = CloudEvent::of(event, &self.source);
-        let mut headers = self.headers.clone();
-        headers.extend(
-            described
-                .headers()
-                .map(|(name, value)| (HeaderName::from_static(name), signer::value(&value))),
-        );
-        let signed = self.signer.headers(described.id, (self.now)(), event.raw());
-        headers.extend(signed.await);
-        let request = self
-            .http
-            .post(self.url.clone())
-            .headers(headers)
-            .body(event.raw().clone());
+        let mut request = Request::new(Method::POST, self.url.clone());
+        // Not by a builder, which would copy each header.
+        let headers = request.headers_mut();
+        headers.clone_from(&self.headers);
+        for (name, value) in described.headers() {
+            headers.insert(HeaderName::from_static(name), signer::value(value));
+        }
+        let now = (self.now)();
+        let signed = self
+            .signer
+            .add_headers(headers, described.id, now, event.raw());
+        signed.await;
+        *request.body_mut() = Some(event.raw().clone().into());
         let unanswered = |error: reqwest::Error| Problem::Unanswered(error.without_url());
-        request.send().await.map_err(unanswered)
+        self.http.execute(request).await.map_err(unanswered)
     }
 }
 
