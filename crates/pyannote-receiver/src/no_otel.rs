@@ -5,12 +5,12 @@ use tokio::runtime::Handle;
 use tower_pyannote_inbox::InboxBuilder;
 
 #[derive(Default)]
-pub(crate) struct Traces;
+pub(crate) struct Traces(());
 
 impl Traces {
     pub(crate) fn start(endpoint: Option<&str>, _: &Handle) -> Result<Self, Failure> {
         match endpoint {
-            None => Ok(Self),
+            None => Ok(Self::default()),
             Some(_) => Err(Failure::usage(
                 "--otlp-endpoint: this build sends no traces: build pyannote-receiver with the feature otel",
             )),
