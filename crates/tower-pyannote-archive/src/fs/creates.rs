@@ -20,7 +20,7 @@ use super::{
     pace::Pace,
 };
 
-/// Creates that wait for the next group, and the groups' order.
+/// Queues creates, and starts the thread that writes them in groups.
 #[derive(Debug)]
 pub(super) struct Creates {
     queue: Arc<Mutex<Queue>>,
@@ -106,7 +106,7 @@ impl Creates {
     }
 }
 
-/// A file that is being created alone, also if its future is dropped.
+/// Counts a file that is being created alone. The count goes down when the future is dropped, too.
 struct Alone<'a> {
     all: &'a AtomicU32,
     number: u32,

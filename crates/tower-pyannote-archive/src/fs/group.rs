@@ -148,7 +148,7 @@ fn create_temporary(directory: &OwnedFd, name: &OsStr) -> io::Result<(File, OsSt
         temporary.push(format!("#{number}"));
         match fs::openat(directory, &temporary, flags, Mode::from_raw_mode(0o666)) {
             Ok(file) => return Ok((file.into(), temporary)),
-            // Left over from a process that was killed, or of another create of the same name.
+            // A killed process left this file, or another create of the same name uses it.
             Err(Errno::EXIST) => number += 1,
             Err(error) => return Err(error.into()),
         }
