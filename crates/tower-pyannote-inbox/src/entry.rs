@@ -44,7 +44,7 @@ pub enum InboxState {
     Running,
     /// Every handler succeeded. The event is removed after the retention time.
     Handled,
-    /// The attempts are used up, or an error is permanent. The event stays until it is replayed.
+    /// The retries are exhausted, or an error is permanent. The event stays until it is replayed.
     Dead,
     /// The database has a state that this version does not know. No worker claims the event, and it cannot be replayed.
     Unknown,

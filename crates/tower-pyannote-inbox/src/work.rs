@@ -80,7 +80,10 @@ impl Attempts {
         } = match row {
             Ok(row) => row,
             Err(error) => {
-                let error = format!("it could not be read: {}", crate::error::Chain(&error));
+                let error = format!(
+                    "the event could not be read: {}",
+                    crate::error::Chain(&error)
+                );
                 return end(End::Dead { error }).await;
             }
         };
@@ -95,11 +98,11 @@ impl Attempts {
             None => match read(&self.database, claim.id).await {
                 Ok(Some(stored)) => stored,
                 Ok(None) => {
-                    let error = "it could not be read: its body is missing".to_owned();
+                    let error = "the event could not be read: its body is missing".to_owned();
                     return end(End::Dead { error }).await;
                 }
                 Err(error) => {
-                    let error = format!("it could not be read: {error}");
+                    let error = format!("the event could not be read: {error}");
                     return end(self.failed(number, error, None)).await;
                 }
             },
@@ -108,7 +111,7 @@ impl Attempts {
         let event = match event(stored, number).await {
             Ok(event) => event,
             Err(error) => {
-                let error = format!("what is stored is no event: {error}");
+                let error = format!("the stored body is not an event: {error}");
                 return end(End::Dead { error }).await;
             }
         };

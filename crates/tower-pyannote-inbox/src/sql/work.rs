@@ -291,4 +291,4 @@ impl From<ClaimRow> for ClaimedRow {
 }
 
 /// Why an event is dead whose last attempt ended with its worker.
-const EXHAUSTED: &str = "its attempts are used up, the last of them without an end";
+const EXHAUSTED: &str = "retries exhausted, and the last attempt did not end";

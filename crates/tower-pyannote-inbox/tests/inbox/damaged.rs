@@ -57,14 +57,20 @@ fn not_an_event(place: &Place, bytes: usize) -> String {
 
 async fn a_body_that_is_no_event_is_dead_with_its_reason(place: Place) {
     let (_, why) = dies(&place, "", &not_an_event(&place, 0)).await;
-    assert!(why.starts_with("what is stored is no event: "), "{why}");
+    assert!(
+        why.starts_with("the stored body is not an event: "),
+        "{why}"
+    );
 }
 
 async fn a_large_body_that_is_no_event_is_dead_with_its_reason(place: Place) {
     // Read apart from its claim.
     let padding = format!(r#","padding":"{}""#, "x".repeat(100_000));
     let (_, why) = dies(&place, &padding, &not_an_event(&place, 100_000)).await;
-    assert!(why.starts_with("what is stored is no event: "), "{why}");
+    assert!(
+        why.starts_with("the stored body is not an event: "),
+        "{why}"
+    );
 }
 
 async fn a_missing_body_is_dead_with_its_reason(place: Place) {
@@ -75,7 +81,7 @@ async fn a_missing_body_is_dead_with_its_reason(place: Place) {
         }
     };
     let (_, why) = dies(&place, "", damage).await;
-    assert!(why.starts_with("it could not be read: "), "{why}");
+    assert!(why.starts_with("the event could not be read: "), "{why}");
 }
 
 async fn a_column_that_cannot_be_decoded_is_dead_with_its_reason(place: Place) {
@@ -86,7 +92,7 @@ async fn a_column_that_cannot_be_decoded_is_dead_with_its_reason(place: Place) {
         }
     };
     let (_, why) = dies(&place, "", damage).await;
-    assert!(why.starts_with("it could not be read: "), "{why}");
+    assert!(why.starts_with("the event could not be read: "), "{why}");
     assert!(why.contains("signed_at"), "{why}");
 }
 

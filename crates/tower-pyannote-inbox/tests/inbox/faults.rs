@@ -402,7 +402,7 @@ async fn unreadable_events_become_dead_and_do_not_block_other_events() {
         .unwrap();
     assert_eq!(why.len(), 1);
     let why: String = why[0].get(0);
-    assert!(why.starts_with("it could not be read: "), "{why}");
+    assert!(why.starts_with("the event could not be read: "), "{why}");
 }
 
 #[tokio::test]

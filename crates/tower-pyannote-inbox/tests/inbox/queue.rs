@@ -137,7 +137,7 @@ async fn an_event_without_a_body_is_dead_with_its_reason() {
     let broken = entry(&inbox, "broken").await;
     assert_eq!(
         broken.last_error.as_deref(),
-        Some("it could not be read: its body is missing")
+        Some("the event could not be read: its body is missing")
     );
     assert_eq!(log.lines(), ["sound 1"]);
 }

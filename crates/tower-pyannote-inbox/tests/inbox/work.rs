@@ -463,7 +463,7 @@ async fn an_event_that_kills_its_workers_becomes_dead(place: Place) {
     let entry = entry(&inbox, "job").await;
     assert_eq!(
         entry.last_error.as_deref(),
-        Some("its attempts are used up, the last of them without an end")
+        Some("retries exhausted, and the last attempt did not end")
     );
     assert_eq!(entry.attempts, 2);
 }
