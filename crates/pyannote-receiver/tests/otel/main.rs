@@ -112,7 +112,8 @@ fn submitted() -> Submitted {
 async fn submit(server: &Server, faults: Faults) -> (String, String, String) {
     let spans = submitted();
     let config = Config::new(WebhookSecret::new(SECRET).unwrap())
-        .with_time_scale(10.0)
+        // So long that the submission is recorded before the webhook, on a slow machine too.
+        .with_job_time(Duration::from_secs(8))
         // Tests share the spans of submissions, so their jobs need ids of their own.
         .with_seed(fastrand::u64(..))
         .with_answer_timeout(Duration::from_secs(20))
@@ -313,13 +314,13 @@ async fn collector_that_is_down_or_silent_affects_neither_deliveries_nor_the_end
                 let begun = Instant::now();
                 let post = Post::new(bodies::diarization(&bodies::job(number), 0));
                 assert_eq!(post.send(server.address).status, 200, "{name}");
-                assert!(begun.elapsed() < Duration::from_secs(2), "{name}");
+                assert!(begun.elapsed() < Duration::from_secs(5), "{name}");
             }
             assert_eq!(server.kept().len(), 20, "{name}");
             let begun = Instant::now();
             server.signal("TERM");
             assert!(server.wait().success(), "{name}");
-            assert!(begun.elapsed() < Duration::from_secs(12), "{name}");
+            assert!(begun.elapsed() < Duration::from_secs(15), "{name}");
             let log = server.log();
             let failures = log.matches("traces were not sent").count();
             assert!(failures <= 1, "{name}: {log}");
