@@ -1,4 +1,4 @@
-//! How many events a second an archive keeps on a local disk, in each store for a local directory.
+//! Measures how many events a second an archive keeps on a local disk, with each store for a local directory.
 //!
 //! `cargo bench -p tower-pyannote-archive --features fs`, with the number of events as an optional argument. `TMPDIR` chooses the
 //! disk.
@@ -36,7 +36,7 @@ async fn main() {
 
 type Set = fn(Archive) -> Archive;
 
-/// Keeps `count` events, `at_once` at a time, and returns how long that took.
+/// Keeps `count` events, `at_once` at a time, and returns the duration.
 async fn keep(count: usize, bytes: usize, at_once: usize, set: Set, is_grouped: bool) -> Duration {
     let dir = tempfile::tempdir().unwrap();
     let store: Arc<dyn ObjectStore> = match is_grouped {

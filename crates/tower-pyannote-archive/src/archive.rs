@@ -44,9 +44,9 @@ use crate::{
 /// `GroupedFileSystem` (feature `fs`) lets files that arrive together share flushes of the disk. `LocalFileSystem` flushes each
 /// file alone, and needs a file system with hard links.
 ///
-/// Both write a file under its name followed by `#` and a number, and name it at the end. A process that is killed in between
-/// leaves the file with `#` behind. Such a file is never listed, and never taken for an event. The next delivery of the event
-/// writes another. Delete these files while no process writes to the directory.
+/// Both stores write a file under its name followed by `#` and a number, and rename the file at the end. A process that is killed
+/// in between leaves the file with `#` behind. The archive ignores such a file, and the next delivery of the event writes
+/// another one. Delete files with `#` while no process writes to the directory.
 ///
 /// To survive a loss of power, `LocalFileSystem` needs `with_fsync(true)`, which is off by default. Without it, an object or a
 /// claim may be incomplete. The archive writes it again when the event is delivered again. A claim that names no file of its

@@ -1,4 +1,4 @@
-//! `GroupedFileSystem`: many creates at once, and groups in which something fails.
+//! `GroupedFileSystem`: many creates at once, and groups in which a create fails.
 #![cfg(all(target_os = "linux", feature = "fs"))]
 
 use std::{
@@ -106,7 +106,7 @@ async fn a_create_that_fails_does_not_fail_its_group() {
     let store = open(dir.path());
     create(&store, "exists", "first").await.unwrap();
     let too_long = "n".repeat(300);
-    // Twice, because a store creates the first files that come together alone.
+    // Only the second round is a group, because a store creates the first files alone.
     for round in ["a", "b"] {
         let good = (0..20).map(async |number| {
             create(&store, &format!("{round}-{number}"), &content(number)).await
@@ -163,7 +163,7 @@ fn a_store_outlives_the_runtime_that_used_it_first() {
 }
 
 #[test]
-fn a_full_disk_fails_what_does_not_fit_and_nothing_else() {
+fn a_full_disk_fails_only_the_files_that_do_not_fit() {
     let mount = "mount -t tmpfs -o size=1m tmpfs .";
     in_a_file_system(ANY_USER, mount, "fills_the_disk");
 }
@@ -209,7 +209,7 @@ async fn fills_the_disk() {
     let root = env::var("DIRECTORY").unwrap();
     let (root, large) = (Path::new(&root), "x".repeat(100 << 10));
     let store = open(root);
-    // From now on, files that come together share a group.
+    // Measures files alone, so that the next files share a group.
     let (one, two) = join(create(&store, "a", "1"), create(&store, "b", "2")).await;
     one.and(two).unwrap();
     let creates =

@@ -24,9 +24,9 @@ use super::{
 #[derive(Debug)]
 pub(super) struct Creates {
     queue: Arc<Mutex<Queue>>,
-    /// In KiB of content.
+    /// Limits the content that waits or is being written, in KiB.
     room: Arc<Semaphore>,
-    /// Files that are being created alone.
+    /// The number of files that are being created without a group.
     alone: AtomicU32,
 }
 
@@ -87,10 +87,8 @@ impl Creates {
             ))),
         }
     }
-}
 
-impl Creates {
-    /// Runs the create of a file without a group, and notes how long it took.
+    /// Runs a create without a group, and records its duration.
     pub(super) async fn alone(
         &self,
         create: impl Future<Output = Result<PutResult>>,
@@ -179,7 +177,7 @@ impl Drop for Server {
     }
 }
 
-/// Takes the creates of the next group, without those whose caller gave up.
+/// Takes the creates of the next group. Skips a create whose future was dropped.
 fn next_group(waiting: &mut VecDeque<Create>) -> Vec<Create> {
     let (mut group, mut bytes) = (Vec::new(), 0);
     while group.len() < MOST_FILES && bytes < MOST_BYTES {
@@ -198,11 +196,11 @@ fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
     queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Content that waits or is being written, in KiB: two of the largest bodies.
+/// The limit of content that waits or is being written, in KiB: two of the largest bodies.
 const ROOM: usize = 256 << 10;
 
 const MOST_FILES: usize = 64;
-/// The last file of a group may exceed it.
+/// A group takes no further file after this many bytes.
 const MOST_BYTES: usize = 16 << 20;
 
 #[cfg(test)]
@@ -236,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_create_whose_caller_gave_up_is_left_out() {
+    fn a_create_whose_future_was_dropped_is_skipped() {
         let mut waiting = VecDeque::new();
         let first = wait(&mut waiting, 1);
         drop(wait(&mut waiting, 1));

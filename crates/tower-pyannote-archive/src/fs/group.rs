@@ -39,7 +39,7 @@ pub(super) enum Answer {
 
 impl Create {
     fn answer(self, answer: Answer) {
-        // The caller may have given up.
+        // Fails if the future of the create was dropped.
         let _ = self.answer.send(answer);
     }
 
@@ -62,20 +62,20 @@ pub(super) fn commit(group: Vec<Create>) {
         same.or_default().push(create);
     }
     for (directory, creates) in directories {
-        // Opened before the files are written, because `syncfs` reports the errors since then.
+        // Open the directory before writing the files, because `syncfs` reports the errors since the open.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match fs::openat(CWD, &directory, flags, Mode::empty()) {
             Ok(directory) if has_reliable_syncfs(&directory) => {
                 commit_in(&directory, creates);
             }
-            // `LocalFileSystem` creates a directory that does not exist, and knows other file systems.
+            // `LocalFileSystem` creates a missing directory, and flushes files on other file systems.
             _ => creates.into_iter().for_each(Create::leave),
         }
     }
 }
 
 fn commit_in(directory: &OwnedFd, creates: Vec<Create>) {
-    // A single file is flushed alone, because `syncfs` flushes what other programs wrote, too.
+    // A single file gets its own flush, because `syncfs` also flushes the writes of other programs.
     let is_shared = creates.len() > 1;
     let mut written = Vec::with_capacity(creates.len());
     for create in creates {
@@ -139,7 +139,7 @@ fn fill(mut file: File, payload: &PutPayload, flush: bool) -> io::Result<()> {
     }
 }
 
-/// Creates a file under the first free name of those that `LocalFileSystem` never lists.
+/// Creates a file under the first free name of the form `NAME#1`, which `LocalFileSystem` never lists.
 fn create_temporary(directory: &OwnedFd, name: &OsStr) -> io::Result<(File, OsString)> {
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
     let mut number = 1_u64;
@@ -156,11 +156,11 @@ fn create_temporary(directory: &OwnedFd, name: &OsStr) -> io::Result<(File, OsSt
 }
 
 fn remove(directory: &OwnedFd, temporary: &OsStr) {
-    // If this fails, too, the file is left over, as after a kill.
+    // If the removal fails, the file stays, as it does after a kill.
     let _ = fs::unlinkat(directory, temporary, AtFlags::empty());
 }
 
-/// Whether `syncfs` makes all files of this file system durable, and reports errors.
+/// Returns whether `syncfs` makes all files of this file system durable, and reports errors.
 fn has_reliable_syncfs(directory: &OwnedFd) -> bool {
     static REPORTS_ERRORS: OnceLock<bool> = OnceLock::new();
 
@@ -173,7 +173,7 @@ fn has_reliable_syncfs(directory: &OwnedFd) -> bool {
             _ => false,
         }
     });
-    // FUSE and overlayfs, for example, do not flush all, or do not report errors.
+    // On other file systems, such as FUSE and overlayfs, `syncfs` may skip files or errors.
     *reports_errors
         && fs::fstatfs(directory).is_ok_and(|of| {
             let kind = u64::try_from(of.f_type);
@@ -181,7 +181,7 @@ fn has_reliable_syncfs(directory: &OwnedFd) -> bool {
         })
 }
 
-/// Returns the error of a store for a file that could not be created.
+/// Converts the error of a create to the error of a store.
 pub(super) fn error(path: &Path, source: io::Error) -> object_store::Error {
     let (path, kind) = (path.display().to_string(), source.kind());
     let error = FileError { path, source };
@@ -215,7 +215,7 @@ impl Error for FileError {
     }
 }
 
-/// Of ext2 and ext3, too.
+/// ext2 and ext3 have the same number.
 const EXT4: u64 = 0xef53;
 const XFS: u64 = 0x5846_5342;
 const BTRFS: u64 = 0x9123_683e;

@@ -18,33 +18,34 @@ use object_store::{
 
 use self::creates::Creates;
 
-/// A [`LocalFileSystem`] with fsync that creates files in groups, so that files which arrive together share flushes of the disk.
+/// A [`LocalFileSystem`] with fsync that creates files in groups. Files that arrive together share flushes of the disk.
 ///
-/// A create is a put with [`PutMode::Create`], as [`Archive`](crate::Archive) writes each event. While one group is written, the
-/// next creates wait, and then form the next group. A create that comes alone does not wait for others. All other operations are
-/// those of `LocalFileSystem` with fsync.
+/// A create is a put with [`PutMode::Create`]. [`Archive`](crate::Archive) writes each event with it. While the store writes a
+/// group, further creates wait and then form the next group. A create that arrives alone does not wait for others. All other
+/// operations are those of `LocalFileSystem` with fsync.
 ///
 /// 1. **Whole or not at all.** The content of a file is durable before the file gets its name, so neither a kill nor a loss of
-///    power leaves an incomplete file under its name. A file system without a journal may damage files at a loss of power,
-///    because its own structures are incomplete then.
+///    power leaves an incomplete file under its name. On a file system without a journal, a loss of power may still damage
+///    files, because it may damage the file system's own structures.
 /// 2. **Durable on success.** The name of a file is durable before the create succeeds.
 /// 3. **Each create has its own result.** A create that fails, because the file exists or the disk is full, does not fail the
 ///    others. If a shared flush fails, all creates of the group fail, and can be retried.
-/// 4. **Bounded memory.** At most 256 MiB of content wait; further creates wait before they join. A group has at most 64 files,
+/// 4. **Bounded memory.** At most 256 MiB of content are in the queue. Further creates wait for room. A group has at most 64 files,
 ///    and takes no further file after 16 MiB.
 ///
 /// The result of a create has no entity tag.
 ///
 /// # Shared flushes
 ///
-/// The content of a group is flushed by one `syncfs`, and the names by one flush of the directory. `syncfs` also flushes what
-/// other programs wrote to the same file system. Therefore:
+/// One `syncfs` flushes the content of a group, and one flush of the directory its names. `syncfs` also flushes the writes of
+/// other programs to the same file system. Therefore:
 ///
-/// - A file that comes alone is flushed alone.
-/// - If a group takes longer than its files would take alone, `LocalFileSystem` creates the next files, for ten times as long as
-///   the group took. `LocalFileSystem` also creates the first files that come together, so that the store knows their time.
+/// - A file that arrives alone gets its own flush.
+/// - If a group takes longer than its files would take one by one, `LocalFileSystem` creates the next files, for ten times the
+///   duration of the group. `LocalFileSystem` also creates the first files that arrive together, so that the store can measure
+///   how long they take.
 ///
-/// This needs Linux 5.8 or later, because earlier versions do not report all errors of `syncfs`, and ext4, XFS, Btrfs or tmpfs.
+/// Groups need ext4, XFS, Btrfs or tmpfs, and Linux 5.8 or later, because earlier versions do not report all errors of `syncfs`.
 /// Elsewhere `LocalFileSystem` creates each file.
 ///
 /// # Example: events on disk

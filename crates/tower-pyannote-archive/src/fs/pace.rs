@@ -1,31 +1,31 @@
 use std::time::{Duration, Instant};
 
-/// Chooses between a group that shares flushes, and files that are created alone.
+/// Decides whether the files of a group share flushes, or are created alone.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Pace {
-    /// The time for one of the files that were last created alone, several at once.
+    /// The moving average of the time per file, for files that were created alone.
     alone: Option<Duration>,
-    /// Until then, files are created alone, because a shared flush took longer.
+    /// Files are created alone until this time, because the last group was slower.
     alone_until: Option<Instant>,
 }
 
 impl Pace {
-    /// Returns whether some files that wait share a flush.
+    /// Returns whether a group of `files` files shares flushes. A group of one file always does.
     pub(super) fn shares(&self, now: Instant, files: usize) -> bool {
         let was_slow = self.alone_until.is_some_and(|until| now < until);
-        // Some files must be created alone first, to learn what that costs.
+        // The first files are created alone, to measure how long they take.
         files == 1 || (self.alone.is_some() && !was_slow)
     }
 
-    /// Notes that a file took so long while `at_once` files were created alone.
+    /// Records how long a file took while `at_once` files were created alone.
     pub(super) fn note_alone(&mut self, took: Duration, at_once: u32) {
         let new = took / at_once.max(1);
         self.alone = Some(self.alone.map_or(new, |old| (old + new) / 2));
     }
 
-    /// Notes how long a group took.
+    /// Records how long a group took.
     pub(super) fn note_shared(&mut self, begun: Instant, took: Duration, files: usize) {
-        // Few files must not end the groups, because more files come together only while a group is written.
+        // A small group must not end the groups, because larger groups form only while a group is written.
         let files = u32::try_from(files.max(FEW)).unwrap_or(u32::MAX);
         if self.alone.is_some_and(|alone| took > alone * files) {
             self.alone_until = begun.checked_add(took * (1 + REST));
@@ -33,10 +33,10 @@ impl Pace {
     }
 }
 
-/// After a slow group, files are created alone for so many times the time that it took.
+/// After a slow group, files are created alone for this many times the group's duration.
 const REST: u32 = 10;
 
-/// A smaller group is slow only if this number of files would be created faster alone.
+/// A smaller group counts as slow only if it takes longer than this number of files would take alone.
 const FEW: usize = 16;
 
 #[cfg(test)]
@@ -50,7 +50,7 @@ mod tests {
         let now = Instant::now();
         let mut pace = Pace::default();
         assert!(!pace.shares(now, 2));
-        assert!(pace.shares(now, 1), "its group shares with nobody");
+        assert!(pace.shares(now, 1), "a group of one file");
         pace.note_alone(32 * MILLISECOND, 32);
         assert!(pace.shares(now, 2));
     }
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn slower_creates_alone_make_groups_worth_it() {
+    fn a_group_is_compared_with_recent_files_that_were_created_alone() {
         let now = Instant::now();
         let mut pace = Pace::default();
         pace.note_alone(MILLISECOND, 1);

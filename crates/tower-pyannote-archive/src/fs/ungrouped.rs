@@ -2,7 +2,7 @@ use std::path::Path;
 
 use object_store::{PutPayload, PutResult, Result};
 
-/// Creates no file on this operating system, so that `LocalFileSystem` does.
+/// Leaves each create to `LocalFileSystem`, because this operating system has no `syncfs`.
 #[derive(Debug, Default)]
 pub(super) struct Creates;
 

@@ -73,7 +73,7 @@ fn archives_until_it_is_killed() {
     }
 }
 
-/// Starts a process that archives events, kills it after some, and returns the last one that it acknowledged.
+/// Starts a process that archives events, kills the process, and returns the last event that it acknowledged.
 fn run_and_kill(mode: Mode, dir: &Path, round: usize, first: usize) -> usize {
     let (_, module) = module_path!().split_once("::").unwrap();
     let mut child = Command::new(std::env::current_exe().unwrap())

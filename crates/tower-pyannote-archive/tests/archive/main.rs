@@ -45,7 +45,7 @@ fn local() -> (TempDir, Arc<dyn ObjectStore>) {
     (dir, store)
 }
 
-/// Opens the store that this test binary is about.
+/// Opens the store under test: `GroupedFileSystem` in the binary `grouped`, else `LocalFileSystem`.
 fn open(dir: &Path, fsync: bool) -> Arc<dyn ObjectStore> {
     #[cfg(feature = "fs")]
     if module_path!().starts_with("grouped::") {
