@@ -54,7 +54,9 @@ pub fn node(directory: &Path, package: &str) -> Option<PathBuf> {
     once(directory, package, install).then(|| "node".into())
 }
 
-/// Compiles a program of one file of Go in `directory`, without modules, and returns its path.
+/// Compiles a Go program of one file in `directory`, and returns the path of the program.
+///
+/// Returns `None` if the test is to be skipped.
 pub fn go(directory: &Path, code: &str) -> Option<PathBuf> {
     let program = directory.join("program");
     let compile = || {
@@ -64,7 +66,7 @@ pub fn go(directory: &Path, code: &str) -> Option<PathBuf> {
         fs::write(&source, code).unwrap();
         let mut build = Command::new("go");
         build.args(["build", "-o"]).arg(&program).arg(&source);
-        // Only the standard library: no module is downloaded.
+        // The program uses only the standard library, so Go downloads nothing.
         build.env("GO111MODULE", "off");
         build.env("GOCACHE", directory.join("cache"));
         run(&mut build)

@@ -19,7 +19,7 @@ pub struct Nats {
 }
 
 impl Nats {
-    /// Starts a server with more lines in its configuration.
+    /// Starts a server. `settings` are further lines of its configuration.
     ///
     /// Returns `None` if `nats-server` is not installed.
     ///
@@ -58,7 +58,7 @@ impl Nats {
         self.child = spawn(&self.dir, self.port, &self.settings);
     }
 
-    /// Returns the server's URL, without a user.
+    /// Returns the URL of the server, without a user.
     pub fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
     }

@@ -176,7 +176,7 @@ fn each_failing_check_says_what_to_do() {
             "relay",
             &["--relay", "nats://app:whs_password@127.0.0.1:1"],
             &[secret],
-            "--relay: cannot connect to the NATS server: it cannot be reached at the URL",
+            "--relay: cannot connect to the NATS server: the server cannot be reached at the URL",
         ),
         (
             "API key",
@@ -252,7 +252,7 @@ fn relay_is_tried_and_no_stream_is_created() {
         (
             "app:whs_wrong",
             false,
-            "--relay: cannot connect to the NATS server: it refuses the user, the password or the token",
+            "--relay: cannot connect to the NATS server: the server refuses the user, the password or the token",
         ),
     ] {
         let url = format!("nats://{user}@127.0.0.1:{port}\n");

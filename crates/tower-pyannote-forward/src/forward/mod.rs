@@ -51,9 +51,9 @@ pub use self::{builder::ForwardBuilder, secret::SigningSecret};
 /// 6. **An endpoint that is down holds back no other handler**: at most [8 requests](ForwardBuilder::with_in_flight) are in
 ///    flight, and a [circuit breaker](ForwardBuilder::with_circuit_breaker) fails events at once while the endpoint is down.
 ///
-/// The inbox handles the events of a job one at a time and in their order, so they arrive in this order: a later event waits
-/// for the retries of an earlier one. An event whose retries are exhausted is a dead letter of the inbox, which holds back no
-/// later event, and can be replayed.
+/// The inbox handles the events of a job one at a time and in their order, so the endpoint gets them in this order. A later event
+/// waits for the retries of an earlier one. If the retries are exhausted, the earlier event becomes a dead letter, and the later
+/// event is sent. An operator can replay the dead letter.
 ///
 /// Register each endpoint under a name of its own, such as `forward:crm`. Cloning is cheap. Clones share the limit of requests
 /// in flight and the circuit breaker.

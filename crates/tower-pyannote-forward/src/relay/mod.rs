@@ -95,7 +95,7 @@ impl Message {
 ///
 /// The handler succeeds when the broker has acknowledged the message. Behind an inbox, an event is published at least once:
 /// if an acknowledgement is lost, the same message, with the same [id](Message::id), is published again. The inbox handles
-/// the events of a job one at a time and in their order, and a later event waits for the retries of an earlier one.
+/// the events of a job one at a time and in their order. A later event waits for the retries of an earlier one.
 ///
 /// # Example: a publisher that prints
 ///

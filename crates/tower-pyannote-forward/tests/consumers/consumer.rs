@@ -55,7 +55,7 @@ impl Consumer {
         Self::new("node", dir, port, command)
     }
 
-    /// Returns a program that listens on `PORT`, not yet started.
+    /// Returns a program that listens on the port in the variable `PORT`. Does not start it.
     pub(crate) fn program(
         name: &'static str,
         dir: &Path,

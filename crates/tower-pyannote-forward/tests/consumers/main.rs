@@ -1,4 +1,4 @@
-//! Consumers in Python, Node and Go, as processes that are killed and started again in the middle.
+//! Consumers in Python, Node and Go. The test kills and restarts their processes while events arrive.
 #![cfg(unix)]
 
 mod consumer;
@@ -136,7 +136,7 @@ async fn consumers_in_other_languages_get_every_event_also_if_they_are_killed() 
     }
 }
 
-/// Posts an event whose signature is another endpoint's.
+/// Posts an event that is signed with the secret of another endpoint, and expects 401.
 async fn refuses_another_secret(consumer: &Consumer) {
     let secret = SigningSecret::new("whsec_ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3").unwrap();
     let forward = Forward::to(consumer.url())

@@ -137,7 +137,7 @@ async fn bucket_does_not_grow_although_uploads_are_killed() {
     );
 }
 
-/// The process that is killed: one upload.
+/// Uploads one object, in the process that the test kills.
 async fn upload(url: &str) {
     let relay = Relay::nats(url, STREAM).build().unwrap();
     relay.publish(&event(50).0).await.unwrap();
@@ -222,7 +222,7 @@ impl Process {
         )
     }
 
-    /// Runs a test of this program as a process.
+    /// Starts a process that runs one test of this program.
     fn run(test: &str, env: &[(&str, &OsStr)]) -> Self {
         let child = Command::new(env::current_exe().unwrap())
             .args(["--exact", test])

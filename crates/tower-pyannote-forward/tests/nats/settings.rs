@@ -163,5 +163,8 @@ async fn user_of_the_url_and_client_of_the_caller_connect() {
     assert_eq!(error.to_string(), "cannot connect to the NATS server");
     assert!(!format!("{error:?}").contains("of-nobody"));
     let cause = error.as_error().source().unwrap().to_string();
-    assert_eq!(cause, "it refuses the user, the password or the token");
+    assert_eq!(
+        cause,
+        "the server refuses the user, the password or the token"
+    );
 }

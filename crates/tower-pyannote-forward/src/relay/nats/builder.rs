@@ -149,11 +149,12 @@ impl NatsBuilder {
         Ok(Relay::new(publisher))
     }
 
-    /// Connects, and returns whether the server has the stream. Creates nothing.
+    /// Connects to the server, and returns whether it has the stream. Creates nothing.
     ///
     /// # Errors
     ///
-    /// Returns an error as [`build`](Self::build) does, and if the server cannot be reached or refuses the connection.
+    /// Returns the errors of [`build`](Self::build), and an error if the server cannot be reached, refuses the connection, or does
+    /// not let the user look for the stream.
     pub async fn has_stream(self) -> Result<bool, HandlerError> {
         let publisher = self.publisher()?;
         let context = publisher.inner.context().await?;

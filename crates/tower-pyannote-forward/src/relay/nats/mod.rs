@@ -46,7 +46,8 @@ pub use self::builder::NatsBuilder;
 /// and flushes the file to the disk later, unless the server sets `sync_interval: always`.
 ///
 /// If the process is killed while it stores an object, chunks without an object stay in the bucket. The next upload of the same
-/// event deletes them, so at most one body for each event stays, until it is older than the bucket's `max_age`.
+/// body deletes them. An event therefore leaves at most one body in the bucket, until the body is older than the bucket's
+/// `max_age`.
 ///
 /// [`Relay::nats`](crate::Relay::nats) creates a publisher with its own connection. Cloning is cheap.
 #[derive(Clone)]
@@ -220,12 +221,12 @@ impl Inner {
 fn cause(kind: ConnectErrorKind) -> &'static str {
     match kind {
         ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
-            "it refuses the user, the password or the token"
+            "the server refuses the user, the password or the token"
         }
         ConnectErrorKind::Dns | ConnectErrorKind::Io | ConnectErrorKind::TimedOut => {
-            "it cannot be reached at the URL"
+            "the server cannot be reached at the URL"
         }
-        ConnectErrorKind::Tls => "it does not speak TLS, or its certificate is not trusted",
+        ConnectErrorKind::Tls => "the server does not speak TLS, or its certificate is not trusted",
         _ => "the client failed",
     }
 }

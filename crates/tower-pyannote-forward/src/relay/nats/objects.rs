@@ -24,7 +24,7 @@ pub(super) struct Objects {
 
 pub(super) struct Bucket {
     objects: ObjectStore,
-    /// The stream that has the chunks and the descriptions of the objects.
+    /// The stream that contains the chunks and the descriptions of the objects.
     stream: Stream,
 }
 
@@ -78,8 +78,8 @@ impl Objects {
 
     /// Stores the chunks of an object, then its description.
     ///
-    /// The client library gives each upload chunks of a random id, and a killed upload would leave them behind. Here the id is
-    /// the digest of the body, so that the next upload of the event finds and deletes the chunks of the last one.
+    /// `ObjectStore::put` names the chunks of each upload by a random id, so nobody finds the chunks of a killed upload. This
+    /// function names them by the digest of the body, so that the next upload of the body deletes them first.
     async fn put(
         &self,
         bucket: &Bucket,
@@ -93,7 +93,7 @@ impl Objects {
         while begin < object.body.len() {
             let end = object.body.len().min(begin.saturating_add(size));
             let mut headers = HeaderMap::new();
-            // Fails if another process uploads the same event, whose chunks would be between these.
+            // Fails if another process uploads the same body at the same time, because the chunks would mix.
             headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, last.to_string());
             let chunk = object.body.slice(begin..end);
             let published = self
@@ -120,7 +120,7 @@ impl Objects {
             deleted: false,
         };
         let mut headers = HeaderMap::new();
-        // Replaces the last description.
+        // Replaces the description of an earlier upload.
         headers.insert(NATS_ROLLUP, "sub");
         let name = Base64Url::encode_string(object.name.as_bytes());
         let subject = format!("$O.{}.M.{name}", self.settings.bucket);
@@ -139,7 +139,7 @@ impl Objects {
         Ok(())
     }
 
-    /// Whether the bucket has all chunks of an object. An upload by another process, which was killed, may have deleted some.
+    /// Returns whether the bucket has all chunks of an object. A killed upload of another process may have deleted some.
     async fn is_whole(&self, bucket: &Bucket, info: &ObjectInfo) -> bool {
         let subject = self.chunks(&info.nuid);
         let Ok(mut found) = bucket.stream.info_with_subjects(subject).await else {
@@ -186,7 +186,7 @@ impl Objects {
 }
 
 impl Object<'_> {
-    /// Returns the id by which the bucket names the chunks: the SHA-256 of the body as 64 hex digits.
+    /// Returns the id in the subject of the chunks: the SHA-256 of the body as 64 hex digits.
     fn id(&self) -> String {
         base16ct::lower::encode_string(&self.digest)
     }
