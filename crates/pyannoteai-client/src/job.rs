@@ -32,7 +32,7 @@ pub struct SubmittedJob {
     pub reference: Option<Text>,
     /// The JSON of the request.
     pub metadata: Option<JobMetadata>,
-    /// The audio, if it is in pyannoteAI's temporary storage.
+    /// The key of the audio file, if it is in pyannoteAI's temporary storage.
     pub media: Option<MediaKey>,
     /// The id of the [`SubmissionIntent`](crate::SubmissionIntent), if the log recorded one.
     pub intent_id: Option<Text>,

@@ -10,29 +10,29 @@ use crate::error::ClientError;
 use crate::media::PresignedUrl;
 use crate::telemetry;
 
-/// A part of an audio, from [`Client::download_part`].
+/// A part of an audio file, from [`Client::download_part`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct MediaPart {
-    /// The bytes. Fewer than requested at the end of the audio.
+    /// The bytes of the part. At the end of the file, fewer than requested.
     pub bytes: Bytes,
-    /// The size of the whole audio, in bytes.
+    /// The size of the whole file, in bytes.
     pub size: u64,
-    /// The media type, as the storage names it.
+    /// The media type that the storage sent.
     pub content_type: Option<String>,
 }
 
 impl Client {
-    /// Downloads a part of an audio into memory. [`media_output`](Self::media_output) returns the URL, which is valid for
-    /// several parts.
+    /// Downloads a range of bytes of an audio file into memory.
     ///
-    /// The request is not retried.
+    /// [`media_output`](Self::media_output) returns the URL. One URL serves several parts, until it expires. An empty range
+    /// requests one byte. The client does not retry the request.
     ///
     /// # Errors
     ///
     /// Returns [`ClientError`] of kind [`Storage`](crate::ClientErrorKind::Storage) if the storage refused the request: with
     /// the status 416 if the part begins after the end, and 403 if the URL has expired. Returns another kind if the
-    /// connection broke or stalled, or if the storage sent another part.
+    /// connection broke or stalled, and [`Decode`](crate::ClientErrorKind::Decode) if the storage sent another part.
     pub async fn download_part(
         &self,
         url: &PresignedUrl,
@@ -74,7 +74,7 @@ impl Client {
     }
 }
 
-/// Returns the size of the whole audio, if the response begins at `start`.
+/// Returns the size of the whole file, if the response begins at `start`.
 fn size_from(response: &Response, start: u64) -> Option<u64> {
     if response.status() != StatusCode::PARTIAL_CONTENT {
         return response.content_length().filter(|_| start == 0);

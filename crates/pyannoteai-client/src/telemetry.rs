@@ -8,7 +8,7 @@ use crate::error::ClientError;
 use crate::job::SubmittedJob;
 use crate::submission_log::SubmissionIntent;
 
-/// The span of a submission. Its level is `TRACE`, so that it adds nothing to log lines at the usual levels.
+/// The span of a submission. Its level is `TRACE`, so that log lines at the usual levels do not show the span.
 pub(crate) struct SubmissionSpan {
     #[cfg(feature = "tracing")]
     span: tracing::Span,
@@ -28,7 +28,7 @@ impl SubmissionSpan {
         }
     }
 
-    /// Runs a submission in the span, and records its end.
+    /// Runs a submission in the span, and records the job or the failure.
     #[cfg(feature = "tracing")]
     pub(crate) async fn run(
         self,

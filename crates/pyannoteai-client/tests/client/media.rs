@@ -291,7 +291,7 @@ impl AsyncRead for Broken {
 }
 
 #[tokio::test]
-async fn a_part_is_requested_by_its_range_and_never_more_is_read() {
+async fn a_part_is_requested_by_its_range_and_no_more_bytes_are_returned() {
     let range =
         |range: &str, body: &'static str| Reply::new(206, body).with_header("content-range", range);
     let replies = [
@@ -310,7 +310,7 @@ async fn a_part_is_requested_by_its_range_and_never_more_is_read() {
     assert_eq!((&end.bytes[..], end.size), (&b"78"[..], 9));
     let other = client.download_part(&url, 4..8).await.unwrap_err();
     assert_eq!(other.kind(), ClientErrorKind::Decode);
-    // A storage without ranges sends all.
+    // A storage that ignores `Range` sends the whole file.
     let whole = client.download_part(&url, 0..4).await.unwrap();
     assert_eq!((&whole.bytes[..], whole.size), (&b"0123"[..], 9));
     assert_eq!(whole.content_type.as_deref(), Some("audio/wav"));
