@@ -78,7 +78,7 @@ impl DeliverySpan {
                 kind = event.kind().map(Kind::as_str),
                 status = event.status().as_str(),
                 retry = event.retry().map(|retry| retry.number),
-                // Recorded by an inside service that propagates traces, such as the inbox.
+                // An inner service that propagates traces, such as the inbox, records these.
                 trace_id = tracing::field::Empty,
                 span_id = tracing::field::Empty,
                 outcome = tracing::field::Empty,

@@ -93,11 +93,11 @@ impl Log {
         self.install_with(None)
     }
 
-    /// Installs the logger of the process and a layer beside it, which has a filter of its own.
+    /// Installs the logger of the process, and another layer. The filter of the log does not apply to this layer.
     ///
     /// # Errors
     ///
-    /// As [`install`](Self::install).
+    /// Returns the errors of [`install`](Self::install).
     ///
     /// # Panics
     ///

@@ -176,7 +176,7 @@ pub(crate) async fn exchange(
     }
 }
 
-/// Sends a file, or the part of it that a request names.
+/// Sends a file, or one part of it.
 async fn send(mut file: File, range: Option<(u64, u64)>) -> io::Result<Response> {
     let size = file.metadata().await?.len();
     let Some((start, last)) = range else {
@@ -193,7 +193,7 @@ async fn send(mut file: File, range: Option<(u64, u64)>) -> io::Result<Response>
     Ok((StatusCode::PARTIAL_CONTENT, range, part).into_response())
 }
 
-/// Returns the first and the last byte of a `Range` header with one range from the start. Other ranges are ignored.
+/// Returns the first and the last byte of a `Range` header of the form `bytes=START-` or `bytes=START-END`. Ignores other forms.
 fn range(headers: &HeaderMap) -> Option<(u64, u64)> {
     let range = headers.get(RANGE)?.to_str().ok()?.strip_prefix("bytes=")?;
     let (start, last) = range.split_once('-')?;
