@@ -145,13 +145,16 @@ impl InboxBuilder {
         self
     }
 
-    /// Sets how the inbox propagates traces. Default: not at all.
+    /// Sets how the inbox propagates traces. Default: no propagation.
     ///
-    /// A delivery, [`Inbox::commit`], then makes the current span a child of the span in which its job was submitted, unless
-    /// it has begun, and stores its context with the event. For that it reads the submission before each commit. The first
-    /// attempt of the event is a child of that span. Each retry begins a trace that is linked to it.
+    /// 1. [`Inbox::commit`] makes the current span, the span of the delivery, a child of the span of the job's submission. If the
+    ///    current span has begun already, `commit` links it to the submission instead.
+    /// 2. The inbox stores the context of the delivery's span with the event.
+    /// 3. The first attempt of the event is a child of the delivery. Each retry begins a trace that is linked to the delivery.
     ///
-    /// A `traceparent` header of a delivery is not signed, so the inbox ignores it.
+    /// With propagation, the inbox reads the submission from the database before each commit, within 1 s.
+    ///
+    /// The inbox ignores the `traceparent` header of a delivery, because the header is not signed.
     pub fn with_trace_propagation(mut self, propagation: impl TracePropagation) -> Self {
         self.traces = Traces::new(propagation);
         self

@@ -11,7 +11,7 @@ use crate::{
     store::{ANSWER, Batch, Done, Grouping},
 };
 
-/// The store with a time limit on each call, because a dead connection gives neither an answer nor an error.
+/// The store with a timeout on each call, because a dead connection gives neither an answer nor an error.
 #[derive(Clone)]
 pub(crate) struct Database {
     store: Arc<SqlStore>,
@@ -28,7 +28,7 @@ impl Database {
         }
     }
 
-    /// Returns the same database for another process: with faults of its own, and without what is known of its last work.
+    /// Returns the same database as another process sees it: with other faults, and without a record of recent results.
     #[cfg(feature = "testing")]
     pub(crate) fn with_faults(&self, faults: Faults) -> Self {
         Self {
@@ -46,7 +46,7 @@ impl Database {
         &self.recent
     }
 
-    /// Calls the store for something that no delivery waits for.
+    /// Calls the store for work that no delivery waits for, with the usual timeout.
     ///
     /// After [`InboxErrorKind::Timeout`] the transaction may still commit.
     pub(crate) async fn ask<'a, T: Send, F>(
@@ -59,7 +59,7 @@ impl Database {
         self.ask_within(ANSWER, work).await
     }
 
-    /// Calls the store with a time limit.
+    /// Calls the store with a timeout.
     pub(crate) async fn ask_within<'a, T: Send, F>(
         &'a self,
         limit: Duration,
@@ -126,7 +126,7 @@ impl fmt::Debug for Database {
 pub(crate) type StoreFuture<'a, T> =
     Pin<Box<dyn Future<Output = Result<T, InboxError>> + Send + 'a>>;
 
-/// What a test that delays a call may know of it.
+/// The part of a call that a gate of a test sees.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(
     not(feature = "testing"),
@@ -139,7 +139,7 @@ pub(crate) enum Call<'a> {
     Other,
 }
 
-/// Without the feature `testing` no call meets a fault.
+/// Without the feature `testing` there are no faults.
 #[cfg(not(feature = "testing"))]
 #[derive(Clone, Default)]
 struct Faults(());

@@ -12,8 +12,8 @@ pub struct InboxDetails {
     pub sha256: [u8; 32],
     /// The signed timestamp of the delivery, in Unix seconds.
     pub signed_at: u64,
-    /// The `media://` URL of the job's audio, if a [`Client`](pyannoteai_client::Client) recorded the submission. A submission
-    /// that [`Inbox::answer_submission`](crate::Inbox::answer_submission) assigned has none.
+    /// The `media://` URL of the job's audio file, if a client recorded the submission with one. Always `None` for a submission
+    /// that [`Inbox::answer_submission`](crate::Inbox::answer_submission) assigned.
     pub media: Option<String>,
     /// The handlers that have finished with the event, by name. Empty once the event is handled.
     pub results: Vec<HandlerResult>,

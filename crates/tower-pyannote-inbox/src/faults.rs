@@ -128,7 +128,7 @@ impl State {
     }
 }
 
-/// What stands between the inbox and its store.
+/// The faults of the calls to a store.
 #[derive(Clone, Default)]
 pub(crate) struct Faults {
     state: Arc<State>,

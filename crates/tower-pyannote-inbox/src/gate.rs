@@ -19,7 +19,7 @@ pub trait StoreGate: Send + Sync + 'static {
     fn pass(&self, call: &StoreCall, moment: StoreMoment) -> StorePass<'_>;
 }
 
-/// A call of a store: `transact`, `release`, `keep_alive` or `other`. The first two have more than a name.
+/// A call of a store: `transact`, `release`, `keep_alive` or `other`. `keep_alive` and `other` have only a name.
 #[doc(hidden)]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

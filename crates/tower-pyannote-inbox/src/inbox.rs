@@ -138,7 +138,7 @@ impl Inbox {
 
     /// Begins the span of a delivery, and adds its context to the record.
     ///
-    /// The submission is read before the commit, because its span is the parent. If the read fails, the delivery begins a trace.
+    /// Reads the submission before the commit, because its span is the parent. If the read fails, the delivery begins a trace.
     async fn trace(&self, span: &Span, record: impl Future<Output = Record>) -> Record {
         let mut record = record.await;
         if self.traces.is_on() {
@@ -245,5 +245,5 @@ async fn record(event: &WebhookEvent, source: Source) -> Record {
 
 const CHECK: Duration = Duration::from_millis(4_500);
 
-/// How long a delivery waits for the trace of its submission, so that the commit has most of its 5 s.
+/// The timeout for reading the trace of a submission. It leaves the commit most of its 5 s.
 const LOOKUP: Duration = Duration::from_secs(1);

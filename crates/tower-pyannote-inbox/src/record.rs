@@ -29,7 +29,7 @@ pub(crate) struct Record {
     pub(crate) signed_at: i64,
     pub(crate) retry_number: Option<i64>,
     pub(crate) retry_reason: Option<String>,
-    /// The span of the delivery.
+    /// The context of the delivery's span.
     pub(crate) trace: Option<TraceContext>,
     pub(crate) body: Bytes,
 }
@@ -62,8 +62,8 @@ impl Record {
         i64::try_from(self.body.len()).unwrap_or(i64::MAX)
     }
 
-    /// Returns whether both were delivered and their bodies differ. The API's bytes may differ from those of a delivery with the
-    /// same content.
+    /// Returns whether both events came by webhook and their bodies differ. A body from the API may have other bytes for the same
+    /// content.
     pub(crate) fn conflicts_with(&self, sha256: &[u8], source: &str) -> bool {
         let webhook = Source::Webhook;
         self.source == webhook && source == webhook.as_str() && sha256 != self.sha256
@@ -90,7 +90,7 @@ pub(crate) struct Stored {
     pub(crate) job_kind: Option<String>,
     pub(crate) reference: Option<String>,
     pub(crate) metadata: Option<String>,
-    /// The spans of the delivery and of the submission.
+    /// The contexts of the delivery's span and of the submission's span.
     pub(crate) traceparent: Option<String>,
     pub(crate) submitted_traceparent: Option<String>,
 }
@@ -133,17 +133,17 @@ pub(crate) struct Submission {
     pub(crate) status_only: bool,
     pub(crate) submitted_at: SystemTime,
     pub(crate) own: OwnData,
-    /// The span in which the job was submitted.
+    /// The context of the submission's span.
     pub(crate) trace: Option<TraceContext>,
 }
 
-/// The user's part of a submission.
+/// The user's data of a submission.
 #[cfg(feature = "reconcile")]
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OwnData {
     pub(crate) reference: Option<Text>,
     pub(crate) metadata: Option<JobMetadata>,
-    /// The `media://` URL of the audio. Not kept with an intent.
+    /// The `media://` URL of the audio file. An intent has none.
     pub(crate) media: Option<Text>,
 }
 
@@ -245,7 +245,7 @@ pub(crate) fn metadata(json: String) -> Option<JobMetadata> {
     JobMetadata::from_json(json).ok()
 }
 
-/// Returns a stored context; `None` if the stored text is no longer one.
+/// Parses a stored context. Returns `None` if the text is invalid.
 pub(crate) fn trace(stored: Option<&str>) -> Option<TraceContext> {
     stored.and_then(|text| text.parse().ok())
 }

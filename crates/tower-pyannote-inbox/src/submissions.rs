@@ -46,8 +46,8 @@ use tower_pyannote::event::Text;
 ///
 /// # Traces
 ///
-/// An inbox with a [`TracePropagation`](crate::TracePropagation) records the context of the span in which a job is submitted.
-/// The span of the event's delivery is then a child of that span.
+/// An inbox with a [`TracePropagation`](crate::TracePropagation) records the context of the submission's span. The span of the
+/// event's delivery is then a child of the submission's span.
 ///
 /// # Example
 ///
@@ -156,7 +156,7 @@ impl Inbox {
         }
     }
 
-    /// Retries for 10 s, because nothing else may know of the job. Then events may be due.
+    /// Retries for 10 s, because the job may be recorded nowhere else. Wakes the workers at the end, because events may be due.
     async fn persist<'a, F>(&'a self, work: impl Fn(&'a SqlStore) -> F) -> Result<(), InboxError>
     where
         F: Future<Output = Result<(), InboxError>> + Send + 'a,

@@ -184,7 +184,7 @@ pub(crate) fn attempt_span(event: &WebhookEvent) -> Span {
 
 /// Returns the span of a handler in an attempt.
 ///
-/// Its level is `TRACE`, because log lines at the usual levels have the span of the attempt.
+/// Its level is `TRACE`, so that log lines at the usual levels show only the span of the attempt.
 pub(crate) fn handler_span(event: &WebhookEvent, handler: &str) -> Span {
     tracing::trace_span!(
         "pyannote_handler",
@@ -200,7 +200,7 @@ pub(crate) fn handler_span(event: &WebhookEvent, handler: &str) -> Span {
     )
 }
 
-/// Returns the span in which an event that was fetched is committed.
+/// Returns the span in which the reconciler commits an event.
 #[cfg(feature = "reconcile")]
 pub(crate) fn fetched_span(event: &WebhookEvent) -> Span {
     tracing::trace_span!(

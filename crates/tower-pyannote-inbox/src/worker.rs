@@ -31,7 +31,7 @@ impl Inbox {
 ///
 /// 1. A worker handles up to 4 events [at the same time](Self::with_concurrency). Events of one job run one after another, in
 ///    the order in which they were committed, whichever worker claims them. A later event waits for the retries of an earlier
-///    one. It goes on once the earlier event is handled or dead.
+///    one, and runs once the earlier event is handled or dead.
 /// 2. Each handler runs under the registry's timeout. An event is retried while a handler fails with an error that a retry may
 ///    fix, or panics: up to [8 attempts](Self::with_max_attempts), with [exponential backoff](Self::with_backoff).
 /// 3. A retry runs only the handlers that have not succeeded; their names tell them apart. A handler that returned a

@@ -91,12 +91,12 @@ impl SqlStore {
         self.engine.grouping()
     }
 
-    /// Commits events, writes outcomes and claims events, in this order. Does all or nothing; the answers have the order of the
+    /// Commits events, writes outcomes and claims events, in this order and in one transaction. The answers have the order of the
     /// batch.
     pub(crate) async fn transact(&self, batch: &Batch) -> Result<Done, InboxError> {
         let done = self.transact_with(batch, &batch.claims).await;
         match done {
-            // Another worker has claimed another event of the same job just now. The next claim sees that.
+            // Another worker has just claimed an event of the same job. Commit without claims; the next claim sees that event.
             Err(error) if is_unique_violation(&error) && !batch.claims.is_empty() => {
                 let mut done = self.transact_with(batch, &[]).await?;
                 done.claimed.resize_with(batch.claims.len(), Vec::new);
@@ -168,7 +168,7 @@ impl SqlStore {
         Ok(stats)
     }
 
-    /// Counts the events received since a time, by spans of nanoseconds. Spans without events are left out.
+    /// Counts the events received since a time, in intervals of `span` nanoseconds. Leaves out intervals without events.
     pub(crate) async fn arrivals(
         &self,
         since: i64,
@@ -181,7 +181,7 @@ impl SqlStore {
         Ok(counts)
     }
 
-    /// Makes a dead event handled; `false` if no dead event has this id.
+    /// Marks a dead event as handled. Returns `false` if no dead event has this id.
     pub(crate) async fn mark_handled(&self, id: i64, reason: &str) -> Result<bool, InboxError> {
         let mut session = self.engine.write().await?;
         let values = [Value::Int(id), Value::Text(reason)];
@@ -217,7 +217,7 @@ impl SqlStore {
         Ok(stored)
     }
 
-    /// Makes an event due again; `false` if there is none of this id, or if a worker has it.
+    /// Makes an event due again. Returns `false` if no event has this id, or if a worker has claimed the event.
     pub(crate) async fn replay(&self, id: i64, replay: Replay) -> Result<bool, InboxError> {
         let mut session = self.engine.write().await?;
         if session.run(sql::REPLAY, &[Value::Int(id)]).await? == 0 {
@@ -229,7 +229,7 @@ impl SqlStore {
         Ok(true)
     }
 
-    /// Removes some of the events that were handled before a time. Returns their number, 0 if none is left.
+    /// Deletes a batch of the events that were handled before a time. Returns their number, 0 if none is left.
     pub(crate) async fn prune(&self, before: i64) -> Result<u64, InboxError> {
         let mut session = self.engine.write().await?;
         let (pruned, lost) = self.prune_in(&mut session, before).await?;

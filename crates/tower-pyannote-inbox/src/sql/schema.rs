@@ -80,14 +80,14 @@ fn refused(error: SchemaError) -> InboxError {
 const TABLES_SQLITE: &str = "\
 SELECT name FROM sqlite_schema WHERE type = 'table' AND name IN ('_pyannote_migrations', 'pyannote_schema')";
 
-/// Names the sources as [`Source`](tower_pyannote::event::Source) does.
+/// Version 3: renames the sources as [`Source`](tower_pyannote::event::Source) names them.
 const SOURCES: &str = "\
 UPDATE pyannote_events SET source = CASE source WHEN 'fetched' THEN 'api' ELSE 'webhook' END";
 
-/// Adds the `media://` URL of the audio that a job was submitted with.
+/// Version 4: adds the `media://` URL of the audio file that a job was submitted with.
 const MEDIA: &str = "ALTER TABLE pyannote_submissions ADD COLUMN media TEXT";
 
-/// Adds the spans in which a job was submitted and an event was delivered.
+/// Version 5: adds the contexts of the spans in which a job was submitted and an event was delivered.
 const TRACES: &str = "\
 ALTER TABLE pyannote_submissions ADD COLUMN traceparent TEXT;
 ALTER TABLE pyannote_events ADD COLUMN traceparent TEXT";

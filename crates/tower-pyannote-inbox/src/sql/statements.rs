@@ -45,8 +45,8 @@ pub(super) const RELEASE: &str = "\
 UPDATE pyannote_events SET state = 'waiting', claims = claims + 1, worker = NULL
 WHERE state = 'running' AND worker = $1 AND NOT id = ANY($2)";
 
-/// Skips an event while another of its job runs, or an earlier one waits, even if the earlier one is due later. So the events
-/// of a job neither overlap nor overtake each other, and a claim takes at most one of them.
+/// Skips an event while another event of its job runs, or an earlier one waits, even if the earlier one is due later. The events
+/// of a job therefore run one at a time and in their order, and a claim takes at most one of them.
 ///
 /// SQLite plans a statement again for each value of a bare `LIMIT $2`.
 pub(super) const CLAIM_SQLITE: &str = "\

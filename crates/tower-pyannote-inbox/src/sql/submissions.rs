@@ -81,7 +81,7 @@ impl SqlStore {
         session.commit().await
     }
 
-    /// Records a submission that is about to be sent. Events of unknown jobs that are committed from now on wait for its end.
+    /// Records a submission before it is sent. From now on, new events of unknown jobs wait until the submission has ended.
     pub(crate) async fn open_intent(&self, intent: &NewIntent) -> Result<(), InboxError> {
         let own = &intent.own;
         let values = [
@@ -99,7 +99,7 @@ impl SqlStore {
         session.commit().await
     }
 
-    /// Ends the wait for an answer. The submission is forgotten, or unanswered if its job `may_exist`.
+    /// Ends the wait for an answer. Deletes the submission, or keeps it as unanswered if its job `may_exist`.
     pub(crate) async fn close_intent(&self, id: &str, may_exist: bool) -> Result<(), InboxError> {
         let statement = match may_exist {
             true => EXPIRE,
@@ -121,7 +121,7 @@ impl SqlStore {
         Ok(rows.into_iter().map(unanswered).collect())
     }
 
-    /// Records the job of an unanswered submission; `false` if there is none with this id.
+    /// Records the job of an unanswered submission. Returns `false` if there is none with this id.
     pub(crate) async fn answer(&self, id: &str, job_id: &Text) -> Result<bool, InboxError> {
         let mut session = self.closing().await?;
         let Some(row) = session.row(UNANSWERED_ONE, &[Value::Text(id)]).await? else {
@@ -172,12 +172,12 @@ impl SqlStore {
         Ok(submissions.collect())
     }
 
-    /// Returns for each job whether its end is known: its event is or was in the inbox, or was given up.
+    /// Returns for each job whether it is settled: its event is or was in the inbox, or the reconciler gave the event up.
     pub(crate) async fn settled(&self, job_ids: &[Text]) -> Result<Vec<bool>, InboxError> {
         self.each(job_ids, SETTLED).await
     }
 
-    /// Takes or renews a lease; `false` if another holder has it.
+    /// Takes or renews a lease. Returns `false` if another holder has it.
     pub(crate) async fn lease(
         &self,
         name: &str,
@@ -196,7 +196,7 @@ impl SqlStore {
         Ok(taken > 0)
     }
 
-    /// Gives up the event of a job.
+    /// Records that the event of a job is lost, so that nobody fetches it again.
     pub(crate) async fn give_up(&self, submission: &Submission) -> Result<(), InboxError> {
         let values = [
             Value::Bytes(&job_key(&submission.job_id)),
@@ -263,7 +263,7 @@ WHERE held_at IS NOT NULL AND claims = 0 AND (
     OR NOT EXISTS (
         SELECT 1 FROM pyannote_intents i WHERE i.begun_at <= pyannote_events.held_at AND i.expires_at > now_ns()))";
 
-/// A row is locked until the transaction ends. Relatives of PostgreSQL have no advisory locks.
+/// Locks a row until the transaction ends. Some databases that are compatible with PostgreSQL have no advisory locks.
 const LOCK_POSTGRES: &str = "\
 INSERT INTO pyannote_probe (id, written_at) VALUES (2, now_ns())
 ON CONFLICT (id) DO UPDATE SET written_at = excluded.written_at";

@@ -2,8 +2,8 @@ use std::{fmt, str::FromStr};
 
 /// The identity of a span: the id of its trace, its own id, and whether it is sampled.
 ///
-/// `Display` writes a `traceparent` of [W3C Trace Context], version 00, which [`str::parse`] reads. An inbox stores this text
-/// with submissions and events. It stores no `tracestate`.
+/// `Display` writes a `traceparent` of [W3C Trace Context], version 00, and [`str::parse`] reads it. An inbox stores this text
+/// with submissions and events, without a `tracestate`.
 ///
 /// [W3C Trace Context]: https://www.w3.org/TR/trace-context/
 ///
@@ -26,7 +26,7 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
-    /// Creates a context. Returns `None` if an id is 0, which is not an id.
+    /// Creates a context. Returns `None` if an id is 0, because 0 is not a valid id.
     #[must_use]
     pub const fn new(trace_id: u128, span_id: u64, is_sampled: bool) -> Option<Self> {
         if trace_id == 0 || span_id == 0 {

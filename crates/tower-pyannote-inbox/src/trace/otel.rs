@@ -7,11 +7,11 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::{context::TraceContext, propagation::TracePropagation};
 
-/// Propagates the traces of a subscriber with a layer of [`tracing_opentelemetry`].
+/// Propagates traces through the layer of [`tracing_opentelemetry`].
 ///
 /// Build the layer with
 /// [`with_context_activation(false)`](tracing_opentelemetry::OpenTelemetryLayer::with_context_activation). Otherwise the span of
-/// a delivery begins before its submission is known, and is linked to the submission instead of being its child.
+/// a delivery begins before the inbox has read its submission, so the span is linked to the submission and is not its child.
 ///
 /// # Example: submissions that begin the traces of their events
 ///

@@ -10,15 +10,15 @@ use crate::telemetry::guarded;
 /// [`InboxBuilder::with_trace_propagation`](crate::InboxBuilder::with_trace_propagation) sets it. `OpenTelemetry` (feature
 /// `otel`) implements it for subscribers with a layer of `tracing-opentelemetry`.
 ///
-/// The methods must not block. A panic is caught.
+/// The methods must not block. The inbox catches their panics.
 pub trait TracePropagation: Send + Sync + 'static {
-    /// Returns the context of a span, which begins with this call at the latest. Returns `None` if the span is not recorded.
+    /// Returns the context of a span. Begins the span if it has not begun. Returns `None` if the span is not recorded.
     fn context(&self, span: &Span) -> Option<TraceContext>;
 
-    /// Makes `parent` the parent of a span that has not begun. Links a span that has begun.
+    /// Makes `parent` the parent of a span that has not begun. Links a span that has begun to `parent`.
     fn set_parent(&self, span: &Span, parent: TraceContext);
 
-    /// Links a span to another one.
+    /// Links a span to the span `to`.
     fn add_link(&self, span: &Span, to: TraceContext);
 }
 
@@ -41,7 +41,7 @@ impl Traces {
         self.context(&Span::current())
     }
 
-    /// Begins the span of a delivery, as a child of its job's submission if that is known.
+    /// Begins the span of a delivery, as a child of the job's submission if the submission is known.
     pub(crate) fn deliver(
         &self,
         span: &Span,
@@ -53,8 +53,8 @@ impl Traces {
         self.begin(span)
     }
 
-    /// Begins the span of an attempt. The first attempt is a child. A retry begins a trace of its own that is linked, because
-    /// it may run days later.
+    /// Begins the span of an attempt. The first attempt is a child of the event's trace. A retry may run days later, so it begins
+    /// a trace of its own, with a link.
     pub(crate) fn attempt(&self, span: &Span, number: u32, origin: Origin) {
         let (parent, other) = origin.parent_and_other();
         match parent {
@@ -119,7 +119,7 @@ impl fmt::Debug for Traces {
     }
 }
 
-/// Where the trace of an event comes from.
+/// The spans from which the trace of an event comes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Origin {
     /// The span of the delivery.
@@ -129,7 +129,7 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// Returns the parent of the first attempt, and a span of another trace to link.
+    /// Returns the parent of the first attempt, and a span of another trace to link to.
     ///
     /// The trace of the submission wins. If the event was delivered before the submission was recorded, the delivery has a trace
     /// of its own.

@@ -72,7 +72,8 @@ impl Effects {
         }
     }
 
-    /// An event that has begun was committed. From then on, no event of its job with a higher id may begin until it has ended.
+    /// Checks the order of each job: once an event has begun, no event of the job with a higher id begins until the first one has
+    /// ended.
     pub(crate) fn none_overtakes_another(&self, ids: &HashMap<Key, u64>, excused: &HashSet<u32>) {
         let mut unfinished: HashMap<u32, HashSet<Key>> = HashMap::new();
         for effect in &self.0 {

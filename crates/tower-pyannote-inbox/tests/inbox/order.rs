@@ -52,7 +52,7 @@ fn fail_twice(event: &WebhookEvent) -> Result<(), HandlerError> {
     }
 }
 
-/// Delays the first event by an hour.
+/// Fails the first event, with a retry after an hour.
 fn fail_for_an_hour(event: &WebhookEvent) -> Result<(), HandlerError> {
     match event.status().as_str() {
         "first" => Err(HandlerError::new("busy").retry_after(Duration::from_secs(3_600))),

@@ -569,7 +569,7 @@ fn check_order(before: &Snapshot, after: &Snapshot) {
     }
 }
 
-/// Whether no other event of the job runs, and no earlier one waits.
+/// Returns whether no other event of the job runs, and no earlier one waits.
 fn is_first(tables: &Snapshot, id: i64, event: &Event) -> bool {
     !tables.events.iter().any(|(other, mate)| {
         let is_before = mate.state == "waiting" && *other < id;

@@ -76,7 +76,7 @@ fn a_disk_that_ignores_flushes_of_folders_loses_files() {
     assert!(loses(recorder, Store::Grouped, "folders", "file"));
 }
 
-/// Whether one of some power cuts loses something, on a disk that ignores some flushes.
+/// Returns whether a power cut loses something on a disk that ignores some flushes.
 fn loses(recorder: &'static Path, store: Store, ignored: &'static str, what: &str) -> bool {
     (0..60).any(|_| {
         let mut disk = Disk::new(recorder, store, ignored);

@@ -24,7 +24,7 @@ on_each_store! {
     a_propagation_that_panics_changes_no_delivery,
 }
 
-/// Stands in for a tracing system. Spans without a name are those that are current: the test's, and those of deliveries.
+/// Stands in for a tracing system. The current span has no name: the span of the test, or of a delivery.
 #[derive(Clone, Default)]
 struct Recorder {
     calls: Arc<Mutex<Vec<String>>>,
@@ -146,7 +146,7 @@ async fn a_delivery_without_a_submission_begins_a_trace_that_outlives_the_proces
     drop(inbox);
 
     let after = Recorder::default();
-    // So that no id of this process is 1.
+    // Uses up id 1, so that no other span of this process has it.
     after.begun.store(100, Ordering::SeqCst);
     let inbox = open(&place, &after).await;
     let _worker = spawn(hasty(&inbox, failing_once()));
@@ -181,7 +181,7 @@ async fn the_body_of_a_large_event_comes_with_its_trace(place: Place) {
     );
 }
 
-/// Fails as the code of a user may.
+/// Panics in each method, as a user's code may.
 struct Panics;
 
 impl TracePropagation for Panics {
