@@ -1,4 +1,4 @@
-//! The cost of the web page: what an open page takes from deliveries, and how fast the largest pages load.
+//! Measures how much an open page slows deliveries down, and how fast the largest pages load.
 //!
 //! The first table delivers events to a receiver in short turns, with a page open in every other turn. An open page is a
 //! client that does what `page.js` does: it listens to the stream of changes, and fetches the list after each. The second

@@ -234,9 +234,9 @@ pub(crate) struct System {
     pub(crate) deliveries: Deliveries,
     /// The open connections of each listener.
     pub(crate) connections: Vec<ListenerConnections>,
-    /// Absent without `/webhook`.
+    /// The limits on deliveries. Absent if the receiver does not serve `/webhook`.
     pub(crate) limits: Option<LimitsInForce>,
-    /// Absent if no reconciler runs here.
+    /// The state of the reconciler. Absent if this process runs none.
     pub(crate) reconciler: Option<ReconcilerState>,
     /// The last refused deliveries, the newest first.
     pub(crate) refusals: Vec<Refusal>,
@@ -259,7 +259,7 @@ pub(crate) struct Rates {
 /// The connections of a listener.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ListenerConnections {
-    /// public or private.
+    /// `public` or `private`.
     pub(crate) listener: &'static str,
     pub(crate) open: usize,
     pub(crate) most: usize,
@@ -272,7 +272,7 @@ pub(crate) struct LimitsInForce {
     pub(crate) body_bytes: usize,
     /// The memory for all bodies that arrive, beyond the first 64 KiB of each.
     pub(crate) budget_bytes: usize,
-    /// The part of that memory that is in use.
+    /// The used part of this memory.
     pub(crate) budget_used_bytes: usize,
     /// How long a body may take to arrive.
     pub(crate) body_seconds: f64,

@@ -1,4 +1,4 @@
-//! Stands in for traces where the feature `otel` is off.
+//! Replaces the module `otel` if the feature `otel` is off.
 
 use pyannote_cli::{BoxedLayer, Failure};
 use tokio::runtime::Handle;

@@ -98,7 +98,7 @@ fn start(
         }
         _ => Traces::default(),
     };
-    // Writes the last lines to the log file when this function returns.
+    // Dropped at the end of this function, which writes the last lines to the log file.
     let _log = program.common.log().install_with(traces.layer())?;
     let result = runtime.block_on(async {
         match &program.command {

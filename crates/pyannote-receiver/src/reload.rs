@@ -12,7 +12,7 @@ use crate::{
     settings::{Role, Settings},
 };
 
-/// What a running receiver needs to take new secrets.
+/// The parts of a running receiver that use secrets.
 pub(crate) struct Reload<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) secrets: &'a Secrets,
@@ -23,7 +23,7 @@ pub(crate) struct Reload<'a> {
 }
 
 impl Reload<'_> {
-    /// Reads the secrets again at each signal. A secret that cannot be read stays as it was.
+    /// Reads the secrets again at each signal. A secret that cannot be read or is invalid stays as it was.
     pub(crate) async fn at_each(&self, mut hangup: Hangup) {
         let mut key = self.api_key().ok().flatten();
         loop {

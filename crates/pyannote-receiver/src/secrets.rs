@@ -105,7 +105,7 @@ impl Source {
         Self::of(settings, value, key)
     }
 
-    /// Returns the source of a secret that is a setting, or is in the file of the setting `{key}_file`.
+    /// Returns the source of a secret: the value of the setting `key`, or the file of the setting `{key}_file`.
     fn of_setting(settings: &InForce, key: &str, place: &str) -> Self {
         let value = settings.get(key).and_then(|setting| {
             let value = Zeroizing::new(setting.value.clone()?.into_bytes());

@@ -771,7 +771,7 @@ fn forty_downloads_of_a_large_body_share_the_memory() {
     for stream in &mut streams {
         stream.write_all(request.as_bytes()).unwrap();
     }
-    // Nobody reads, so that each download that begins stays.
+    // The test reads none of the downloads, so each one keeps its memory.
     let begun = |stream: &std::net::TcpStream| stream.peek(&mut [0]).unwrap() > 0;
     assert!(begun(&streams[0]) || begun(&streams[1]));
     std::thread::sleep(std::time::Duration::from_secs(3));
@@ -790,7 +790,7 @@ fn forty_downloads_of_a_large_body_share_the_memory() {
     );
 }
 
-/// Returns the most memory that the receiver has had.
+/// Returns the peak memory of the receiver in MB.
 fn peak_megabytes(server: &Server) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
     let line = status

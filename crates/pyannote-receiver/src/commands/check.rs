@@ -161,7 +161,7 @@ async fn limits(settings: &Settings, inbox: Option<Inbox>) -> Result<String, Fai
     let _ = HandlerRegistry::new()
         .with_handler_timeout(settings.worker.handler_timeout)
         .map_err(|error| Failure::usage(format!("--handler-timeout: {error}")))?;
-    // The settings of a worker need an inbox. It is opened where `serve` would create one, and deleted.
+    // The settings of a worker need an inbox. If there is none, create one beside its future place, and delete it.
     let directory;
     let inbox = match inbox {
         Some(inbox) => inbox,
@@ -258,7 +258,7 @@ async fn api_key(settings: &Settings, secrets: &Secrets) -> Result<String, Failu
 }
 
 const AFTER_HELP: &str = "\
-No event is received, handled or fetched. What does not exist is not created: no directory, no inbox, no stream.
+The command receives, handles and fetches no event. It creates no directory, no inbox and no stream.
 
 Examples:
   pyannote-receiver check --config /etc/pyannote-receiver.toml

@@ -19,7 +19,7 @@ pub(crate) struct Completions {
     shell: Shell,
 }
 
-/// Print the manual page, or that of a command; or write the pages of all commands to a directory
+/// Print the manual page of the program or of a command, or write all pages to a directory
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  pyannote-receiver man inbox list | man -l -\n  pyannote-receiver man --directory /usr/share/man/man1"

@@ -4,9 +4,9 @@ use rustls::crypto::ring;
 
 use crate::error::in_full;
 
-/// Returns the builder of a client that trusts the certificates of the machine.
+/// Returns the builder of a client that trusts the certificate authorities of the machine.
 pub(crate) fn builder(url: &Url) -> ClientBuilder {
-    // Fails if the process has a provider, which is then used.
+    // Fails if the process has a provider already. The client then uses that provider.
     let _ = ring::default_provider().install_default();
     match url.scheme() {
         "https" => Client::builder(),

@@ -4,7 +4,7 @@ use tokio::sync::watch;
 use tower_pyannote::{HandlerError, WebhookEvent, WebhookHandler};
 use tower_pyannote_forward::Forward;
 
-/// Forwards through the handler of the moment, which changes with the secrets.
+/// Passes events to a [`Forward`] that a reload of the secrets replaces.
 #[derive(Clone)]
 pub(super) struct Current(Arc<watch::Sender<Forward>>);
 
@@ -13,7 +13,7 @@ impl Current {
         Self(Arc::new(watch::Sender::new(forward)))
     }
 
-    /// Forwards through another handler from now on.
+    /// Passes later events to another [`Forward`]. Events in flight keep the old one.
     pub(super) fn replace(&self, forward: Forward) {
         let _ = self.0.send_replace(forward);
     }

@@ -46,7 +46,7 @@ pub(crate) struct Endpoint {
     permanent_statuses: Vec<u16>,
 }
 
-/// Why an endpoint of the settings file cannot be used.
+/// The reason why an endpoint of the settings file cannot be used.
 pub(super) type Problem = Box<dyn std::error::Error + Send + Sync>;
 
 impl Endpoint {
@@ -58,7 +58,7 @@ impl Endpoint {
         settings
     }
 
-    /// Returns whether a file has a secret of the endpoint.
+    /// Returns whether the endpoint reads a secret from a file.
     pub(super) fn has_secrets(&self) -> bool {
         let files = [&self.secret_file, &self.pyannote_secret_file];
         files.into_iter().any(Option::is_some) || !self.header_files.is_empty()
@@ -114,7 +114,7 @@ impl Endpoint {
     }
 }
 
-/// Adds the values in a table with their keys, joined by dots.
+/// Adds the values of a table under their keys. Joins the keys of nested tables by dots.
 fn flatten(key: String, value: Value, settings: &mut Vec<(String, String)>) {
     let text = |value: &Value| {
         value

@@ -33,7 +33,7 @@ struct Registered {
     has_secrets: bool,
 }
 
-/// What the settings of an endpoint make.
+/// An endpoint, built from its settings.
 struct Built {
     forward: Forward,
     timeout: Duration,
@@ -41,7 +41,7 @@ struct Built {
 }
 
 impl Handlers {
-    /// Builds the handlers of the settings, and connects to nothing.
+    /// Builds the handlers from the settings. Connects to nothing.
     pub(crate) fn new(settings: &PassOn, secrets: &Secrets) -> Result<Self, Failure> {
         let endpoints = built(settings, secrets).map(|(name, built)| {
             let built = built?;
@@ -63,7 +63,7 @@ impl Handlers {
         })
     }
 
-    /// Names the handlers, for `check`.
+    /// Returns a sentence with the names of the handlers, for `check`.
     pub(crate) fn summary(&self) -> String {
         let endpoints = self.endpoints.iter().map(|it| it.name.as_str());
         let relay = self.relay.iter().map(|_| "relay");
@@ -82,7 +82,7 @@ impl Handlers {
         for endpoint in &self.endpoints {
             let name = endpoint.name.as_str();
             registry = registry.register(name, endpoint.handler.clone())?;
-            // The handler itself times out before, with an error that says so.
+            // The timeout of the handler itself ends first, because its error is more precise.
             registry = registry.with_timeout_for(name, endpoint.timeout.saturating_add(BESIDE))?;
         }
         match &self.relay {
@@ -91,8 +91,8 @@ impl Handlers {
         }
     }
 
-    /// Reads the secrets of each endpoint again, and returns its name with the result. An endpoint keeps its secrets if the
-    /// new ones cannot be used.
+    /// Reads the secrets of each endpoint again, and returns the name and the result for each. An endpoint keeps its secrets if
+    /// the new ones are invalid.
     pub(crate) fn reload<'a>(
         &'a self,
         settings: &'a PassOn,
@@ -181,7 +181,7 @@ fn nats(settings: &PassOn, secrets: &Secrets) -> Result<Option<NatsBuilder>, Fai
     Ok(Some(Relay::nats(url.as_text()?, &settings.stream)))
 }
 
-/// Returns the host and the port. The path may hold a token, and names are logged.
+/// Returns the host and the port of a URL. Names are logged, so the path, which may contain a token, is left out.
 fn name_of(url: &str) -> String {
     let url = Url::parse(url).ok();
     let name = url.and_then(|url| {

@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 
 use crate::{commands::http_client, error::in_full};
 
-/// Where traces are sent.
+/// The endpoint of a collector.
 pub(super) struct Endpoint {
     pub(super) url: Url,
     /// The setting that names the URL, for errors.
@@ -16,7 +16,7 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Returns the endpoint from the setting, or else from a variable of OpenTelemetry. Returns `None` if traces are off.
+    /// Returns the endpoint from the setting, else from a variable of OpenTelemetry. Returns `None` if traces are off.
     pub(super) fn of(setting: Option<&str>) -> Result<Option<Self>, Failure> {
         let has =
             |name, value: &str| variable(name).is_some_and(|set| set.eq_ignore_ascii_case(value));
@@ -38,7 +38,7 @@ impl Endpoint {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(expected("expected http:// or https://"));
         }
-        // Spans name no URL, but the SDK's errors may.
+        // The errors of the SDK may show the URL.
         if !url.username().is_empty() || url.password().is_some() {
             return Err(expected(
                 "the URL has credentials: set OTEL_EXPORTER_OTLP_HEADERS instead, such as authorization=Basic%20…",
@@ -51,7 +51,7 @@ impl Endpoint {
         Ok(Some(Self { url, setting }))
     }
 
-    /// Returns the HTTP client. It follows no redirect, because the headers may hold a key of the collector.
+    /// Returns the HTTP client. The client follows no redirect, because the headers may contain a key of the collector.
     pub(super) fn client(&self, runtime: &Handle) -> Result<impl HttpClient + use<>, Failure> {
         let client = http_client::builder(&self.url)
             .timeout(timeout())
@@ -67,7 +67,7 @@ impl Endpoint {
     }
 }
 
-/// Sends from tasks of the runtime, because the thread that exports has none.
+/// Sends requests from tasks of the runtime, because the thread of the exporter has no runtime.
 #[derive(Debug)]
 struct OnRuntime {
     client: Client,
@@ -85,7 +85,7 @@ impl HttpClient for OnRuntime {
     }
 }
 
-/// Returns the time limit of one export, from the variables of OpenTelemetry. Default: 10 s.
+/// Returns the timeout of one export, from the variables of OpenTelemetry. Default: 10 s.
 fn timeout() -> Duration {
     let set = variable("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT")
         .or_else(|| variable("OTEL_EXPORTER_OTLP_TIMEOUT"));

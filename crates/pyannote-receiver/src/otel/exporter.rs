@@ -9,7 +9,7 @@ use opentelemetry_sdk::{
     trace::{SpanData, SpanExporter},
 };
 
-/// An exporter whose failures are logged, at most once a minute.
+/// An exporter that logs its failures, at most once a minute.
 #[derive(Debug)]
 pub(super) struct Exporter<E> {
     exporter: E,
@@ -53,7 +53,7 @@ impl<E> Exporter<E> {
 impl<E: SpanExporter> SpanExporter for Exporter<E> {
     async fn export(&self, mut batch: Vec<SpanData>) -> OTelSdkResult {
         for span in &mut batch {
-            // The span has its ids anyway; these attributes are for log lines.
+            // These attributes are for log lines. The span has its ids already.
             let is_id = |key: &str| matches!(key, "trace_id" | "span_id");
             span.attributes
                 .retain(|attribute| !is_id(attribute.key.as_str()));

@@ -1,4 +1,4 @@
-//! Traces over OTLP.
+//! Sends traces over OTLP.
 
 mod endpoint;
 mod exporter;
@@ -23,10 +23,10 @@ pub(crate) struct Traces {
 }
 
 impl Traces {
-    /// Starts to collect spans and to send them, if a setting or a standard variable of OpenTelemetry names a collector.
+    /// Starts to collect and send spans, if the setting or a variable of OpenTelemetry names a collector.
     ///
-    /// Spans wait in a bounded queue for a thread of their own, so that a slow collector delays no delivery. A full queue drops
-    /// spans.
+    /// A thread of its own sends the spans from a bounded queue, so that a slow collector delays no delivery. A full queue drops
+    /// further spans.
     pub(crate) fn start(endpoint: Option<&str>, runtime: &Handle) -> Result<Self, Failure> {
         let Some(endpoint) = Endpoint::of(endpoint)? else {
             return Ok(Self::default());
@@ -52,7 +52,7 @@ impl Traces {
         let tracer = self.provider.as_ref()?.tracer(NAME);
         let layer = tracing_opentelemetry::layer()
             .with_tracer(tracer)
-            // The span of a delivery gets its parent after it was entered.
+            // With activation, a span begins when it is entered. The span of a delivery gets its parent later.
             .with_context_activation(false)
             .with_location(false)
             .with_threads(false)
@@ -68,7 +68,7 @@ impl Traces {
         }
     }
 
-    /// Sends what is left. Takes at most [`FLUSH`].
+    /// Sends the remaining spans. Waits at most [`FLUSH`].
     pub(crate) fn flush(self) {
         let Some(provider) = self.provider else {
             return;
@@ -82,15 +82,15 @@ impl Traces {
     }
 }
 
-/// Whether spans are collected: all of these crates, and those of other crates from level `info`.
+/// Returns whether a span is collected: any span of the project's crates, and spans of other crates from level `info`.
 ///
-/// Log lines are not collected, because an error may quote a URL of the operator's.
+/// Log lines are not collected, because an error may contain a URL of the operator.
 fn is_collected(metadata: &Metadata<'_>) -> bool {
     let is_ours = || OURS.iter().any(|ours| metadata.target().starts_with(ours));
     metadata.is_span() && (*metadata.level() <= Level::INFO || is_ours())
 }
 
-/// Returns the attributes of this process. The variables of OpenTelemetry override the name.
+/// Returns the attributes of this process. The variables of OpenTelemetry override the name of the service.
 fn resource() -> Resource {
     let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
     let resource = Resource::builder().with_attribute(version);
@@ -105,8 +105,8 @@ fn resource() -> Resource {
 
 const NAME: &str = "pyannote-receiver";
 
-/// How the targets of the project's crates begin.
+/// The prefixes of the targets of the project's crates.
 const OURS: [&str; 3] = ["pyannote_receiver", "pyannoteai_client", "tower_pyannote"];
 
-/// How long the end of the process waits for the collector.
+/// The time that the process waits for the collector at its end.
 const FLUSH: Duration = Duration::from_secs(5);

@@ -39,7 +39,7 @@ pub(super) struct Access {
     sessions: Mutex<HashMap<[u8; 32], Instant>>,
     /// A digest of the token that was accepted last, because argon2 is slow.
     accepted: Mutex<Option<[u8; 32]>>,
-    /// One check of a token at a time, which bounds the memory of argon2.
+    /// Limits argon2, which needs much memory, to one token at a time.
     checks: Semaphore,
 }
 
@@ -183,7 +183,7 @@ impl Access {
             *self.accepted.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
         } else {
             tracing::warn!(target: "pyannote_receiver::audit", "a wrong token for the page was refused");
-            // Other checks go on meanwhile.
+            // The pause holds no permit, so other checks continue.
             time::sleep(PENALTY).await;
         }
         is_right
@@ -213,10 +213,10 @@ impl Access {
         })
     }
 
-    /// Returns a cookie. A browser sends it only over HTTPS if it sent this request over HTTPS.
+    /// Returns a cookie. The cookie is `Secure` if the browser sent this request over HTTPS.
     fn set_cookie(&self, headers: &HeaderMap, value: &str, end: &str) -> HeaderValue {
         let name = &self.cookie;
-        // Only the proxy that names the user reaches a page with a proxy's header.
+        // With a header for the user, only a trusted proxy reaches the page, so its other headers are trusted, too.
         let is_forwarded = self.proxy_header.is_some()
             && headers
                 .get("x-forwarded-proto")
@@ -310,7 +310,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn sixty_wrong_tokens_do_not_hold_up_a_right_one() {
+    async fn sixty_wrong_tokens_do_not_delay_a_right_one() {
         let quick = Params::new(64, 1, 1, None).unwrap();
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, quick);
         let hash = argon2

@@ -1,4 +1,4 @@
-//! The actions of an operator. The log has each action with the user.
+//! The actions of an operator. The audit log names the user of each action.
 
 use std::{future::Future, time::Duration};
 
@@ -52,7 +52,7 @@ pub(super) async fn replay_dead(
     .await
 }
 
-/// Adds the number of replayed events to `events`, also if it fails halfway.
+/// Replays the selected events, and counts them in `events`. The count is right even if a replay fails.
 async fn replay_all(
     inbox: &Inbox,
     mut filter: InboxFilter,
@@ -112,7 +112,8 @@ pub(super) async fn prune(inbox: &Inbox, visitor: &Visitor, days: u32) -> Result
     .await
 }
 
-/// Acts on many events, to the end even if the browser disconnects. Logs the start, and the end with the number of events.
+/// Runs an action on many events to its end, even if the browser disconnects. Logs the start, and the end with the number of
+/// events.
 async fn in_full(
     visitor: &Visitor,
     action: &'static str,

@@ -1,7 +1,7 @@
 //! Plays the recording that a job was submitted with, from pyannoteAI's temporary storage.
 //!
-//! Only the receiver has the presigned URL of a recording, because the URL grants access to everyone who has it, and because
-//! the page loads nothing from other hosts.
+//! The receiver passes the bytes on and keeps the presigned URL to itself, because everyone who has the URL can read the
+//! recording, and because the page loads nothing from other hosts.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -29,7 +29,7 @@ use crate::{api::ErrorBody, error::in_full};
 /// The recordings of jobs that were submitted with a `media://` URL.
 pub(super) struct Recordings {
     client: Client,
-    /// The URLs that were used last, the newest last.
+    /// The latest URLs, the newest last.
     urls: Mutex<Vec<Granted>>,
     /// Bounds the requests to the API and the storage.
     requests: Semaphore,
@@ -50,7 +50,7 @@ impl Recordings {
         }
     }
 
-    /// Returns the part of a recording that begins at a byte.
+    /// Returns up to `length` bytes of a recording, from the byte `start`.
     async fn part(&self, key: &MediaKey, start: u64, length: u64) -> Result<MediaPart, Failed> {
         let read = async {
             let _permit = self.requests.acquire().await;
@@ -104,7 +104,7 @@ fn failed(error: &ClientError) -> Failed {
         match error.status() {
             Some(StatusCode::NOT_FOUND) => return Failed::NotFound,
             Some(StatusCode::RANGE_NOT_SATISFIABLE) => {
-                return Failed::Invalid("range: it begins after the end".to_owned());
+                return Failed::Invalid("range: the recording ends before this byte".to_owned());
             }
             _ => {}
         }
@@ -116,9 +116,8 @@ fn failed(error: &ClientError) -> Failed {
 
 /// Play a part of the recording that the job was submitted with
 ///
-/// Needs a header `Range: bytes=START-` or `bytes=START-END`. The part has at most 1 MiB. Answers 404 if the job was not
-/// submitted with a `media://` URL by a client that records submissions in this inbox, if the receiver has no API key, and
-/// after pyannoteAI has deleted the recording.
+/// Needs the header `Range: bytes=START-` or `Range: bytes=START-END`. The part has at most 1 MiB. Answers 404 if the receiver
+/// has no API key, if the inbox has no submission of the job with a `media://` URL, or if pyannoteAI has deleted the recording.
 #[utoipa::path(get, path = "/api/v1/events/{id}/audio", tag = "meetings", params(("Range" = String, Header)), responses((status = 206, content_type = "audio/*"), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody), (status = 503, body = ErrorBody)))]
 pub(super) async fn audio(
     State(state): State<Arc<PageState>>,
@@ -135,7 +134,7 @@ pub(super) async fn audio(
     let part = recordings.part(&key, start, length).await?;
     let end = start + u64::try_from(part.bytes.len()).unwrap_or_default();
     let named = format!("bytes {start}-{}/{}", end.saturating_sub(1), part.size);
-    // No other type, because a browser would show it as a page of the receiver.
+    // Other types are not passed on, because a browser would show such an answer as a page of the receiver.
     let kind = part
         .content_type
         .filter(|kind| kind.starts_with("audio/") || kind.starts_with("video/"));
@@ -152,7 +151,8 @@ pub(super) async fn audio(
     Ok((added, response).into_response())
 }
 
-/// Returns the first byte and the number of bytes of a `Range` header with one range from the start.
+/// Returns the first byte and the number of bytes of a `Range` header, at most [`LONGEST_PART`]. Ignores a header with several
+/// ranges, or with a range that counts from the end.
 fn range(headers: &HeaderMap) -> Option<(u64, u64)> {
     let range = headers.get(RANGE)?.to_str().ok()?.strip_prefix("bytes=")?;
     let (start, last) = range.split_once('-')?;
@@ -164,16 +164,16 @@ fn range(headers: &HeaderMap) -> Option<(u64, u64)> {
     Some((start, (last - start).saturating_add(1).min(LONGEST_PART)))
 }
 
-/// A browser asks for the next part when it has played most of this one.
+/// The largest part, in bytes. A browser requests the next part while it plays this one.
 const LONGEST_PART: u64 = 1 << 20;
 
-/// The largest recording.
+/// The largest recording, in bytes.
 const LARGEST: u64 = 1 << 30;
 
 const MOST_REQUESTS: usize = 4;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The URLs that are kept, because each costs a request of the API's rate limit.
+/// The number of URLs to keep. Each new URL costs a request of the API's rate limit.
 const MOST_URLS: usize = 16;
 const LIFETIME: Duration = Duration::from_secs(5 * 60);
 
@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_one_range_from_a_start_is_taken_and_cut() {
+    fn a_single_range_from_a_start_is_limited_to_a_part_and_others_are_refused() {
         let of = |text: &str| range(&HeaderMap::from_iter([(RANGE, text.parse().unwrap())]));
         assert_eq!(of("bytes=0-"), Some((0, LONGEST_PART)));
         assert_eq!(of("bytes=5-5"), Some((5, 1)));

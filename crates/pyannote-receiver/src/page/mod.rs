@@ -72,10 +72,10 @@ pub(crate) struct PageState {
     diagnoses: Semaphore,
     /// One export at a time, because each takes several times the memory of its body.
     exports: Arc<Semaphore>,
-    /// The memory for bodies.
+    /// The memory that reads of bodies share.
     room: Room,
     beginnings: Beginnings,
-    /// `None` without an API key.
+    /// The recordings. `None` without an API key.
     recordings: Option<Recordings>,
 }
 

@@ -26,7 +26,7 @@ pub(super) fn is_same_origin(headers: &HeaderMap) -> bool {
     }
 }
 
-/// Returns whether a browser sent the request from a page that it loaded over HTTPS. Browsers name the origin in each POST.
+/// Returns whether a browser sent the request from a page that it loaded over HTTPS. Browsers send `Origin` with each POST.
 pub(super) fn is_from_https(headers: &HeaderMap) -> bool {
     let origin = headers.get(ORIGIN).map(HeaderValue::as_bytes);
     origin.is_some_and(|origin| origin.starts_with(b"https://"))

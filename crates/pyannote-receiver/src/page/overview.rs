@@ -13,14 +13,14 @@ use crate::{
     settings::Limits,
 };
 
-/// The parts of a running receiver that the page shows.
+/// The parts of a running receiver that the system page shows.
 pub(crate) struct Overview {
     /// Each listener with its name.
     pub(crate) listeners: Vec<(&'static str, Arc<Connections>)>,
     pub(crate) limits: Limits,
-    /// `None` without `/webhook`.
+    /// The memory for bodies that arrive. `None` without `/webhook`.
     pub(crate) budget: Option<ByteBudget>,
-    /// Whether a reconciler runs here.
+    /// Whether this process runs a reconciler.
     pub(crate) reconciles: bool,
 }
 

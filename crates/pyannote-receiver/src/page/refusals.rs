@@ -8,7 +8,7 @@ use tower_pyannote::layer::Rejection;
 
 use crate::api::{Refusal, stamp};
 
-/// The last refusals, the newest last. They have no byte of a request.
+/// The last refusals, the newest last. They contain no part of a request.
 #[derive(Debug, Default)]
 pub(crate) struct Refusals(Mutex<VecDeque<(Timestamp, Rejection)>>);
 

@@ -18,13 +18,14 @@ use tokio::{
     time,
 };
 
-/// Memory that all reads share. A large body takes most of it, so that large bodies are read one after the other.
+/// The memory that all reads share. One of the largest bodies takes nearly all memory, so reads of large bodies wait for each
+/// other.
 pub(super) struct Room(Arc<Semaphore>);
 
-/// Memory that is reserved until it is dropped.
+/// Reserved memory. Dropping the value frees the memory.
 pub(super) type Reserved = OwnedSemaphorePermit;
 
-/// Other reads hold the memory.
+/// The error if other reads used the memory for too long.
 #[derive(Debug)]
 pub(crate) struct NoRoom;
 
@@ -33,11 +34,11 @@ impl Room {
         Self(Arc::new(Semaphore::new(ALL)))
     }
 
-    /// Reserves memory for a body. Waits up to 30 s.
+    /// Reserves memory for a body of `bytes` bytes. Waits up to 30 s.
     ///
     /// # Errors
     ///
-    /// Returns [`NoRoom`] if others hold the memory for longer.
+    /// Returns [`NoRoom`] if other reads use the memory for longer.
     pub(super) async fn reserve(&self, bytes: u64) -> Result<Reserved, NoRoom> {
         let units = usize::try_from(bytes / UNIT + 1).unwrap_or(ALL).min(ALL);
         let units = u32::try_from(units).map_err(|_| NoRoom)?;
@@ -47,12 +48,12 @@ impl Room {
     }
 }
 
-/// Returns a response that holds the reserved memory until its last byte is sent.
+/// Returns a response that keeps the memory reserved until its last byte is sent.
 pub(super) fn held(bytes: Bytes, reserved: Reserved) -> Response {
     let length = HeaderValue::from(bytes.len());
     let rest = stream::unfold((bytes, reserved), async |(mut rest, reserved)| {
         let next = rest.split_to(rest.len().min(CHUNK));
-        // A copy, so that a chunk that waits in the connection does not keep the whole body.
+        // Copy each chunk, because a slice that waits in the connection would keep the whole body.
         let chunk = Bytes::copy_from_slice(&next);
         (!chunk.is_empty()).then_some((Ok::<_, Infallible>(chunk), (rest, reserved)))
     });
@@ -61,7 +62,7 @@ pub(super) fn held(bytes: Bytes, reserved: Reserved) -> Response {
     response
 }
 
-/// The beginnings of the bodies that were shown last, because an open page of an event loads again every few seconds.
+/// Keeps the beginnings of the bodies that were shown last, because the open page of an event reloads every few seconds.
 #[derive(Default)]
 pub(super) struct Beginnings(Mutex<Vec<Beginning>>);
 

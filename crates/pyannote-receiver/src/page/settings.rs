@@ -67,8 +67,8 @@ impl PageSettings {
         self
     }
 
-    /// Plays recordings with this client, if the inbox recorded the submission of the job with a `media://` URL. Default: only
-    /// recordings that a person chooses on the own computer.
+    /// Sets the client that fetches recordings. The page then plays the recording of a job, if the inbox recorded its submission
+    /// with a `media://` URL. Default: no client, and the page plays only files that a person chooses on their computer.
     pub fn with_client(mut self, client: Client) -> Self {
         self.client = Some(client);
         self

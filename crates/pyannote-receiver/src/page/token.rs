@@ -63,10 +63,10 @@ impl PageToken {
     }
 }
 
-/// Returns whether a token may have this hash. Takes microseconds, so that wrong tokens cannot keep argon2 busy.
+/// Returns whether a token may match this hash. Takes microseconds, so that wrong tokens cannot keep argon2 busy.
 ///
-/// A token ends with a tag that is keyed with the salt of its hash, and only the receiver and its operator know the hash.
-/// Returns `true` for a hash of another program, whose tokens have no tag.
+/// A token of [`PageToken`] ends with a tag. The key of the tag is the salt of the hash, which only the receiver and its operator
+/// know. Returns `true` for the hash of another program, because its tokens have no tag.
 pub(super) fn may_match(token: &str, hash: &PasswordHash) -> bool {
     let marked = hash.salt.as_ref().map(Salt::as_ref);
     let Some(salt) = marked.filter(|salt: &&[u8]| salt.starts_with(MARK)) else {
@@ -79,13 +79,13 @@ pub(super) fn may_match(token: &str, hash: &PasswordHash) -> bool {
 }
 
 fn tag(salt: &[u8], random: &str) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(salt).expect("any key will do");
+    let mut mac = Hmac::<Sha256>::new_from_slice(salt).expect("HMAC takes a key of any length");
     mac.update(random.as_bytes());
     let tag = mac.finalize().into_bytes();
     base16ct::lower::encode_string(tag.get(..8).unwrap_or_default())
 }
 
-/// The first bytes of the salt of a hash whose token has a tag.
+/// The salt begins with these bytes if the token has a tag.
 const MARK: &[u8] = b"page";
 
 impl fmt::Debug for PageToken {

@@ -98,7 +98,7 @@ impl InForce {
     }
 }
 
-/// Returns the settings of the endpoints in a file. URLs and headers may contain tokens, so they are secrets.
+/// Returns the settings of the endpoints in a file. URLs and headers count as secrets, because they may contain tokens.
 fn of_endpoints(file: &File) -> impl Iterator<Item = Setting> {
     let endpoints = file.endpoints().iter();
     endpoints.flat_map(move |(name, endpoint)| {

@@ -10,7 +10,7 @@ use super::{
 
 /// Opens a directory as a store, and creates it if it does not exist.
 ///
-/// The store is a [`GroupedFileSystem`], which flushes each file to the disk. A file is written and deleted as a test.
+/// The store is a [`GroupedFileSystem`], which flushes each file to the disk. Writes and deletes a file as a test.
 ///
 /// # Errors
 ///
@@ -24,7 +24,7 @@ pub async fn open_directory(dir: impl AsRef<Path>) -> io::Result<Store> {
     Ok(store.into())
 }
 
-/// Tries a directory as a store, and leaves nothing behind. Returns what was found.
+/// Tries a directory as a store, and leaves nothing behind. Returns the result as a sentence.
 pub(super) async fn try_directory(dir: &Path) -> io::Result<String> {
     let existing = existing(dir);
     probed(existing, true).await?;
@@ -35,14 +35,14 @@ pub(super) async fn try_directory(dir: &Path) -> io::Result<String> {
     })
 }
 
-/// Returns a directory, or the directory in which it would be created.
+/// Returns a directory, or the nearest existing directory above it.
 pub(crate) fn existing(dir: &Path) -> &Path {
     let existing = dir.ancestors().find(|ancestor| ancestor.exists());
     // A relative path is in the current directory.
     existing.unwrap_or(Path::new("."))
 }
 
-/// Opens a directory that exists, and writes and deletes a file. `cleanup` removes the directory of that file, too.
+/// Writes and deletes a file in an existing directory. `cleanup` also removes the directory of that file.
 async fn probed(dir: &Path, cleanup: bool) -> io::Result<()> {
     let store = LocalFileSystem::new_with_prefix(dir).map_err(|error| unusable(&error))?;
     let store = store.with_fsync(true).with_automatic_cleanup(cleanup);

@@ -52,7 +52,7 @@ async fn open_at(settings: &Database, is_shared: bool) -> Result<Store, Failure>
     })
 }
 
-/// Tries the store of the settings, and leaves nothing behind. Returns what was found.
+/// Tries the store of the settings, and leaves nothing behind. Returns the result as a sentence.
 pub(crate) async fn check(settings: &Database) -> Result<String, Failure> {
     let directory = &settings.data_dir;
     let of_directory = try_directory(directory).await;

@@ -86,7 +86,7 @@ impl Collector {
         self.received.lock().unwrap().headers.clone()
     }
 
-    /// Returns whether a text is anywhere in what the collector got.
+    /// Returns whether any request to the collector contains a text.
     pub(crate) fn has(&self, text: &str) -> bool {
         let received = self.received.lock().unwrap();
         let mut windows = received.raw.windows(text.len());

@@ -107,8 +107,8 @@ fn submitted() -> Submitted {
     spans.clone()
 }
 
-/// Submits a job of which the receiver gets the webhook, as a program that shares the receiver's inbox. Returns the job's id,
-/// and the trace and the id of the submission's span.
+/// Submits a job, as a program that shares the receiver's inbox. The receiver gets its webhook. Returns the job's id, and the
+/// ids of the trace and the span of the submission.
 async fn submit(server: &Server, faults: Faults) -> (String, String, String) {
     let spans = submitted();
     let config = Config::new(WebhookSecret::new(SECRET).unwrap())
@@ -275,7 +275,7 @@ async fn trace_of_an_event_outlives_the_process_and_a_traceparent_header_is_igno
         assert_eq!(post.send(server.address).status, 200);
         server.signal("TERM");
         let dir = server.into_dir();
-        // The spans were sent before the end.
+        // The receiver sends its spans before it exits.
         assert_eq!(collector.spans().len(), 1);
         receiver(dir, &endpoint, &collector.url(), &[])
     });
@@ -304,7 +304,7 @@ async fn trace_of_an_event_outlives_the_process_and_a_traceparent_header_is_igno
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn collector_that_is_down_or_silent_affects_neither_deliveries_nor_the_end() {
     let endpoint = Endpoint::start(0).await;
-    // Nobody accepts its connections, so requests wait until they time out.
+    // No thread accepts the connections of this listener, so requests time out.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let silent = format!("http://{}", silent.local_addr().unwrap());
     for (name, url) in [("down", "http://127.0.0.1:1"), ("silent", &silent)] {

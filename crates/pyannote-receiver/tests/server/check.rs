@@ -39,7 +39,7 @@ fn check(
     (ended.code, checks.iter().map(of).collect())
 }
 
-/// Returns the names of what is in a directory.
+/// Returns the names of the entries of a directory.
 fn names_in(dir: &Path) -> Vec<String> {
     let entries = fs::read_dir(dir).unwrap();
     let name = |entry: fs::DirEntry| entry.file_name().into_string().unwrap();
@@ -243,7 +243,7 @@ fn relay_is_tried_and_no_stream_is_created() {
             true,
             "the server has no stream PYANNOTE; `serve` creates it",
         ),
-        // The check before created none.
+        // The check above created none.
         (
             "app:whs_password",
             true,

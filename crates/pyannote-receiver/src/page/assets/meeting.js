@@ -13,7 +13,7 @@ let to = Number(svg.dataset.to);
 let isDrawing = false;
 let isStale = false;
 
-/** Fetches and shows the part from `from` to `to`. Calls during a fetch lead to one more fetch, of the latest part. */
+/** Fetches and shows the part from `from` to `to`. If the part changes during a fetch, fetches once more. */
 async function draw() {
   if (isDrawing) {
     isStale = true;
@@ -170,7 +170,7 @@ const clock = (at) => {
   return hours ? `${hours}:${pad(minutes)}:${seconds}` : `${minutes}:${seconds}`;
 };
 
-/** Draws a line across all lanes, or removes the line if its time is not in the part. */
+/** Draws a line across all lanes. Removes the line if its time is outside the part. */
 function line(name, at) {
   let drawn = svg.querySelector(`.${name}`);
   if (at < from || at > to) {

@@ -21,7 +21,7 @@ pub(crate) enum NoMeeting {
     /// The event has no turns.
     NoTurns,
     Inbox(InboxError),
-    /// Other reads hold the memory.
+    /// Other reads used the memory for too long.
     NoRoom(NoRoom),
     /// Reading panicked.
     Broken,

@@ -97,7 +97,7 @@ pub(in crate::page) async fn event(
     Ok(html::event(&shown, &visitor, &notice.notice))
 }
 
-/// Returns the beginning of a body, or why it cannot be read.
+/// Returns the beginning of a body, or an error to show in its place.
 async fn beginning(
     state: &PageState,
     id: &str,
@@ -117,5 +117,5 @@ async fn beginning(
     }
 }
 
-/// The bytes of a body that a page shows.
+/// The number of bytes of a body that a page shows.
 const MOST_SHOWN: u64 = 64 << 10;

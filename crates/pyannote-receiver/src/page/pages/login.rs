@@ -1,4 +1,4 @@
-//! Logging in and out.
+//! The pages to log in and out.
 
 use std::sync::Arc;
 
