@@ -66,9 +66,11 @@ RETURNING id, claims, attempts, body_bytes, due_at, received_at, signed_at, retr
     (SELECT s.metadata FROM pyannote_submissions s WHERE s.job_key = pyannote_events.job_key) AS metadata, traceparent,
     (SELECT s.traceparent FROM pyannote_submissions s WHERE s.job_key = pyannote_events.job_key) AS submitted_traceparent, source";
 
-/// As [`CLAIM_SQLITE`]. PostgreSQL's clock moves during a statement, so that only a subquery of it can bound the search in the index;
-/// else each claim would read all events that wait for a retry. Claims at the same time skip each other's events, and the unique index on running events rejects a
-/// claim that a skipped event would have excluded.
+/// As [`CLAIM_SQLITE`].
+///
+/// PostgreSQL's clock moves during a statement, so only a subquery of the clock bounds the search in the index. Without a bound,
+/// each claim would read all events that wait for a retry. Claims at the same time skip each other's events. The unique index on
+/// running events rejects a claim that a skipped event would have excluded.
 pub(super) const CLAIM_POSTGRES: &str = "\
 WITH due AS (
     SELECT e.id FROM pyannote_events e
@@ -87,8 +89,8 @@ RETURNING id, claims, attempts, body_bytes, due_at, received_at, signed_at, retr
     (SELECT s.metadata FROM pyannote_submissions s WHERE s.job_key = pyannote_events.job_key) AS metadata, traceparent,
     (SELECT s.traceparent FROM pyannote_submissions s WHERE s.job_key = pyannote_events.job_key) AS submitted_traceparent, source";
 
-/// Begins a transaction that claims. Keeps PostgreSQL, while it has no statistics of the tables, from reading and sorting the whole backlog for each claim. It ends
-/// with the transaction.
+/// Begins a transaction that claims. Without these settings, PostgreSQL reads and sorts the whole backlog for each claim while it
+/// has no statistics of the tables. The settings end with the transaction.
 pub(super) const BEGIN_CLAIM_POSTGRES: &str = "\
 BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off;
 SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
