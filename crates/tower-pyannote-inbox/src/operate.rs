@@ -1,4 +1,4 @@
-//! What operators do with single events, and old ones.
+//! The operations on single events, and the pruning of old ones.
 
 use std::time::{Duration, SystemTime};
 
@@ -14,7 +14,7 @@ use crate::{
 use tower_pyannote::WebhookEvent;
 
 impl Inbox {
-    /// Returns an event with the results of its handlers and its conflicts, without its body; `None` if there is none with
+    /// Returns an event with the results of its handlers and its conflicts, without its body. Returns `None` if no event has
     /// this id.
     ///
     /// # Errors
@@ -27,10 +27,10 @@ impl Inbox {
         self.database.ask(|store| store.details(id)).await
     }
 
-    /// Returns how many events were received in each of the last `spans` spans of time, the oldest span first. The last span
-    /// ends now.
+    /// Returns how many events were received in each of the last `spans` intervals, the oldest first. Each interval is as long
+    /// as `span`, but at least a millisecond. The last interval ends now.
     ///
-    /// Events that were pruned are not counted. A span is at least a millisecond.
+    /// Events that were pruned are not counted.
     ///
     /// # Errors
     ///
@@ -47,7 +47,7 @@ impl Inbox {
         let mut counts = vec![0; usize::from(spans)];
         let last = counts.len().saturating_sub(1);
         for (index, count) in counted {
-            // An event that was received since the call began belongs to the last span.
+            // An event that was received since the call began belongs to the last interval.
             let index = usize::try_from(index).unwrap_or_default().min(last);
             if let Some(total) = counts.get_mut(index) {
                 *total += u64::try_from(count).unwrap_or_default();
@@ -78,7 +78,7 @@ impl Inbox {
         Ok(marked)
     }
 
-    /// Returns an event with its body; `None` if there is none with this id.
+    /// Returns an event with its body. Returns `None` if no event has this id.
     ///
     /// # Errors
     ///
@@ -121,7 +121,7 @@ impl Inbox {
         Ok(replayed)
     }
 
-    /// Removes the events that were handled longer ago than `age`, and returns their number.
+    /// Deletes the events that were handled longer ago than `age`, and returns their number.
     ///
     /// A worker prunes every hour. Events that wait, run or are dead stay.
     ///

@@ -71,7 +71,7 @@ impl Pass<'_> {
         let settled = self.reconciler.inbox.settled(&ids).await?;
         for (item, settled) in items.into_iter().zip(settled) {
             if settled {
-                // Perhaps since the submissions were read.
+                // The event may have arrived after the submissions were read.
                 jobs.remove(&item.job_id);
                 continue;
             }
