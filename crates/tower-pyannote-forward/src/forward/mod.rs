@@ -167,7 +167,7 @@ impl Inner {
     async fn post(&self, event: &WebhookEvent) -> Result<reqwest::Response, Problem> {
         let described = CloudEvent::of(event, &self.source);
         let mut request = Request::new(Method::POST, self.url.clone());
-        // Not by a builder, which would copy each header.
+        // reqwest's builder would copy each header.
         let headers = request.headers_mut();
         headers.clone_from(&self.headers);
         for (name, value) in described.headers() {

@@ -20,8 +20,8 @@ struct Signatures {
 }
 
 impl Signer {
-    /// Adds the id of Standard Webhooks and its timestamp and signatures, and pyannoteAI's two headers, as far as there are
-    /// secrets.
+    /// Adds the header `webhook-id`. With secrets of Standard Webhooks, adds the timestamp and the signatures. With a secret of
+    /// pyannoteAI's scheme, adds its two headers.
     pub(super) async fn add_headers(
         &self,
         headers: &mut HeaderMap,
@@ -90,5 +90,6 @@ const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 const PYANNOTE_TIMESTAMP: HeaderName = HeaderName::from_static("x-request-timestamp");
 const PYANNOTE_SIGNATURE: HeaderName = HeaderName::from_static("x-signature");
 
-/// Each secret hashes the body once, at about 0.7 ms a MiB. A larger body would hold up other tasks of the thread.
+/// The largest body that is signed on the thread of the request. Each secret hashes the body once, at about 0.7 ms per MiB, so
+/// a larger body would block other tasks of the thread.
 const SIGNED_IN_PLACE: usize = 64 << 10;
