@@ -1,5 +1,4 @@
-//! Whatever ids an event has, it is kept inside the prefix, under a name that any file system takes and that it shares
-//! with no other event.
+//! An event with any ids is kept inside the prefix, under a name that any file system takes and that no other event has.
 #![no_main]
 
 use std::collections::BTreeSet;

@@ -11,7 +11,7 @@ pub enum ConfigError {
     Inbox {
         /// The setting, without its `with_`.
         setting: &'static str,
-        /// What the setting has to be.
+        /// The requirement that the value violates.
         demand: &'static str,
     },
     /// A setting of a worker.
@@ -19,7 +19,7 @@ pub enum ConfigError {
     Worker {
         /// The setting, without its `with_`.
         setting: &'static str,
-        /// What the setting has to be.
+        /// The requirement that the value violates.
         demand: &'static str,
     },
     /// A setting of a reconciler.
@@ -27,7 +27,7 @@ pub enum ConfigError {
     Reconciler {
         /// The setting, without its `with_`.
         setting: &'static str,
-        /// What the setting has to be.
+        /// The requirement that the value violates.
         demand: &'static str,
     },
 }

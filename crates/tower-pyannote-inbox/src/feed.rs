@@ -24,7 +24,7 @@ pub(crate) struct Feed {
     pub(crate) held: Held,
     pub(crate) claimant: Arc<Claimant>,
     pub(crate) lease: Duration,
-    /// Whether the database may have an event claimed for the worker that the worker does not know.
+    /// Whether the database may have claimed an event for the worker without the worker's knowledge.
     pub(crate) is_unsure: bool,
     pub(crate) handed_back: Instant,
     /// Whether the last claim may have left due events.

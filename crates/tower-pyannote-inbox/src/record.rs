@@ -70,7 +70,7 @@ impl Record {
     }
 }
 
-/// What is stored under the key of an event that is delivered again.
+/// The stored part of an event that is delivered again.
 pub(crate) struct Kept {
     pub(crate) id: i64,
     pub(crate) sha256: Vec<u8>,

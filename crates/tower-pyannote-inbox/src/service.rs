@@ -14,7 +14,7 @@ use tower_pyannote::{WebhookEvent, handler::EmptyBody};
 
 /// Commits the event of a request, and then answers: the HTTP side of an [`Inbox`].
 ///
-/// It takes the event that `PyannoteSignatureLayer` leaves in the request's extensions. The answer has no body:
+/// `PyannoteSignatureLayer` puts the event into the request's extensions. The answer has no body:
 ///
 /// | what happened | answer |
 /// |---|---|

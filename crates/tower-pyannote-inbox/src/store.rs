@@ -40,7 +40,7 @@ impl Batch {
         }
     }
 
-    /// Whether an event may be due because of this batch.
+    /// Returns whether an event may be due because of this batch.
     pub(crate) fn may_make_due(&self) -> bool {
         let has_ended = self.outcomes.iter().any(|outcome| outcome.end.is_some());
         has_ended || !self.records.is_empty()
@@ -98,13 +98,13 @@ pub(crate) struct ClaimedRow {
     pub(crate) stored: Option<Stored>,
 }
 
-/// What an attempt writes down.
+/// The writes of an attempt.
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
     pub(crate) claim: Claim,
     pub(crate) settled: Option<Settled>,
     pub(crate) end: Option<End>,
-    /// Whether results of the event may be stored, which are removed once it is handled.
+    /// Whether the database may have results of the event. They are deleted once the event is handled.
     pub(crate) has_results: bool,
 }
 
@@ -124,11 +124,11 @@ pub(crate) enum End {
         delay: Duration,
         error: String,
     },
-    /// Not retried until an operator replays it.
+    /// The event is not retried until an operator replays it.
     Dead {
         error: String,
     },
-    /// As dead, but no attempt was left to make.
+    /// The event is dead, because the attempts were exhausted before this one.
     Exhausted,
 }
 

@@ -91,7 +91,7 @@ impl Attempts {
         if number > self.rules.max_attempts {
             return end(End::Exhausted).await;
         }
-        // Until nothing is left of the event here.
+        // Holds the memory until the attempt has dropped the event.
         let _room = self.room.take(body_bytes).await;
         let stored = match stored {
             Some(stored) => stored,

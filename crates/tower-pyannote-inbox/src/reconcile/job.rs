@@ -6,13 +6,13 @@ use crate::record::Submission;
 #[derive(Clone, Debug)]
 pub(super) struct Missing {
     pub(super) submission: Submission,
-    /// Whether the date of it is known.
+    /// Whether the date of the submission is known.
     pub(super) dated: bool,
-    /// Whether only the first list named it: on a new inbox others may have handled it.
+    /// Whether only the first list named the job. On a new inbox, another receiver may have handled such a job.
     pub(super) foreign: bool,
-    /// Whether the API said that it is not over.
+    /// Whether the API said that the job has not ended.
     pub(super) running: bool,
-    /// Whether it failed to be fetched when it was last tried, and not as all others did.
+    /// Whether the last fetch failed, although fetches of other jobs succeeded.
     pub(super) failed: bool,
 }
 
@@ -38,9 +38,9 @@ impl Missing {
         &self.submission.job_id
     }
 
-    /// Returns the order of fetching: the nearest deadline first; jobs past their deadline last, the youngest of them first, because
-    /// such a job may have run for hours. A job that failed before comes after the others, so that a few that always fail do not
-    /// take the turns of all others.
+    /// Returns the sort key for fetches. The nearest deadline comes first. Jobs past their deadline come last, the youngest of them
+    /// first, because such a job may have run for hours. A job that failed before comes after the others, so that a few jobs that
+    /// always fail do not delay all others.
     pub(super) fn turn(&self, now: SystemTime) -> (bool, bool, bool, Duration) {
         let left = self.left(now);
         let is_past = left.is_zero();
@@ -48,29 +48,30 @@ impl Missing {
         (is_past, self.failed, self.dated, order)
     }
 
-    /// How long ago it was submitted.
+    /// Returns the time since the submission.
     pub(super) fn age(&self, now: SystemTime) -> Duration {
         let submitted_at = self.submission.submitted_at;
         now.duration_since(submitted_at).unwrap_or_default()
     }
 
-    /// How long its output is still there at least: 24 h after its end it is deleted, and it did not end before it began.
+    /// Returns how long the output exists at least. pyannoteAI deletes an output 24 h after the job's end, and the end is after the
+    /// submission.
     pub(super) fn left(&self, now: SystemTime) -> Duration {
         OUTPUT_KEPT.saturating_sub(self.age(now))
     }
 
-    /// Whether it is still left to its webhook.
+    /// Returns whether the webhook may still arrive.
     pub(super) fn is_young(&self, now: SystemTime, grace: Duration) -> bool {
         self.dated && self.age(now) < grace
     }
 
-    /// Whether its output may be deleted within the hour.
+    /// Returns whether pyannoteAI may delete the output within an hour.
     pub(super) fn is_urgent(&self, now: SystemTime) -> bool {
         let left = self.left(now);
         !self.running && !left.is_zero() && left <= URGENT
     }
 
-    /// Whether nothing can come of it any more.
+    /// Returns whether the job is too old to have an output.
     pub(super) fn is_hopeless(&self, now: SystemTime) -> bool {
         self.dated && self.age(now) >= HOPELESS
     }
@@ -89,12 +90,12 @@ pub(super) enum Fetched {
     Failed(Cause),
 }
 
-/// What a failure concerns.
+/// The jobs that a failure concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cause {
     /// The job alone.
     Job,
-    /// Perhaps every job.
+    /// Possibly every job, because the service may be down.
     Service,
     /// Every job.
     Key,
@@ -103,7 +104,7 @@ pub(super) enum Cause {
 /// How long the API has the output of a job.
 pub(super) const OUTPUT_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A day, and the hours that a job may take: nothing that was submitted longer ago has an output any more.
+/// A day, and the hours that a job may take. A job that was submitted earlier has no output.
 pub(super) const LISTED: Duration = Duration::from_secs(30 * 60 * 60);
 
 const URGENT: Duration = Duration::from_secs(60 * 60);

@@ -184,10 +184,10 @@ impl Reconciler {
     }
 
     async fn steady_pass(&mut self) {
-        // What a pass leaves for the next one it changes only once it is through.
+        // A pass changes the state for the next pass only at its end, so a panic leaves that state whole.
         let passed = AssertUnwindSafe(self.pass()).catch_unwind().await;
         if passed.is_err() {
-            // A recorder that panicked may do so again.
+            // A recorder that panicked may panic again.
             let _ = catch_unwind(telemetry::panicked);
         }
     }
@@ -216,7 +216,7 @@ impl fmt::Debug for Reconciler {
     }
 }
 
-/// As long as the minute that the API's rate limit counts in.
+/// The window of the API's rate limit.
 const LONGEST_LEASE: Duration = Duration::from_secs(60);
 const SHORTEST_LEASE: Duration = Duration::from_secs(3);
 

@@ -98,8 +98,8 @@ SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
 pub(super) const RESULTS: &str =
     "SELECT event_id, handler, error FROM pyannote_results WHERE event_id = ANY($1)";
 
-/// Only while the event runs: a result that is written again, because the first answer was lost, must not come back after a
-/// replay has deleted it.
+/// Writes only while the event runs. A worker repeats a write whose answer was lost, and the repeated write must not restore a
+/// result that a replay has deleted.
 pub(super) const SETTLE_SQLITE: &str = "\
 INSERT INTO pyannote_results (event_id, handler, error)
 SELECT r.value ->> 'id', r.value ->> 'handler', r.value ->> 'handler_error' FROM json_each($1) r
@@ -142,7 +142,7 @@ FROM json_to_recordset(CAST($1 AS JSON)) AS r (id BIGINT, number BIGINT, worker 
 WHERE r.state IS NOT NULL AND e.id = r.id AND e.state = 'running' AND e.worker = r.worker AND e.claims = r.number
 RETURNING e.id";
 
-/// Whether an earlier try to write this end committed, and only its answer was lost.
+/// Finds out whether an earlier try to write this end committed, and only its answer was lost.
 pub(super) const IS_FINISHED: &str =
     "SELECT 1 FROM pyannote_events WHERE id = $1 AND claims = $2 AND state = $3";
 
@@ -197,7 +197,7 @@ SELECT job_key, MIN(job_id), FALSE, MAX(received_at), 'received' FROM pyannote_e
 WHERE id = ANY($1) AND received_at > $2 AND status IN ('succeeded', 'failed', 'canceled') GROUP BY job_key
 ON CONFLICT (job_key) DO NOTHING";
 
-/// Not an event that was replayed meanwhile.
+/// Checks the state again, because an operator may have replayed the event meanwhile.
 pub(super) const PRUNE: &str =
     "DELETE FROM pyannote_events WHERE id = ANY($1) AND state = 'handled'";
 

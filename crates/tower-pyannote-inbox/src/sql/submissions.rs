@@ -280,7 +280,7 @@ WHERE expires_at <= now_ns() AND id = $1";
 const RECORDED: &str = "\
 SELECT 1 FROM pyannote_submissions WHERE job_key = $1 AND kind IS NOT NULL";
 
-/// Not those of more than a week ago, because a submission stays as long as its event.
+/// Leaves out submissions of more than a week ago, because a submission stays as long as its event.
 const AWAITED: &str = "\
 SELECT s.job_id, s.kind, s.status_only, s.submitted_at FROM pyannote_submissions s
 WHERE s.outcome IS NULL AND s.submitted_at > $1 AND NOT EXISTS (

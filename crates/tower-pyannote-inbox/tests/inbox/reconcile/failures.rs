@@ -40,7 +40,7 @@ async fn an_event_whose_commit_lost_its_answer_is_stored_once(place: Place) {
     world.rest().await;
     let (inbox, faults) = StoreFaults::under(&world.inbox);
     let mut reconciler = eager(&world.client, &inbox);
-    // What is read fails too, so it begins only when that is over.
+    // The fault also fails reads, so it begins after the reads.
     faults.begin(StoreFault::LosesAnswers);
     assert!(!reconciler.pass().await.is_complete());
     let job = world.client.job(&job_id).await.unwrap();
@@ -94,7 +94,7 @@ async fn a_refused_api_key_ends_the_pass_and_loses_no_job() {
     let mut reconciler = eager(&client.build().unwrap(), &world.inbox);
     let report = reconciler.pass().await;
     assert_eq!((report.missing, report.lost), (20, 0));
-    // As many as were under way.
+    // The four fetches in flight failed.
     assert_eq!(report.failed, 4);
     world.clock.set(0);
     assert_eq!(world.reconciler().pass().await.new, 20);

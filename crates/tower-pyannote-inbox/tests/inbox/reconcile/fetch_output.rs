@@ -242,7 +242,7 @@ async fn an_archived_body_says_that_it_was_fetched(place: Place) {
     assert!(body["output"]["diarization"].is_array());
 }
 
-/// What becomes of a read of a job.
+/// The outcome of a read of a job.
 #[derive(Clone, Copy)]
 enum Fate {
     /// 429 with `Retry-After: 2`.

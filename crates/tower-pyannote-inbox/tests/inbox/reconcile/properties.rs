@@ -136,7 +136,7 @@ async fn go_through(trouble: Trouble) {
                         .into(),
                     _ => diarize().into(),
                 };
-                // What fails may have been taken all the same: the simulator knows.
+                // A submission that failed may have created a job. The simulator knows.
                 let _ = client.submit(request).await;
             }
         }
