@@ -176,18 +176,18 @@ impl WebhookEvent {
         self.0.delivery.retry.as_ref()
     }
 
-    /// Returns the reference that was submitted with the job, such as a key of your database; `None` if unknown.
+    /// Returns the reference that was submitted with the job, such as a key of your database. Returns `None` if it is unknown.
     ///
-    /// It is known behind an inbox that recorded the submission. Requests of the crate `pyannoteai-client` take it. It is
-    /// your own text and comes from your database, not from pyannoteAI.
+    /// An inbox that recorded the submission knows the reference. Requests of the crate `pyannoteai-client` take it. The reference
+    /// is your own text and comes from your database, not from pyannoteAI.
     #[must_use]
     pub fn reference(&self) -> Option<&str> {
         self.0.delivery.reference.as_deref()
     }
 
-    /// Returns the JSON that was submitted with the job; `None` if unknown.
+    /// Returns the JSON that was submitted with the job. Returns `None` if it is unknown.
     ///
-    /// It is known behind an inbox that recorded the submission, as the [reference](Self::reference) is.
+    /// An inbox that recorded the submission knows the JSON, as it knows the [reference](Self::reference).
     #[must_use]
     pub fn metadata(&self) -> Option<&JobMetadata> {
         self.0.delivery.metadata.as_ref()
