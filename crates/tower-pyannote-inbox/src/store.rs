@@ -1,4 +1,4 @@
-//! The work of a store, its answers, and its time limits.
+//! The work of a store, its answers, and its timeouts.
 
 use std::{sync::Arc, time::Duration};
 

@@ -85,7 +85,7 @@ fn loses(recorder: &'static Path, store: Store, ignored: &'static str, what: &st
     })
 }
 
-/// Where the archive keeps events.
+/// The store of the archive.
 #[derive(Clone, Copy, Debug)]
 enum Store {
     Local,
@@ -107,7 +107,7 @@ impl Store {
 struct Disk {
     recorder: &'static Path,
     store: Store,
-    /// Which flushes the disk ignores, as the recorder names them.
+    /// The flushes that the disk ignores, by the recorder's names.
     ignored: &'static str,
     directory: TempDir,
     cuts: Vec<(u32, Left)>,
