@@ -171,7 +171,7 @@ fn closing(mut response: Response) -> Response {
     response
 }
 
-/// Serves one connection. Each request and the connection have a time limit.
+/// Serves one connection. Each request and the connection have a timeout.
 async fn connection(
     stream: TcpStream,
     requests: Requests,
