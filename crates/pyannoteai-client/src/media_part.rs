@@ -48,14 +48,14 @@ impl Client {
         url: &PresignedUrl,
         range: Range<u64>,
     ) -> Result<MediaPart, ClientError> {
-        let last = range.end.max(range.start + 1) - 1;
+        let last = range.end.saturating_sub(1).max(range.start);
         let wanted = format!("bytes={}-{last}", range.start);
         let request = self.shared.http.get(url.url()).header(RANGE, wanted);
         let response = self.receive(request).await?;
         let size = size_from(&response, range.start)
             .ok_or_else(|| ClientError::decode("the storage did not send the requested part"))?;
         let content_type = text(response.headers(), CONTENT_TYPE).map(str::to_owned);
-        let length = usize::try_from(last + 1 - range.start).unwrap_or(usize::MAX);
+        let length = usize::try_from((last - range.start).saturating_add(1)).unwrap_or(usize::MAX);
         let (stall_timeout, clock) = (self.shared.stall_timeout, self.shared.clock.clone());
         let mut download = Download::new(response, stall_timeout, clock);
         let mut bytes = BytesMut::new();

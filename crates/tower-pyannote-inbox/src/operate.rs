@@ -37,7 +37,8 @@ impl Inbox {
     /// Returns an error if the database failed, or did not answer within 10 s.
     pub async fn arrivals(&self, span: Duration, spans: u16) -> Result<Vec<u64>, InboxError> {
         let span = span.max(Duration::from_millis(1));
-        let since = SystemTime::now().checked_sub(span * u32::from(spans));
+        let all = span.checked_mul(u32::from(spans));
+        let since = all.and_then(|all| SystemTime::now().checked_sub(all));
         let since = since.map_or(0, nanoseconds);
         let nanos = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
         let counted = self

@@ -301,6 +301,7 @@ async fn a_part_is_requested_by_its_range_and_no_more_bytes_are_returned() {
         Reply::new(200, "012345678").with_header("content-type", "audio/wav"),
         Reply::new(200, "012345678"),
         Reply::new(416, ""),
+        Reply::new(416, ""),
     ];
     let (api, storage, client) = api_and_storage(replies).await;
     let url = client.media_output(&key()).await.unwrap();
@@ -319,6 +320,8 @@ async fn a_part_is_requested_by_its_range_and_no_more_bytes_are_returned() {
     let outside = client.download_part(&url, 9..10).await.unwrap_err();
     assert_eq!(outside.kind(), ClientErrorKind::Storage);
     assert_eq!(outside.status().unwrap(), 416);
+    let last = client.download_part(&url, u64::MAX..u64::MAX).await;
+    assert_eq!(last.unwrap_err().status().unwrap(), 416);
     let requests = storage.requests();
     assert_eq!(requests[0].header("range"), Some("bytes=2-5"));
     assert_eq!(requests[0].header("authorization"), None);

@@ -215,4 +215,6 @@ async fn arrivals_are_counted_by_span(place: Place) {
     }
     assert_eq!(inbox.arrivals(minute, 3).await.unwrap(), [0, 2, 1]);
     assert_eq!(inbox.arrivals(minute, 0).await.unwrap(), [0; 0]);
+    let counts = inbox.arrivals(Duration::MAX, 2).await.unwrap();
+    assert_eq!(counts.iter().sum::<u64>(), 4);
 }
