@@ -4,6 +4,7 @@
 #[path = "../guide/mod.rs"]
 mod guide;
 mod kills;
+mod late;
 mod messages;
 mod server;
 mod settings;

@@ -56,6 +56,12 @@ impl Objects {
         let bucket = self.bucket().await?;
         let digest = digest(body).await;
         let object = Object { name, body, digest };
+        let failed = |error| {
+            let bucket = &self.settings.bucket;
+            NatsError::because(format!("the bucket {bucket} did not take the body"), error)
+        };
+        // Read before the description, so that all chunks of an object without a description were stored before.
+        let end = bucket.end().await.map_err(failed)?;
         let stored = bucket.objects.info(name).await.ok();
         // A retry does not replace the object, because a consumer may be reading it.
         let is_kept = match &stored {
@@ -63,11 +69,8 @@ impl Objects {
             None => false,
         };
         if !is_kept {
-            let put = self.put(bucket, &object, stored.as_ref()).await;
-            put.map_err(|error| {
-                let bucket = &self.settings.bucket;
-                NatsError::because(format!("the bucket {bucket} did not take the body"), error)
-            })?;
+            let put = self.put(bucket, &object, stored.as_ref(), end).await;
+            put.map_err(failed)?;
         }
         headers.insert("pyannote-object-bucket", self.settings.bucket.as_str());
         headers.insert("pyannote-object-name", name);
@@ -80,14 +83,22 @@ impl Objects {
     ///
     /// `ObjectStore::put` names the chunks of each upload by a random id, so nobody finds the chunks of a killed upload. This
     /// function names them by the digest of the body, so that the next upload of the body deletes them first.
+    ///
+    /// Deletes only chunks before the sequence `end`. Otherwise a process that was suspended could delete the object that
+    /// another process has stored and announced meanwhile. With later chunks in the bucket, the first chunk here is refused.
     async fn put(
         &self,
         bucket: &Bucket,
         object: &Object<'_>,
         stored: Option<&ObjectInfo>,
+        end: u64,
     ) -> Result<(), Failure> {
         let subject = self.chunks(&object.id());
-        bucket.stream.purge().filter(&subject).await?;
+        // The server takes the first sequence for no limit.
+        if end > 1 {
+            let purge = bucket.stream.purge().sequence(end);
+            purge.filter(&subject).await?;
+        }
         let size = CHUNK.min(self.context.client().max_payload() / 2).max(1);
         let (mut begin, mut chunks, mut last) = (0, 0, 0);
         while begin < object.body.len() {
@@ -182,6 +193,14 @@ impl Objects {
         let stream = self.context.get_stream(format!("OBJ_{name}")).await;
         let stream = stream.map_err(|error| unopened(name, error))?;
         Ok(Bucket { objects, stream })
+    }
+}
+
+impl Bucket {
+    /// Returns the sequence of the next message.
+    async fn end(&self) -> Result<u64, Failure> {
+        let info = self.stream.get_info().await?;
+        Ok(info.state.last_sequence + 1)
     }
 }
 
