@@ -66,6 +66,14 @@ impl InboxError {
         is_no_file || matches!(source.downcast_ref(), Some(SchemaError::NoInbox))
     }
 
+    /// Returns whether the tables are of an earlier version, and the inbox was opened without migrations.
+    #[must_use]
+    pub fn is_outdated(&self) -> bool {
+        let source = self.source.as_ref();
+        let reason = source.and_then(|source| source.downcast_ref());
+        matches!(reason, Some(SchemaError::Outdated))
+    }
+
     /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> InboxErrorKind {
