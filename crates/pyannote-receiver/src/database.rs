@@ -11,6 +11,14 @@ pub(crate) struct Place {
     is_local: bool,
 }
 
+/// What is found in the place of an inbox.
+pub(crate) enum Existing {
+    Open(Inbox),
+    Missing,
+    /// An earlier version made the tables.
+    Outdated,
+}
+
 impl Place {
     pub(crate) fn new(settings: &Database, secrets: &Secrets) -> Result<Self, Failure> {
         let url = secrets.database_url()?;
@@ -58,11 +66,13 @@ impl Place {
         opened.map_err(|error| failure(&self.setting, &error))
     }
 
-    /// Opens an inbox if it exists.
-    pub(crate) async fn existing(self) -> Result<Option<Inbox>, Failure> {
-        match self.builder.with_creation(false).open().await {
-            Ok(inbox) => Ok(Some(inbox)),
-            Err(error) if error.is_missing() => Ok(None),
+    /// Opens an inbox, and neither creates nor migrates it.
+    pub(crate) async fn existing(self) -> Result<Existing, Failure> {
+        let builder = self.builder.with_creation(false).with_migrations(false);
+        match builder.open().await {
+            Ok(inbox) => Ok(Existing::Open(inbox)),
+            Err(error) if error.is_missing() => Ok(Existing::Missing),
+            Err(error) if error.is_outdated() => Ok(Existing::Outdated),
             Err(error) => Err(failure(&self.setting, &error)),
         }
     }

@@ -12,7 +12,7 @@ use tower_pyannote_inbox::Inbox;
 
 use super::json;
 use crate::{
-    database,
+    database::{Existing, Place},
     error::in_full,
     forward,
     page::About,
@@ -126,29 +126,38 @@ fn webhook_secret(secrets: &Secrets) -> Result<String, Failure> {
     })
 }
 
-/// Opens the inbox, and creates none.
+/// Opens the inbox. Creates and migrates none.
 async fn open(settings: &Settings, secrets: &Secrets) -> (Result<String, Failure>, Option<Inbox>) {
-    let place = match database::Place::new(&settings.database, secrets) {
+    let place = match Place::new(&settings.database, secrets) {
         Ok(place) => place,
         Err(error) => return (Err(error), None),
     };
     let setting = place.setting().to_owned();
+    let migrates = settings.database.migrate();
+    let migrate = "run `pyannote-receiver inbox migrate`, as a role that may create tables";
     match place.existing().await {
-        Ok(Some(inbox)) => {
+        Ok(Existing::Open(inbox)) => {
             let checked = inbox.check().await;
             let checked = checked
                 .map(|()| "the inbox accepts writes".to_owned())
                 .map_err(|error| Failure::run(format!("{setting}: {}", in_full(&error))));
             (checked, Some(inbox))
         }
-        Ok(None) if settings.database.migrate() => {
+        Ok(Existing::Missing) if migrates => {
             let text = "there is no inbox yet; `serve` creates it".to_owned();
             (Ok(text), None)
         }
-        Ok(None) => {
-            let text = format!(
-                "{setting}: there is no inbox: run `pyannote-receiver inbox migrate`, as a role that may create tables"
-            );
+        Ok(Existing::Missing) => {
+            let text = format!("{setting}: there is no inbox: {migrate}");
+            (Err(Failure::run(text)), None)
+        }
+        Ok(Existing::Outdated) if migrates => {
+            let text = "the inbox's tables are of an earlier version; `serve` migrates them";
+            (Ok(text.to_owned()), None)
+        }
+        Ok(Existing::Outdated) => {
+            let text =
+                format!("{setting}: the inbox's tables are of an earlier version: {migrate}");
             (Err(Failure::run(text)), None)
         }
         Err(error) => (Err(error), None),
@@ -161,7 +170,8 @@ async fn limits(settings: &Settings, inbox: Option<Inbox>) -> Result<String, Fai
     let _ = HandlerRegistry::new()
         .with_handler_timeout(settings.worker.handler_timeout)
         .map_err(|error| Failure::usage(format!("--handler-timeout: {error}")))?;
-    // The settings of a worker need an inbox. If there is none, create one beside its future place, and delete it.
+    // The settings of a worker need an inbox. If there is none, create one beside its future place, or with the temporary
+    // files, and delete it.
     let directory;
     let inbox = match inbox {
         Some(inbox) => inbox,
@@ -179,9 +189,12 @@ async fn limits(settings: &Settings, inbox: Option<Inbox>) -> Result<String, Fai
 }
 
 fn trial_directory(data_dir: &Path) -> Result<TempDir, Failure> {
-    let created = tempfile::Builder::new()
-        .prefix(".check-")
-        .tempdir_in(store::existing(data_dir));
+    let mut directory = tempfile::Builder::new();
+    let directory = directory.prefix(".check-");
+    // With PostgreSQL and a remote archive, nothing else is written to the data directory.
+    let created = directory
+        .tempdir_in(store::existing(data_dir))
+        .or_else(|_| directory.tempdir());
     created.map_err(|error| cannot_try(&error))
 }
 
@@ -258,7 +271,8 @@ async fn api_key(settings: &Settings, secrets: &Secrets) -> Result<String, Failu
 }
 
 const AFTER_HELP: &str = "\
-The command receives, handles and fetches no event. It creates no directory, no inbox and no stream.
+The command receives, handles and fetches no event. It creates no directory, no inbox and no stream, and migrates
+no inbox of an earlier version.
 
 Examples:
   pyannote-receiver check --config /etc/pyannote-receiver.toml

@@ -9,6 +9,7 @@ use std::{
 
 use pyannote_simulator::{Config, Simulator};
 use serde_json::Value;
+use sqlx::{Connection, SqliteConnection, query, query_as};
 use tower_pyannote::WebhookSecret;
 use tower_pyannote_test_support::{
     http::SECRET,
@@ -91,6 +92,51 @@ async fn settings_that_work_pass_and_leave_nothing_behind() {
     })
     .await
     .unwrap();
+}
+
+#[tokio::test]
+async fn inbox_of_an_earlier_version_is_not_migrated() {
+    let dir = dir();
+    let env = [("WEBHOOK_SERVER_DATA_DIR", "data")];
+    assert_eq!(run(dir.path(), &["inbox", "migrate"], &env).code, Some(0));
+    let file = dir.path().join("data/inbox.sqlite");
+    let mut database = SqliteConnection::connect(file.to_str().unwrap())
+        .await
+        .unwrap();
+    let earlier = "UPDATE pyannote_schema SET version = 4";
+    query(earlier).execute(&mut database).await.unwrap();
+
+    let secret = (SECRET_NAME, SECRET);
+    for (flags, code, text) in [
+        (&[][..], 0, "`serve` migrates them"),
+        (
+            &["--no-migrate"],
+            1,
+            "run `pyannote-receiver inbox migrate`",
+        ),
+    ] {
+        let (ended, checks) = check(dir.path(), flags, &[secret]);
+        assert_eq!(ended, Some(code), "{checks:?}");
+        let of_database = checks.iter().find(|(name, ..)| name == "database");
+        assert!(of_database.unwrap().2.contains(text), "{checks:?}");
+        let version = query_as("SELECT version FROM pyannote_schema");
+        let version: (i64,) = version.fetch_one(&mut database).await.unwrap();
+        assert_eq!(version, (4,));
+    }
+}
+
+#[test]
+fn limits_are_checked_without_a_data_directory() {
+    // No directory can be made in it.
+    let flags = ["--data-dir", "/proc/data"];
+    let (_, checks) = check(dir().path(), &flags, &[(SECRET_NAME, SECRET)]);
+    let limits = checks.into_iter().find(|(name, ..)| name == "limits");
+    let expected = (
+        "limits".to_owned(),
+        true,
+        "the limits fit together".to_owned(),
+    );
+    assert_eq!(limits, Some(expected));
 }
 
 #[test]
