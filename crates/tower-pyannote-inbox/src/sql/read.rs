@@ -12,7 +12,7 @@ use crate::{
     entry::{InboxEntry, InboxState},
     error::InboxError,
     filter::InboxFilter,
-    record::{job_key, kind, metadata, source, time},
+    record::{job_key, kind, metadata, source, storable, time},
 };
 use tower_pyannote::event::Retry;
 
@@ -72,6 +72,12 @@ async fn list(session: &mut Session, filter: &InboxFilter) -> Result<Vec<InboxEn
     // No event has a negative id.
     let id = filter.id.as_deref().map(|id| id.parse().unwrap_or(-1));
     let (after, before) = filter.bounds();
+    // As it is stored, because PostgreSQL refuses NUL. No stored reference has a control character.
+    let status = filter.status.as_deref().map(storable);
+    let reference = filter
+        .reference
+        .as_deref()
+        .map(|text| text.replace('\0', "\u{fffd}"));
     let values = [
         Value::Int(after.0),
         Value::Int(after.1),
@@ -81,10 +87,10 @@ async fn list(session: &mut Session, filter: &InboxFilter) -> Result<Vec<InboxEn
         Value::Bool(job_key.is_some()),
         Value::Bytes(&job_key.unwrap_or_default()),
         Value::MaybeInt(id),
-        Value::MaybeText(filter.status.as_deref()),
+        Value::MaybeText(status.as_deref()),
         Value::MaybeText(filter.kind_name()),
         Value::Int(filter.limit.into()),
-        Value::MaybeText(filter.reference.as_deref()),
+        Value::MaybeText(reference.as_deref()),
     ];
     let rows: Vec<EntryRow> = session.rows(listing::list(filter), &values).await?;
     let mut entries: Vec<_> = rows.into_iter().map(InboxEntry::from).collect();

@@ -119,6 +119,13 @@ async fn events_are_listed_by_status_kind_and_time(place: Place) {
     );
     let hostile = InboxFilter::new().with_status("' OR 1=1 --");
     assert_eq!(list(hostile).await, "");
+    for reference in ["%", "\0", "' OR 1=1 --"] {
+        let hostile = InboxFilter::new().with_reference(reference);
+        assert_eq!(list(hostile).await, "");
+    }
+    inbox.commit(&event("nul", "a\\u0000", "")).await.unwrap();
+    let nul = InboxFilter::new().with_status("a\0");
+    assert_eq!(list(nul).await, "nul");
 }
 
 async fn an_entry_has_its_retry_and_its_next_attempt(place: Place) {
