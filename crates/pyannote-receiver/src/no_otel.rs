@@ -8,13 +8,17 @@ use tower_pyannote_inbox::InboxBuilder;
 pub(crate) struct Traces(());
 
 impl Traces {
-    pub(crate) fn start(endpoint: Option<&str>, _: &Handle) -> Result<Self, Failure> {
+    pub(crate) fn check(endpoint: Option<&str>) -> Result<(), Failure> {
         match endpoint {
-            None => Ok(Self::default()),
+            None => Ok(()),
             Some(_) => Err(Failure::usage(
                 "--otlp-endpoint: this build sends no traces: build pyannote-receiver with the feature otel",
             )),
         }
+    }
+
+    pub(crate) fn start(endpoint: Option<&str>, _: &Handle) -> Result<Self, Failure> {
+        Self::check(endpoint).map(Self)
     }
 
     pub(crate) fn layer(&self) -> Option<BoxedLayer> {

@@ -96,6 +96,10 @@ fn start(
             let endpoint = program.common.otlp_endpoint.as_deref();
             Traces::start(endpoint, runtime.handle())?
         }
+        Command::Check(_) => {
+            Traces::check(program.common.otlp_endpoint.as_deref())?;
+            Traces::default()
+        }
         _ => Traces::default(),
     };
     // Dropped at the end of this function, which writes the last lines to the log file.
@@ -137,6 +141,7 @@ async fn run(
 ) -> Result<(), Failure> {
     let receives = settings.has(Role::Receive);
     // Before anything is created.
+    settings.limits.check()?;
     let webhook = match receives {
         true => Some(secrets.webhook()?),
         false => None,

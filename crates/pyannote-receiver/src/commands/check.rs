@@ -74,7 +74,7 @@ pub(crate) async fn run(
     add("archive", store::check(&settings.database).await);
     let (of_database, inbox) = open(settings, secrets).await;
     add("database", of_database);
-    add("limits", limits(settings, inbox).await);
+    add("limits", limits(settings, secrets, inbox).await);
     let (free, pages_at) = listeners(settings, private).await;
     for (name, result) in free {
         add(name, result);
@@ -165,7 +165,11 @@ async fn open(settings: &Settings, secrets: &Secrets) -> (Result<String, Failure
 }
 
 /// Checks the settings that have to fit together.
-async fn limits(settings: &Settings, inbox: Option<Inbox>) -> Result<String, Failure> {
+async fn limits(
+    settings: &Settings,
+    secrets: &Secrets,
+    inbox: Option<Inbox>,
+) -> Result<String, Failure> {
     settings.limits.check()?;
     let _ = HandlerRegistry::new()
         .with_handler_timeout(settings.worker.handler_timeout)
@@ -181,6 +185,12 @@ async fn limits(settings: &Settings, inbox: Option<Inbox>) -> Result<String, Fai
             opened.await.map_err(|error| cannot_try(&error))?
         }
     };
+    // The check of the API key reports a client that cannot be built.
+    if settings.has(Role::Reconcile)
+        && let Ok(client) = reconcile::client(settings, secrets)
+    {
+        let _ = reconcile::reconciler(&settings.reconcile, client, &inbox)?;
+    }
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let _ = settings
         .worker

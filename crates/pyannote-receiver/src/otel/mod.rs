@@ -23,6 +23,11 @@ pub(crate) struct Traces {
 }
 
 impl Traces {
+    /// Checks the collector's URL, and sends nothing.
+    pub(crate) fn check(endpoint: Option<&str>) -> Result<(), Failure> {
+        Endpoint::of(endpoint).map(drop)
+    }
+
     /// Starts to collect and send spans, if the setting or a variable of OpenTelemetry names a collector.
     ///
     /// A thread of its own sends the spans from a bounded queue, so that a slow collector delays no delivery. A full queue drops

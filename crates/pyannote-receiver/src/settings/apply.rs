@@ -33,6 +33,11 @@ impl Worker {
 impl Limits {
     /// Checks that the limits fit together.
     pub(crate) fn check(&self) -> Result<(), Failure> {
+        if self.body_timeout.is_zero() {
+            return Err(Failure::usage(
+                "--body-timeout: the timeout is zero; give a time above zero",
+            ));
+        }
         let beside = self.connections.saturating_mul(BESIDE_BUDGET);
         let budget = ByteBudget::new(self.memory.saturating_sub(beside));
         match budget {
@@ -45,10 +50,11 @@ impl Limits {
     pub(crate) fn invalid(&self, error: impl Display) -> Failure {
         let least = self
             .body
-            .saturating_add(self.connections.saturating_mul(BESIDE_BUDGET));
+            .saturating_add(self.connections.saturating_mul(BESIDE_BUDGET))
+            .div_ceil(1 << 20);
         Failure::usage(format!(
-            "--body-limit, --body-memory, --max-connections, --body-timeout: {error}; a body needs 1 byte, its timeout \
-             1 s, and --body-memory has to be from {least} bytes to 4 GiB, for one body and 192 KiB a connection"
+            "--body-limit, --body-memory, --max-connections: {error}; --body-limit has to be above zero, and \
+             --body-memory has to be from {least} MiB to 4 GiB, for one body and 192 KiB for each connection"
         ))
     }
 }

@@ -360,11 +360,14 @@ fn invalid_endpoint_is_an_error_that_shows_no_credentials() {
         ),
     ] {
         let env = [&[(SECRET_NAME, SECRET)], env].concat();
-        let ended = run(dir().path(), flags, &env);
-        assert_eq!(ended.code, Some(2), "{name}: {}", ended.stderr);
-        assert_eq!(ended.stderr.lines().count(), 1, "{name}: {}", ended.stderr);
-        assert!(ended.stderr.contains(named), "{name}: {}", ended.stderr);
-        assert!(!ended.stderr.contains("s3cret"), "{name}: {}", ended.stderr);
+        for command in ["serve", "check"] {
+            let flags = [&[command], flags].concat();
+            let ended = run(dir().path(), &flags, &env);
+            assert_eq!(ended.code, Some(2), "{name}: {}", ended.stderr);
+            assert_eq!(ended.stderr.lines().count(), 1, "{name}: {}", ended.stderr);
+            assert!(ended.stderr.contains(named), "{name}: {}", ended.stderr);
+            assert!(!ended.stderr.contains("s3cret"), "{name}: {}", ended.stderr);
+        }
     }
 }
 

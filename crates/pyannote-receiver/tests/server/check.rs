@@ -184,6 +184,24 @@ fn each_failing_check_says_what_to_do() {
         ),
         ("limits", &["--lease", "1s"], &[secret], "--lease: "),
         (
+            "limits",
+            &["--body-timeout", "0"],
+            &[secret],
+            "--body-timeout: ",
+        ),
+        (
+            "limits",
+            &[
+                "--reconcile",
+                "--reconcile-interval",
+                "0",
+                "--api-url",
+                "http://127.0.0.1:1",
+            ],
+            &[secret, key],
+            "--reconcile-interval: ",
+        ),
+        (
             "private address",
             &["--private-listen", &taken],
             &[secret],

@@ -246,6 +246,7 @@ fn limits_that_do_not_fit_together_are_an_error() {
         ("--max-attempts", "0"),
         ("--backoff-longest", "1s"),
         ("--handler-timeout", "0"),
+        ("--body-timeout", "0"),
         ("--database-schema", "No"),
         ("--database-connections", "1"),
         ("--database-timeout", "1ms"),
