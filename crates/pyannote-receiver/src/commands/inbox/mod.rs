@@ -15,7 +15,7 @@ use self::view::{Unanswered, View};
 use super::json;
 use crate::{database::Place, error::in_full, secrets::Secrets, settings::Database};
 
-/// List, show, replay or prune the events of an existing inbox; a server may run on it at the same time
+/// List, show, replay, prune, export or import the events of an existing inbox; a server may run on it at the same time
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Inbox {
@@ -161,7 +161,7 @@ pub(crate) async fn run(command: &Inbox, secrets: &Secrets) -> Result<(), Failur
         Command::Show { id, body: false } => {
             let filter = InboxFilter::new().with_id(id);
             let entries = inbox.list(&filter).await.map_err(failed)?;
-            let entry = entries.first().ok_or_else(|| unknown(id))?;
+            let entry = entries.first().ok_or_else(|| no_event(id))?;
             print(match as_json {
                 true => json(&View::new(entry))?,
                 false => view::rows(entry),
@@ -169,7 +169,7 @@ pub(crate) async fn run(command: &Inbox, secrets: &Secrets) -> Result<(), Failur
         }
         Command::Show { id, body: true } => {
             let event = inbox.event(id).await.map_err(failed)?;
-            let event = event.ok_or_else(|| unknown(id))?;
+            let event = event.ok_or_else(|| no_event(id))?;
             print(event.raw())
         }
         Command::Replay {
@@ -235,7 +235,7 @@ async fn replay(
             true => replayed += 1,
             // The event was replayed or pruned since it was listed.
             false if dead => {}
-            false => return Err(unknown(id)),
+            false => return Err(not_replayed(id)),
         }
     }
     Ok(replayed)
@@ -261,8 +261,12 @@ async fn dead_ids(inbox: &inbox::Inbox) -> Result<Vec<String>, InboxError> {
     Ok(entries.into_iter().map(|entry| entry.id).collect())
 }
 
-fn unknown(id: &str) -> Failure {
-    Failure::run(format!("{id}: no such event, or a worker holds it"))
+fn no_event(id: &str) -> Failure {
+    Failure::run(format!("{id}: no such event"))
+}
+
+fn not_replayed(id: &str) -> Failure {
+    Failure::run(format!("{id}: no such event, or a worker handles it now"))
 }
 
 const AFTER_HELP: &str = "\

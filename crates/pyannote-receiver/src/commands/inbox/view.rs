@@ -50,7 +50,7 @@ impl<'a> View<'a> {
 pub(super) fn table(entries: &[InboxEntry]) -> String {
     let mut text = format!(
         "{:<26}  {:<7}  {:>8}  {:>11}  {:<20}  {:<14}  {:<9}  {}\n",
-        "ID", "STATE", "ATTEMPTS", "BYTES", "RECEIVED", "KIND", "STATUS", "JOB"
+        "ID", "STATE", "FAILURES", "BYTES", "RECEIVED", "KIND", "STATUS", "JOB"
     );
     for entry in entries {
         let view = View::new(entry);
