@@ -53,7 +53,7 @@ impl Failed {
             Self::Invalid(text) => (StatusCode::BAD_REQUEST, text.as_str()),
             Self::NotFound => (
                 StatusCode::NOT_FOUND,
-                "there is nothing here: the event may have been removed",
+                "nothing found: the event may have been deleted, or it has no such part",
             ),
             Self::Conflict(text) => (StatusCode::CONFLICT, *text),
             Self::Unavailable(text) => (StatusCode::SERVICE_UNAVAILABLE, text.as_str()),
