@@ -308,6 +308,8 @@ pub(crate) async fn nap() {
     slept.await.unwrap();
 }
 
+/// A transaction without an id has written nothing, and its worker is dead. sqlx leaves one open if a `BEGIN` is dropped halfway.
 const BUSY: &str = "\
 SELECT COUNT(*) FROM pg_stat_activity
-WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle' AND backend_type = 'client backend'";
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+  AND state <> 'idle' AND NOT (state = 'idle in transaction' AND backend_xid IS NULL)";
