@@ -13,7 +13,7 @@ use crate::{
     group::Group,
     held::Wake,
     pool::pool_for,
-    record::Record,
+    record::{Record, trace},
     store::{ANSWER, Grouping},
     telemetry,
     trace::Traces,
@@ -148,8 +148,7 @@ impl Inbox {
                 .ask_within(LOOKUP, |store| store.submitted_trace(&job_key))
                 .await;
             let submitted = submitted.ok().flatten();
-            let submitted = submitted.and_then(|text| text.parse().ok());
-            record.trace = self.traces.deliver(span, submitted);
+            record.trace = self.traces.deliver(span, trace(submitted.as_deref()));
         }
         record
     }
