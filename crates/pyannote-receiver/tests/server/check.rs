@@ -1,11 +1,6 @@
 //! `pyannote-receiver check`, run as a process.
 
-use std::{
-    env, fs,
-    net::{TcpListener, TcpStream},
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::{fs, net::TcpListener, path::Path};
 
 use pyannote_simulator::{Config, Simulator};
 use serde_json::Value;
@@ -13,7 +8,8 @@ use sqlx::{Connection, SqliteConnection, query, query_as};
 use tower_pyannote::WebhookSecret;
 use tower_pyannote_test_support::{
     http::SECRET,
-    process::{SECRET_NAME, dir, run, wait_until},
+    nats::Nats,
+    process::{SECRET_NAME, dir, run},
 };
 
 /// Returns the exit code, and each check by name: whether it succeeded, and its text.
@@ -279,27 +275,9 @@ fn each_failing_check_says_what_to_do() {
 #[test]
 fn relay_is_tried_and_no_stream_is_created() {
     let dir = dir();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    drop(listener);
-    let started = Command::new("nats-server")
-        .args(["--addr", "127.0.0.1", "--port", &port.to_string()])
-        .args(["--user", "app", "--pass", "whs_password", "--jetstream"])
-        .arg("--store_dir")
-        .arg(dir.path())
-        .stderr(Stdio::null())
-        .spawn();
-    let mut nats = match started {
-        Ok(nats) => nats,
-        Err(error) => {
-            assert!(env::var_os("CI").is_none(), "CI needs nats-server: {error}");
-            println!("skipped: nats-server: {error}");
-            return;
-        }
+    let Some(nats) = Nats::start("authorization { user: app, password: whs_password }") else {
+        return;
     };
-    wait_until("the NATS server", || {
-        TcpStream::connect(("127.0.0.1", port)).is_ok()
-    });
     let env = [(SECRET_NAME, SECRET)];
     for (user, ok, text) in [
         (
@@ -319,7 +297,7 @@ fn relay_is_tried_and_no_stream_is_created() {
             "--relay: cannot connect to the NATS server: the server refuses the user, the password or the token",
         ),
     ] {
-        let url = format!("nats://{user}@127.0.0.1:{port}\n");
+        let url = nats.url().replace("nats://", &format!("nats://{user}@")) + "\n";
         fs::write(dir.path().join("relay"), url).unwrap();
         let (_, checks) = check(dir.path(), &["--relay-file", "relay"], &env);
         let relay = checks.iter().find(|(name, ..)| name == "relay").unwrap();
@@ -327,8 +305,6 @@ fn relay_is_tried_and_no_stream_is_created() {
         assert!(relay.2.starts_with(text), "{relay:?}");
         assert!(!relay.2.contains("whs_"), "{relay:?}");
     }
-    let _ = nats.kill();
-    let _ = nats.wait();
 }
 
 #[test]
