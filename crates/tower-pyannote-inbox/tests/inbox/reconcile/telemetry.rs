@@ -1,9 +1,9 @@
 //! Metrics and logs of a pass.
 
-use std::time::Duration;
+use std::{future, time::Duration};
 
 use metrics_util::debugging::DebugValue;
-use tokio::sync::watch;
+use tokio::{sync::watch, time};
 use tracing::Level;
 
 use pyannote_simulator::Odds;
@@ -148,4 +148,34 @@ fn two_reconcilers_of_one_inbox_fetch_no_job_twice() {
     };
     assert_eq!(jobs("new"), Some(&DebugValue::Counter(12)));
     assert_eq!(jobs("duplicate"), None);
+}
+
+#[test]
+fn reconcilers_that_restart_all_the_time_make_one_pass_in_a_minute() {
+    let (metrics, _) = observe(Level::ERROR, async || {
+        let place = Place::sqlite().unwrap();
+        let world = World::losing(&place, Odds::Percent(100.0)).await;
+        world.diarize().await;
+        world.rest().await;
+        let log = Log::default();
+        let _worker = spawn(hasty(&world.inbox, noting(&log)));
+        // With an interval of a minute, the lease lasts as long as the window of the rate limit.
+        let start = || {
+            let reconciler = world.reconciler().with_interval(Duration::from_secs(60));
+            reconciler.unwrap().run_until(future::pending())
+        };
+        tokio::select! {
+            () = start() => {}
+            () = until_handled(&world.inbox, 1) => {}
+        }
+        world.diarize().await;
+        world.rest().await;
+        for _ in 0..11 {
+            let restarted = time::timeout(Duration::from_millis(100), start()).await;
+            restarted.unwrap_err();
+        }
+        assert_eq!(world.inbox.stats().await.unwrap().handled, 1);
+    });
+    let fetched = metrics.get("pyannote_reconciler_jobs_total{outcome=new}");
+    assert_eq!(fetched, Some(&DebugValue::Counter(1)));
 }
